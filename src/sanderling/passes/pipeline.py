@@ -1,0 +1,57 @@
+"""Runs passes in order."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+from sanderling.errors import UsageError
+from sanderling.graph.graph import Model
+from sanderling.graph.verify import verify
+from sanderling.passes.rewrite import Pass
+from sanderling.settings import settings
+
+# Folding first: it turns shape arithmetic into constants, which shows no-ops and leaves dead code behind.
+LOSSLESS = ("fold_constants", "drop_no_ops", "drop_dead_code")
+# For tools that want plain float32 weights: also unpacks fp16, sparse and quantized constants.
+PLAIN_WEIGHTS = ("fold_weights", *LOSSLESS)
+
+
+def find(name: str) -> Pass:
+    """Returns: the pass in ``passes/<name>.py``.
+
+    Raises:
+        UsageError: there is no such pass.
+    """
+    try:
+        found: Pass = importlib.import_module(f"sanderling.passes.{name}").PASS
+    except (ModuleNotFoundError, AttributeError):
+        raise UsageError(f"there is no pass {name!r}", hint=f"known: {', '.join(PLAIN_WEIGHTS)}") from None
+    return found
+
+
+def run(
+    model: Model, names: Sequence[str] = LOSSLESS, *, without: Sequence[str] = ()
+) -> tuple[Model, list[str]]:
+    """Applies passes in order until none changes anything more.
+
+    Args:
+        model: the model to rewrite.
+        names: passes in order.
+        without: names of passes to leave out.
+
+    Returns: the rewritten model, and what was done, one line each, beginning with the pass's name.
+    """
+    passes = [find(name) for name in names if name not in without]
+    notes: list[str] = []
+    for _ in range(10):
+        done_this_round: list[str] = []
+        for one in passes:
+            model, done = one.apply(model)
+            done_this_round += [f"{one.name}: {line}" for line in done]
+            if done and settings().verify:
+                verify(model)
+        notes += done_this_round
+        if not done_this_round:
+            break
+    return model, notes

@@ -1,0 +1,44 @@
+"""The environment variables that Sanderling reads, in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of this process.
+
+    Attributes:
+        debug: 0 (quiet) to 5: 1 devices and placement, 2 time per kernel, 3 passes and reasons, 4 WGSL,
+            5 the graph after every pass. From ``SANDERLING_DEBUG``; above 0 the command line shows tracebacks.
+        verify: verify the graph after every pass. From ``SANDERLING_VERIFY`` (default: off).
+        cache: folder for caches. From ``SANDERLING_CACHE`` (default: ``~/.cache/sanderling``).
+        threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.
+    """
+
+    debug: int
+    verify: bool
+    cache: Path
+    threads: int | None
+
+
+def _integer(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return default
+
+
+def settings() -> Settings:
+    """Returns: the settings as the environment has them now."""
+    cache = os.environ.get("SANDERLING_CACHE") or "~/.cache/sanderling"
+    return Settings(
+        debug=_integer("SANDERLING_DEBUG", 0),
+        verify=_integer("SANDERLING_VERIFY", 0) > 0,
+        cache=Path(cache).expanduser(),
+        threads=_integer("SANDERLING_THREADS", 0) or None,
+    )
