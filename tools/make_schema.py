@@ -76,6 +76,7 @@ def offset_type(accessor: str, body: str) -> str:
 
 
 def main() -> None:
+    """Reads the accessors, writes the schema."""
     spec = find_spec("ai_edge_litert.schema_py_generated")
     if spec is None or spec.origin is None:
         sys.exit("ai-edge-litert is not installed")

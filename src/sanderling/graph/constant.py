@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sanderling.errors import InvalidGraph
@@ -28,7 +30,9 @@ def decode(tensor: Tensor) -> Array:
     if tensor.dtype.is_packed:
         return _unpack(tensor.data, tensor.dtype, tensor.type.size).reshape(tensor.shape)
     if tensor.data.shape != tensor.shape or tensor.data.dtype != tensor.dtype.numpy:
-        raise InvalidGraph(f"holds {tensor.data.nbytes} bytes, {tensor.type} takes {tensor.type.nbytes}", where=tensor.name)
+        raise InvalidGraph(
+            f"holds {tensor.data.nbytes} bytes, {tensor.type} takes {tensor.type.nbytes}", where=tensor.name
+        )
     return tensor.data
 
 
@@ -80,7 +84,8 @@ def pack(values: Array, dtype: DType) -> Array:
     per_byte = 8 // dtype.bits
     flat = values.reshape(-1).astype(np.int16) & ((1 << dtype.bits) - 1)
     flat = np.pad(flat, (0, -flat.size % per_byte)).reshape(-1, per_byte)
-    return (flat << (np.arange(per_byte) * dtype.bits)).sum(axis=1).astype(np.uint8)
+    packed: Array = (flat << (np.arange(per_byte) * dtype.bits)).sum(axis=1).astype(np.uint8)
+    return packed
 
 
 def _densify(tensor: Tensor, sparsity: Sparsity) -> Array:
@@ -96,12 +101,12 @@ def _densify(tensor: Tensor, sparsity: Sparsity) -> Array:
     levels = rank + len(sparsity.block_map)
     if sorted(order) != list(range(levels)) or len(dims) != levels:
         raise InvalidGraph("its sparsity does not match its rank", where=where)
-    positions = np.zeros(1, np.int64)
+    positions: Array = np.zeros(1, np.int64)
     coordinates = np.zeros((levels, 1), np.int64)
     for level, (size, segments, indices) in enumerate(dims):
         if segments is None or indices is None:
             parent = np.repeat(np.arange(positions.size), _bounded(size, positions.size, tensor))
-            index = np.tile(np.arange(size), positions.size)
+            index: Array = np.tile(np.arange(size), positions.size)
             positions = positions[parent] * size + index
         else:
             parent, child = _children(positions, segments, indices, where)
@@ -125,7 +130,11 @@ def _children(positions: Array, segments: Array, indices: Array, where: str) -> 
     if positions.size and (int(positions.max()) + 1 >= edges.size or (steps < 0).any()):
         raise InvalidGraph("its sparse segments do not fit", where=where)
     starts, counts = edges[positions], steps[positions]
-    if counts.sum() > indices.size or (counts.size and (starts + counts).max() > indices.size) or (starts < 0).any():
+    if (
+        counts.sum() > indices.size
+        or (counts.size and (starts + counts).max() > indices.size)
+        or (starts < 0).any()
+    ):
         raise InvalidGraph("its sparse indices do not fit", where=where)
     parent = np.repeat(np.arange(positions.size), counts)
     first = np.repeat(np.cumsum(counts) - counts, counts)
@@ -133,7 +142,12 @@ def _children(positions: Array, segments: Array, indices: Array, where: str) -> 
 
 
 def _scatter(
-    tensor: Tensor, sparsity: Sparsity, coordinates: Array, positions: Array, shape: tuple[int, ...], rank: int
+    tensor: Tensor,
+    sparsity: Sparsity,
+    coordinates: Array,
+    positions: Array,
+    shape: tuple[int, ...],
+    rank: int,
 ) -> Array:
     assert tensor.data is not None
     values = tensor.data.reshape(-1)
@@ -164,9 +178,11 @@ def _strings(tensor: Tensor) -> Array:
     raw = tensor.data.reshape(-1).view(np.uint8).tobytes()
     count = int.from_bytes(raw[:4], "little")
     if count != tensor.type.size or 4 * (count + 2) > len(raw):
-        raise InvalidGraph(f"holds {count} strings, its shape {tensor.shape} has {tensor.type.size}", where=tensor.name)
+        raise InvalidGraph(
+            f"holds {count} strings, its shape {tensor.shape} has {tensor.type.size}", where=tensor.name
+        )
     edges = np.frombuffer(raw, "<i4", count + 1, 4)
     if (edges < 0).any() or (edges > len(raw)).any():
         raise InvalidGraph("its strings lie outside of its buffer", where=tensor.name)
-    texts = np.array([raw[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)], dtype=object)
+    texts = np.array([raw[a:b] for a, b in pairwise(edges)], dtype=object)
     return texts.reshape(tensor.shape)

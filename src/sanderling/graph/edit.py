@@ -102,7 +102,9 @@ def _renumber(graph: Graph, new: Mapping[int, int]) -> Graph:
         for n in graph.nodes
     )
     tensors = tuple(_renumber_block(graph.tensors[old], new) for old in sorted(new) if old >= 0)
-    return replace(graph, tensors=tensors, nodes=nodes, inputs=many(graph.inputs), outputs=many(graph.outputs))
+    return replace(
+        graph, tensors=tensors, nodes=nodes, inputs=many(graph.inputs), outputs=many(graph.outputs)
+    )
 
 
 def _renumber_block(tensor: Tensor, new: Mapping[int, int]) -> Tensor:

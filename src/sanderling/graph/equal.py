@@ -46,7 +46,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if a is None or b is None or a.dtype != b.dtype or a.shape != b.shape:
             return False
-        return a.tobytes() == b.tobytes()
+        return bool(a.tobytes() == b.tobytes())
     if hasattr(a, "dims"):
         return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, tuple) and isinstance(b, tuple):

@@ -51,7 +51,9 @@ def _constant(tensor: Tensor, label: str, where: str) -> None:
     if tensor.dtype in {DType.RESOURCE, DType.VARIANT}:
         raise _fail(where, f"{label} is a {tensor.dtype.value} and cannot be a constant")
     if tensor.data.nbytes != tensor.type.nbytes:
-        raise _fail(where, f"{label} holds {tensor.data.nbytes} bytes, {tensor.type} takes {tensor.type.nbytes}")
+        raise _fail(
+            where, f"{label} holds {tensor.data.nbytes} bytes, {tensor.type} takes {tensor.type.nbytes}"
+        )
 
 
 def _quantization(graph: Graph, tensor: Tensor, label: str, where: str) -> None:
@@ -120,7 +122,9 @@ def _calls(model: Model, graph: Graph, where: str) -> None:
             called = node.attrs.get(name)
             if isinstance(called, int) and not 0 <= called < len(model.graphs):
                 count = len(model.graphs)
-                raise _fail(where, f"operator {position} ({node.kind}) calls subgraph {called}, there are {count}")
+                raise _fail(
+                    where, f"operator {position} ({node.kind}) calls subgraph {called}, there are {count}"
+                )
             if isinstance(called, int) and model.graphs[called] is graph:
                 raise _fail(where, f"operator {position} ({node.kind}) calls its own subgraph")
 
@@ -136,4 +140,6 @@ def _signatures(model: Model, where: str) -> None:
         ):
             for name, index in pairs:
                 if index not in allowed:
-                    raise _fail(where, f"signature {signature.key!r} names {name!r}, which is no {what} of its graph")
+                    raise _fail(
+                        where, f"signature {signature.key!r} names {name!r}, which is no {what} of its graph"
+                    )

@@ -27,6 +27,8 @@ _CODECS = {kind: struct.Struct(code) for kind, code in _SCALARS.items()}
 _U16, _U32, _I32 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<i")
 
 Record = dict[str, Any]
+# Slots of fields that the schema has given up and that old files may still fill.
+_RETIRED = {"SignatureDef": {3}}
 
 
 class Reader:
@@ -70,15 +72,18 @@ class Reader:
         for field in self.schema.tables[table]:
             at = slots[field.slot] if field.slot < len(slots) else 0
             record[field.name] = self._field(record, field, position, at, length, depth)
-        known = {field.slot for field in self.schema.tables[table]}
-        if any(at and slot not in known for slot, at in enumerate(slots)) and table != "SignatureDef":
+        self._refuse_unknown(table, slots)
+        self.seen[key] = record
+        return record
+
+    def _refuse_unknown(self, table: str, slots: tuple[int, ...]) -> None:
+        known = {field.slot for field in self.schema.tables[table]} | _RETIRED.get(table, set())
+        if any(at and slot not in known for slot, at in enumerate(slots)):
             raise FormatError(
-                f"{table} has a field that this version does not know: the file was written for a newer schema",
+                f"{table} has a field that this version does not know, so the file is of a newer schema",
                 where=self.name,
                 hint="update sanderling",
             )
-        self.seen[key] = record
-        return record
 
     def _vtable(self, table: str, position: int) -> tuple[tuple[int, ...], int]:
         self._check(position, 4)
@@ -120,8 +125,8 @@ class Reader:
             raise self.fail(f"{field.name} is {value}, which is no {field.enum}") from None
 
     def _union(self, record: Record, field: Field, target: int, depth: int) -> tuple[str, Record] | None:
-        tag = record.get(f"{field.name}_type", record.get(f"{field.name.replace('_2', '2')}_type", 0))
-        name = self.schema.names[field.element].get(tag)
+        tag = record[field.name.replace("_2", "2") + "_type"]
+        name = self.schema.names[field.element].get(int(tag))
         if name is None:
             raise FormatError(
                 f"{field.name} number {tag} is newer than the schema that this version knows",

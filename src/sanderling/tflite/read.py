@@ -112,7 +112,9 @@ class _Builder:
     def tensor(self, record: Record) -> Tensor:
         name = schema().names["TensorType"].get(record["type"])
         if name is None:
-            raise self.reader.fail(f"tensor {record['name']!r} has element type {record['type']}, which is unknown")
+            raise self.reader.fail(
+                f"tensor {record['name']!r} has element type {record['type']}, which is unknown"
+            )
         if record["variant_tensors"] or record["external_buffer"]:
             raise FormatError(
                 f"tensor {record['name']!r} is a list of tensors or lies in another file",
@@ -158,7 +160,7 @@ class _Builder:
     def quant(self, record: Record | None) -> Quant | None:
         if record is None:
             return None
-        block: tuple[int, ...] | None = None
+        block: tuple[int, int, int] | None = None
         if record["details"] is not None and record["details"][0] == "BlockwiseQuantization":
             details = record["details"][1]
             block = (details["scales"], details["zero_points"], details["block_size"])

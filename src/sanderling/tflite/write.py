@@ -168,7 +168,7 @@ def _stream(file: IO[bytes], skeleton: bytearray, data: list[tuple[int, Array]])
 
 def _write_array(file: IO[bytes], array: Array) -> None:
     """Streams an array; pages of a mapped source file are let go as they are passed."""
-    flat = memoryview(array.reshape(-1).view(np.uint8))
+    flat = array.reshape(-1).view(np.uint8).data
     if len(flat) <= _CHUNK:
         file.write(flat)
     else:

@@ -1,0 +1,131 @@
+"""Writes the winner: ``best.tflite`` and ``best.json``, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sanderling.compress.recipe import Recipe
+from sanderling.errors import RecipeError, SanderlingError
+from sanderling.graph.graph import Model, Tensor
+from sanderling.search.confirm import file_of, subject_of
+from sanderling.search.identity import versions
+from sanderling.search.laboratory import Laboratory
+from sanderling.search.outcome import Outcome
+from sanderling.search.trial import Trial
+
+BEST_MODEL, BEST_RECIPE = "best.tflite", "best.json"
+SCHEMA_VERSION = 1
+
+
+def write_best(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> None:
+    """Writes the winner into the output folder.
+
+    Raises:
+        SanderlingError: the folder cannot be written to.
+    """
+    from sanderling.tflite import read
+
+    file = file_of(outcome, laboratory, winner)
+    try:
+        copy_whole(file, outcome.output / BEST_MODEL)
+        text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False)
+        write_whole(text + "\n", outcome.output / BEST_RECIPE)
+    except OSError as error:
+        raise SanderlingError(
+            f"the winner cannot be written ({error.strerror or error})",
+            where=str(outcome.output),
+            hint="free some space or choose another output folder, then run again with --resume",
+        ) from None
+
+
+def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
+    subject = subject_of(outcome, winner)
+    confirm = outcome.confirm.to_json() if outcome.confirm else None
+    if confirm:
+        confirm.pop("per_sample")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": BEST_MODEL,
+        "name": winner.name,
+        "recipe": winner.recipe.to_json(),
+        "engine": winner.engine,
+        "threads": winner.threads,
+        "precision": winner.precision,
+        "inputs": _ports(model, inputs=True),
+        "outputs": _ports(model, inputs=False),
+        "size_bytes": winner.size_bytes,
+        "latency_ms": winner.latency.to_json() if winner.latency else None,
+        "peak_memory_bytes": winner.peak_memory_bytes,
+        "fidelity": confirm,
+        "task": {"name": outcome.task.name, "metric": outcome.task.metric},
+        "budget": outcome.budget.to_json(),
+        "source": {"name": subject.path.name, "sha256": subject.hash},
+        "samples": {"origin": subject.split.search.origin, "notes": list(subject.split.search.notes)},
+        "versions": versions(),
+    }
+
+
+def _ports(model: Model, *, inputs: bool) -> list[dict[str, Any]]:
+    indices = model.main.inputs if inputs else model.main.outputs
+    names = model.input_names() if inputs else model.output_names()
+    return [_port(name, model.main.tensors[i]) for name, i in zip(names, indices, strict=True)]
+
+
+def _port(name: str, tensor: Tensor) -> dict[str, Any]:
+    quant = tensor.quant if tensor.type.is_quantized else None
+    return {
+        "name": name,
+        "dtype": tensor.dtype.value,
+        "shape": list(tensor.shape),
+        "signature": list(tensor.shape_signature or tensor.shape),
+        "scale": float(quant.scale[0]) if quant else None,
+        "zero_point": int(quant.zero_point[0]) if quant else None,
+    }
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads the recipe of a ``best.json``, or a file that holds just a recipe.
+
+    Raises:
+        RecipeError: there is none in the file.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    except ValueError as error:
+        raise RecipeError(f"is not JSON ({error})", where=str(path)) from None
+    if isinstance(value, dict) and isinstance(value.get("recipe"), dict):
+        value = value["recipe"]
+    return Recipe.from_json(value)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copies a file under a temporary name, then renames it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    try:
+        shutil.copyfile(source, temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_whole(text: str, target: Path) -> None:
+    """Writes a text under a temporary name, then renames it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

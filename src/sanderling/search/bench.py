@@ -1,0 +1,104 @@
+"""Models loaded in the measuring worker, by file and thread count. Survives the worker's crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sanderling.graph.types import Array
+from sanderling.measure.client import Worker
+from sanderling.measure.results import Latency
+from sanderling.samples.samples import Feed
+
+LOAD_TIMEOUT = 60.0
+
+
+class Bench:
+    """One worker with the models that are being compared.
+
+    Args:
+        engine: the engine that runs them.
+    """
+
+    def __init__(self, engine: str = "litert") -> None:
+        self.engine = engine
+        self._worker = Worker(name="engine")
+        self._handles: dict[tuple[Path, int], int] = {}
+        self._load_ms: dict[tuple[Path, int], float] = {}
+        self._generation = 0
+
+    def load(self, path: Path, threads: int, *, timeout: float = LOAD_TIMEOUT) -> float:
+        """Loads a model, if it is not loaded. Returns: milliseconds that its first load took."""
+        self._handle(path, threads, timeout)
+        return self._load_ms[(path, threads)]
+
+    def run(self, path: Path, threads: int, feeds: Sequence[Feed], *, timeout: float) -> list[list[Array]]:
+        """Runs a model on feeds in order. Returns: per feed, the outputs as real values."""
+        handle = self._handle(path, threads, LOAD_TIMEOUT)
+        answers: list[list[Array]] = self._worker.call(
+            "sanderling.measure.serving:run_many",
+            handle=handle,
+            feeds=list(feeds),
+            dequantize=True,
+            timeout=timeout,
+            doing=f"running {path.name}",
+        )
+        return answers
+
+    def reset(self, path: Path, threads: int) -> None:
+        """Sets the variables of a stateful model back."""
+        handle = self._handle(path, threads, LOAD_TIMEOUT)
+        self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=LOAD_TIMEOUT)
+
+    def time(
+        self,
+        baseline: Path,
+        candidate: Path,
+        threads: int,
+        feeds: Sequence[Feed],
+        *,
+        seconds: float,
+        timeout: float,
+    ) -> Latency:
+        """Times two models in turn. Returns: the candidate's latency beside the baseline's."""
+        a, b = self._handle(baseline, threads, LOAD_TIMEOUT), self._handle(candidate, threads, LOAD_TIMEOUT)
+        value: dict[str, Any] = self._worker.call(
+            "sanderling.measure.latency:interleave",
+            baseline=a,
+            candidate=b,
+            feeds=list(feeds),
+            seconds=seconds,
+            timeout=timeout,
+            doing=f"timing {candidate.name}",
+        )
+        return Latency.from_json({**value, "load_ms": self._load_ms[(candidate, threads)]})
+
+    def unload(self, path: Path) -> None:
+        """Frees a model."""
+        for key in [key for key in self._handles if key[0] == path]:
+            handle = self._handles.pop(key)
+            if self._worker.generation == self._generation and self._worker.pid is not None:
+                self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=LOAD_TIMEOUT)
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self._worker.close()
+
+    def _handle(self, path: Path, threads: int, timeout: float) -> int:
+        if self._worker.generation != self._generation or self._worker.pid is None:
+            self._handles.clear()  # the process that held them is gone
+        key = (path, threads)
+        if key not in self._handles:
+            loaded = self._worker.call(
+                "sanderling.measure.serving:load",
+                path=str(path),
+                engine=self.engine,
+                threads=threads,
+                timeout=timeout,
+                doing=f"loading {path.name}",
+            )
+            self._generation = self._worker.generation
+            self._handles[key] = loaded["handle"]
+            self._load_ms.setdefault(key, loaded["load_ms"])
+        return self._handles[key]

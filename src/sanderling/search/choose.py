@@ -1,0 +1,83 @@
+"""Which trial wins, and which are worth showing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sanderling.search.budget import Budget
+from sanderling.search.trial import Trial
+
+# Two figures closer than this are the same: the machine's noise decides nothing.
+SAME = 1.03
+
+
+def cost(trial: Trial, budget: Budget) -> float:
+    """Returns: what the budget wants small: milliseconds, or bytes."""
+    if budget.minimize == "size":
+        return float(trial.size_bytes)
+    if budget.minimize == "memory":
+        return float(trial.peak_memory_bytes or 2**62)
+    return trial.latency.p50 if trial.latency else float("inf")
+
+
+def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
+    """Returns: trials that may win, the best first.
+
+    Those that fit, and those that only lack samples to prove it: confirming decides. Among trials whose cost
+    is the same within noise the smaller drop comes first, then the smaller file.
+    """
+    left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t))]
+    ordered: list[Trial] = []
+    while left:
+        least = min(cost(t, budget) for t in left)
+        tied = [t for t in left if cost(t, budget) <= least * SAME]
+        first = min(tied, key=lambda t: (_drop(t), t.size_bytes, t.threads, cost(t, budget)))
+        ordered.append(first)
+        left.remove(first)
+    return ordered
+
+
+def _nearly(trial: Trial) -> bool:
+    return trial.status == "undecided" and trial.fidelity is not None
+
+
+def _drop(trial: Trial) -> float:
+    return trial.fidelity.drop if trial.fidelity else 0.0
+
+
+def pareto(trials: Sequence[Trial]) -> list[str]:
+    """Returns: ids of the trials that no other beats in latency, size and drop together, fastest first."""
+    points = {
+        t.id: (t.latency.p50, float(t.size_bytes), max(0.0, t.fidelity.drop))
+        for t in trials
+        if t.latency and t.fidelity and not t.fidelity.failure and t.fidelity.drop == t.fidelity.drop
+    }
+    front = [
+        name
+        for name, point in points.items()
+        if not any(_beats(other, point) for other in points.values() if other is not point)
+    ]
+    return sorted(front, key=lambda name: points[name])
+
+
+def _beats(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
+
+
+def nearest(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
+    """Returns: when nothing fits: the trials that miss the limits by the least, nearest first."""
+    measured = [t for t in trials if t.latency and t.fidelity and not t.fidelity.failure]
+    return sorted(measured, key=lambda t: miss(t, budget))[:3]
+
+
+def miss(trial: Trial, budget: Budget) -> float:
+    """Returns: by what share a trial misses the limit that it misses most; 0 when it keeps them all."""
+    pairs: list[tuple[float, float | None]] = [(float(trial.size_bytes), budget.max_size_bytes)]
+    if trial.latency:
+        pairs.append((trial.latency.p50, budget.max_latency_ms))
+        pairs.append((trial.latency.p50, 1000 / budget.min_throughput if budget.min_throughput else None))
+    if trial.peak_memory_bytes is not None:
+        pairs.append((float(trial.peak_memory_bytes), budget.max_memory_bytes))
+    if trial.fidelity:
+        pairs.append((trial.fidelity.drop, budget.max_drop))
+    return max((value / limit - 1 for value, limit in pairs if limit), default=0.0)

@@ -1,0 +1,144 @@
+"""Confirms the winner on the samples that took no part in choosing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sanderling.errors import SanderlingError
+from sanderling.measure.fidelity import decide
+from sanderling.measure.results import Fidelity
+from sanderling.search.choose import ranking
+from sanderling.search.laboratory import Laboratory
+from sanderling.search.outcome import ExampleAnswer, Outcome
+from sanderling.search.study import Study
+from sanderling.search.subject import Subject
+from sanderling.search.trial import Status, Trial
+
+# Candidates that are confirmed one after the other until one holds. Each look at the confirming samples
+# makes them a little less unseen, so there are few.
+MOST_TRIES = 4
+EXAMPLES = 12
+
+
+def confirm_winner(
+    outcome: Outcome,
+    laboratory: Laboratory,
+    study: Study,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Sets ``outcome.best`` and ``outcome.confirm``; trials that do not hold get the status they deserve."""
+    ranked = ranking(outcome.trials, outcome.budget)
+    tries = 0
+    for trial in ranked:
+        changes_nothing = not trial.recipe.steps and trial.model == outcome.subjects[0].name
+        if not changes_nothing:
+            tries += 1
+        if tries > MOST_TRIES and not changes_nothing:
+            continue
+        fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
+        if status == "ok":
+            outcome.best, outcome.confirm = trial.id, fidelity
+            _replace(
+                outcome, replace(trial, status="ok", reason=trial.reason if trial.status == "ok" else "")
+            )
+            return
+        _replace(outcome, replace(trial, status=status, reason=f"on samples it had not seen: {reason}"))
+
+
+def _confirmed(
+    outcome: Outcome,
+    laboratory: Laboratory,
+    study: Study,
+    trial: Trial,
+    progress: Callable[[int, int], None],
+) -> tuple[Fidelity, Status, str]:
+    """Measures a trial's confirmation, or takes it from the study: looking twice would be cheating."""
+    key = f"confirm:{trial.id}"
+    known = study.recall(key)
+    if known is None:
+        subject = subject_of(outcome, trial)
+        file = file_of(outcome, laboratory, trial)
+        own, all_seen = _examined(outcome, laboratory, subject, file, progress)
+        known = {"confirm": own.to_json(), "pooled": all_seen.to_json()}
+        study.remember(key, known)
+    own, pooled = Fidelity.from_json(known["confirm"]), Fidelity.from_json(known["pooled"])
+    return own, *verdict(own, pooled, outcome.budget.max_drop or 0.0)
+
+
+def verdict(own: Fidelity, pooled: Fidelity, max_drop: float) -> tuple[Status, str]:
+    """Judges a confirmation.
+
+    The estimate is that of the confirming samples alone. Where they are too few for its upper bound, the
+    samples of the search are counted in as well (see docs/adr/004-confirming.md).
+    """
+    status, reason = decide(own, max_drop)
+    if status != "undecided":
+        return status, reason
+    if own.drop > max_drop:
+        return status, reason
+    return decide(pooled, max_drop)
+
+
+def _examined(
+    outcome: Outcome,
+    laboratory: Laboratory,
+    subject: Subject,
+    file: Path,
+    progress: Callable[[int, int], None],
+) -> tuple[Fidelity, Fidelity]:
+    reference = outcome.subjects[0].split
+    confirm = [(reference.confirm, subject.split.confirm)]
+    own = laboratory.examiner.examine(file, confirm, progress=progress)
+    if reference.confirm.indices == reference.search.indices or outcome.request.evaluate is not None:
+        return own, own
+    status, _ = decide(own, outcome.budget.max_drop or 0.0)
+    if status != "undecided":
+        return own, own
+    both = [*confirm, (reference.search, subject.split.search)]
+    return own, laboratory.examiner.examine(file, both, progress=progress)
+
+
+def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[ExampleAnswer]:
+    """Returns: samples with the original's answer and the winner's, worst first."""
+    own = subject_of(outcome, winner).split.confirm
+    reference = outcome.subjects[0].split.confirm
+    badness = outcome.confirm.per_sample if outcome.confirm else ()
+    if len(badness) != len(own):
+        badness = (0.0,) * len(own)
+    worst = sorted(range(len(own)), key=lambda position: -badness[position])[:EXAMPLES]
+    file = file_of(outcome, laboratory, winner)
+    shown: list[ExampleAnswer] = []
+    if own.sequential:
+        return shown  # one sample's answer depends on those before it
+    for position in worst:
+        right = laboratory.examiner.reference_answers(reference, position, position + 1)[0]
+        given = laboratory.examiner.answers(file, own, position, position + 1)[0]
+        index = own.indices[position]
+        shown.append(ExampleAnswer(own.name_of(index), own.thumbnail(index), badness[position], right, given))
+    return shown
+
+
+def subject_of(outcome: Outcome, trial: Trial) -> Subject:
+    """Returns: the model that a trial was made from."""
+    return next(s for s in outcome.subjects if s.name == trial.model)
+
+
+def file_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Path:
+    """Returns: a trial's file, made again when it is gone.
+
+    Raises:
+        SanderlingError: it cannot be made again.
+    """
+    subject = subject_of(outcome, trial)
+    file = laboratory.workshop.file_for(subject, trial.recipe)
+    if not file.exists():
+        file, _ = laboratory.workshop.make(subject, trial.recipe)
+    if not file.exists():
+        raise SanderlingError(f"the candidate's file {file.name} is gone and could not be made again")
+    return file
+
+
+def _replace(outcome: Outcome, changed: Trial) -> None:
+    outcome.trials = [changed if trial.id == changed.id else trial for trial in outcome.trials]

@@ -1,0 +1,134 @@
+"""Compares a candidate's answers with the reference's, sample by sample, and remembers the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanderling.graph.types import Array
+from sanderling.measure.fidelity import Comparison
+from sanderling.measure.results import Fidelity
+from sanderling.samples.samples import Samples
+from sanderling.search.bench import Bench
+from sanderling.search.clock import Clock
+from sanderling.search.subject import Subject
+from sanderling.tasks.task import Task
+
+CHUNK = 16
+CACHE_BYTES = 1 << 29
+# After this many samples a candidate that is far outside of the budget is not looked at further.
+FIRST_LOOK = 32
+HOPELESS = 5.0
+
+Answers = list[list[Array]]
+Evaluate = Callable[[Callable[[Any], Any]], float]
+
+
+class Examiner:
+    """Knows the reference's answers.
+
+    Args:
+        bench: runs models.
+        reference: the model whose answers are right.
+        task: how answers are compared; None until ``task`` is set.
+        threads: thread count at which models are run for their answers.
+        clock: bounds every call.
+    """
+
+    def __init__(self, bench: Bench, reference: Subject, threads: int, clock: Clock) -> None:
+        self.bench = bench
+        self.reference = reference
+        self.threads = threads
+        self.clock = clock
+        self.task: Task | None = None
+        self.evaluate: Evaluate | None = None
+        self._evaluated: dict[Path, float] = {}
+        self._cache: dict[int, list[Array]] = {}
+        self._cached_bytes = 0
+
+    def answers(self, path: Path, samples: Samples, start: int, stop: int) -> Answers:
+        """Returns: a model's answers to the samples ``start`` to ``stop``, real values."""
+        if samples.sequential and start == 0:
+            self.bench.reset(path, self.threads)
+        feeds = [samples[position] for position in range(start, stop)]
+        return self.bench.run(path, self.threads, feeds, timeout=self.clock.bound(600, least=5))
+
+    def reference_answers(self, samples: Samples, start: int, stop: int) -> Answers:
+        """Returns: the reference's answers, from memory where they are there."""
+        indices = samples.indices[start:stop]
+        if all(index in self._cache for index in indices):
+            return [self._cache[index] for index in indices]
+        fresh = self.answers(self.reference.path, samples, start, stop)
+        for index, outputs in zip(indices, fresh, strict=True):
+            size = sum(array.nbytes for array in outputs)
+            if not samples.sequential and self._cached_bytes + size < CACHE_BYTES:
+                self._cache[index] = outputs
+                self._cached_bytes += size
+        return fresh
+
+    def examine(
+        self,
+        path: Path,
+        parts: Sequence[tuple[Samples, Samples]],
+        *,
+        max_drop: float | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Fidelity:
+        """Compares a model with the reference.
+
+        Args:
+            path: the candidate's file.
+            parts: (the reference's samples, the candidate's own), the same samples in both.
+            max_drop: give up early when the candidate is hopelessly outside; None looks at all samples.
+            progress: called with samples done and in all.
+
+        Returns: how far the answers are apart.
+        """
+        assert self.task is not None
+        if self.evaluate is not None:
+            return self._by_user(path)
+        comparison = Comparison(self.task, self.reference.model.output_names())
+        total, done, first_look = sum(len(own) for _, own in parts), 0, False
+        for samples, own in parts:
+            for start, stop in _chunks(len(own)):
+                reference = self.reference_answers(samples, start, stop)
+                candidate = self.answers(path, own, start, stop)
+                for position, (right, given) in enumerate(zip(reference, candidate, strict=True), start):
+                    comparison.add(right, given, samples.label(position))
+                done += stop - start
+                progress(done, total)
+                if max_drop and not first_look and FIRST_LOOK <= done < total:
+                    first_look = True
+                    early = comparison.result()
+                    if early.failure or early.ci95[0] > HOPELESS * max_drop:
+                        return early
+        return comparison.result()
+
+    def _by_user(self, path: Path) -> Fidelity:
+        """The user's own score of a whole model: no samples of ours, so no interval."""
+        assert self.evaluate is not None
+        for file in (self.reference.path, path):
+            if file not in self._evaluated:
+                self._evaluated[file] = float(self.evaluate(self._callable(file)))
+        score, original = self._evaluated[path], self._evaluated[self.reference.path]
+        drop = original - score
+        failure = "" if np.isfinite(drop) else "the user's score is not a finite number"
+        return Fidelity("loss of the user's own score", score, drop, (drop, drop), 1, failure)
+
+    def _callable(self, path: Path) -> Callable[[Any], Any]:
+        names, inputs = self.reference.model.output_names(), self.reference.model.input_names()
+
+        def call(feed: Any) -> Any:
+            named = dict(feed) if isinstance(feed, Mapping) else {inputs[0]: feed}
+            outputs = self.bench.run(path, self.threads, [named], timeout=self.clock.bound(600, least=5))[0]
+            return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
+
+        return call
+
+
+def _chunks(count: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, CHUNK):
+        yield start, min(start + CHUNK, count)

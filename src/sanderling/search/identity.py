@@ -1,0 +1,43 @@
+"""What makes two trials the same: hashes of files, samples, recipe, engine and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sanderling.compress.recipe import Recipe
+
+
+def file_hash(path: Path) -> str:
+    """Returns: SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Returns: versions of everything that a measured figure depends on."""
+    found: dict[str, str] = {}
+    for package in ("sanderling", "ai-edge-litert", "litert-quantizer", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def trial_id(model_hash: str, recipe: Recipe, engine: str, threads: int, samples: str, drop: str) -> str:
+    """Returns: the trial's identity, 16 hexadecimal digits.
+
+    Args:
+        model_hash: hash of the model file.
+        recipe: what is done to it.
+        engine, threads: how it is run.
+        samples: fingerprint of the samples.
+        drop: how the drop is defined (task and metric).
+    """
+    parts = [model_hash, recipe.identity(), engine, threads, samples, drop, versions()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,73 @@
+"""Whether a measured candidate keeps the budget, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sanderling.measure.fidelity import decide
+from sanderling.measure.results import Fidelity, Latency
+from sanderling.search.budget import Budget
+from sanderling.search.trial import Status
+
+Judgement = tuple[Status, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What there is to judge; None where it was not measured."""
+
+    size_bytes: int
+    baseline_bytes: int
+    latency: Latency | None
+    fidelity: Fidelity | None
+    peak_memory_bytes: int | None
+    is_baseline: bool
+
+
+def judge(measured: Measured, budget: Budget) -> Judgement:
+    """Returns: ``ok`` or why not. Wrong answers weigh before broken limits, those before being slow."""
+    status: Status = "ok"
+    reason = ""
+    if measured.fidelity is not None and budget.max_drop is not None:
+        status, reason = decide(measured.fidelity, budget.max_drop)
+        if status == "rejected":
+            return status, reason
+    if over := _over_a_limit(measured, budget):
+        return "rejected", over
+    if not measured.is_baseline and (pointless := _pointless(measured, budget)):
+        return "rejected", pointless
+    return status, reason
+
+
+def _over_a_limit(measured: Measured, budget: Budget) -> str:
+    latency, size, memory = measured.latency, measured.size_bytes, measured.peak_memory_bytes
+    if budget.max_size_bytes is not None and size > budget.max_size_bytes:
+        return f"too large: {_mb(size)}, at most {_mb(budget.max_size_bytes)} is allowed"
+    if latency and budget.max_latency_ms is not None and latency.p50 > budget.max_latency_ms:
+        return f"too slow: {latency.p50:.3g} ms, at most {budget.max_latency_ms:g} ms is allowed"
+    if latency and budget.min_throughput is not None and 1000 / latency.p50 < budget.min_throughput:
+        return (
+            f"too slow: {1000 / latency.p50:.4g} a second, at least {budget.min_throughput:g} are asked for"
+        )
+    if memory is not None and budget.max_memory_bytes is not None and memory > budget.max_memory_bytes:
+        return f"takes {_mb(memory)} of memory, at most {_mb(budget.max_memory_bytes)} is allowed"
+    return ""
+
+
+def _pointless(measured: Measured, budget: Budget) -> str:
+    """A candidate that gains nothing over the model as it is."""
+    latency = measured.latency
+    smaller = measured.size_bytes < measured.baseline_bytes
+    if budget.minimize == "latency" and latency and latency.speedup_ci95[1] < 1:
+        share = f", though {measured.baseline_bytes / measured.size_bytes:.1f}x smaller" if smaller else ""
+        return (
+            f"slower than the original here: {latency.p50:.3g} ms against {latency.baseline_p50:.3g}{share}"
+        )
+    if budget.minimize == "size" and not smaller:
+        sizes = f"{_mb(measured.size_bytes)} against {_mb(measured.baseline_bytes)}"
+        return f"not smaller than the original: {sizes}"
+    return ""
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} KB"

@@ -1,0 +1,158 @@
+"""Measures one candidate from its recipe to a trial: make, load, compare, time, weigh, judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sanderling.errors import SanderlingError
+from sanderling.measure.memory import peak_memory
+from sanderling.measure.results import Latency
+from sanderling.search.bench import Bench
+from sanderling.search.budget import Budget
+from sanderling.search.clock import Clock
+from sanderling.search.examiner import Examiner
+from sanderling.search.judge import Measured, judge
+from sanderling.search.ladder import Proposal
+from sanderling.search.subject import Subject
+from sanderling.search.trial import Trial
+from sanderling.search.workshop import Workshop
+
+TIMING_SECONDS = 4.0
+# A candidate whose answers are wrong is timed just well enough to say what was given up.
+ROUGH_SECONDS = 1.0
+TIMING_FEEDS = 8
+
+
+class OutOfTime(Exception):
+    """The search's time ended while a trial was running: the trial does not count."""
+
+
+class Laboratory:
+    """All that is needed to measure candidates.
+
+    Args:
+        reference: the model that candidates are compared with.
+        bench, workshop, examiner: run, make and compare.
+        budget: limits, with the drop filled in.
+        clock: the search's time.
+        allow_ops: the only operators that a candidate may hold, None for all.
+    """
+
+    def __init__(
+        self,
+        reference: Subject,
+        bench: Bench,
+        workshop: Workshop,
+        examiner: Examiner,
+        budget: Budget,
+        clock: Clock,
+        allow_ops: tuple[str, ...] | None = None,
+    ) -> None:
+        self.reference = reference
+        self.bench = bench
+        self.workshop = workshop
+        self.examiner = examiner
+        self.budget = budget
+        self.clock = clock
+        self.allow_ops = allow_ops
+
+    def measure(
+        self,
+        subject: Subject,
+        proposal: Proposal,
+        identity: str,
+        progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    ) -> Trial:
+        """Measures a candidate.
+
+        Returns: the finished trial; what goes wrong with the candidate ends as ``failed`` with its reason.
+
+        Raises:
+            OutOfTime: the search's time ended first.
+        """
+        start = time.monotonic()
+        trial = Trial(
+            identity,
+            proposal.name,
+            subject.name,
+            proposal.recipe,
+            self.bench.engine,
+            proposal.threads,
+            proposal.rung,
+        )
+        try:
+            trial = self._measured(subject, proposal, trial, progress)
+        except SanderlingError as error:
+            if self.clock.left() <= 1:
+                raise OutOfTime from None
+            trial = replace(trial, status="failed", reason=str(error))
+        return replace(trial, seconds=round(time.monotonic() - start, 3))
+
+    def _measured(
+        self, subject: Subject, proposal: Proposal, trial: Trial, progress: Callable[[str, int, int], None]
+    ) -> Trial:
+        file, applied = self.workshop.make(subject, proposal.recipe)
+        trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
+        if refused := self._refused(file):
+            return replace(trial, status="rejected", reason=refused)
+        self.bench.load(file, proposal.threads, timeout=self.clock.bound(60, least=5))
+        fidelity = self.examiner.examine(
+            file,
+            [(self.reference.split.search, subject.split.search)],
+            max_drop=self.budget.max_drop,
+            progress=lambda done, total: progress("comparing answers", done, total),
+        )
+        measured = Measured(
+            trial.size_bytes,
+            self.reference.path.stat().st_size,
+            None,
+            fidelity,
+            None,
+            is_baseline=file == self.reference.path,
+        )
+        wrong = judge(measured, self.budget)[0] == "rejected"
+        latency = self._latency(subject, file, proposal.threads, rough=wrong)
+        memory = None if wrong else self._memory(file, subject, proposal.threads)
+        measured = replace(measured, latency=latency, peak_memory_bytes=memory)
+        status, reason = judge(measured, self.budget)
+        if file != subject.path:
+            self.bench.unload(file)
+        left = f"{len(applied.left_float)} operators stayed in float" if applied.left_float else ""
+        return replace(
+            trial,
+            latency=latency,
+            peak_memory_bytes=memory,
+            fidelity=fidelity,
+            status=status,
+            reason=reason or left,
+        )
+
+    def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
+        """Times the candidate beside the reference at the same number of threads."""
+        samples = subject.split.search
+        feeds = [samples[p] for p in range(min(TIMING_FEEDS, len(samples)))]
+        wanted = ROUGH_SECONDS if rough else TIMING_SECONDS
+        seconds = max(0.5, min(wanted, self.clock.usable() / 4))
+        timeout = self.clock.bound(seconds * 4 + 60, least=5)
+        return self.bench.time(self.reference.path, file, threads, feeds, seconds=seconds, timeout=timeout)
+
+    def _memory(self, file: Path, subject: Subject, threads: int) -> int | None:
+        samples = subject.split.search
+        return peak_memory(file, self.bench.engine, threads, [samples[0]])
+
+    def _refused(self, file: Path) -> str:
+        """Returns: why the candidate may not be used, from the list of allowed operators."""
+        if self.allow_ops is None:
+            return ""
+        from sanderling.tflite import read
+
+        kinds = {node.kind for graph in read(file).graphs for node in graph.nodes}
+        extra = sorted(kinds - set(self.allow_ops))
+        return f"needs {', '.join(extra)}, which --allow-ops does not allow" if extra else ""
+
+    def _relative(self, file: Path) -> str:
+        folder = self.workshop.folder
+        return f"{folder.name}/{file.name}" if file.parent == folder else ""

@@ -1,0 +1,178 @@
+"""Reads what a search needs before anything is measured: models, samples, task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sanderling.analysis.summary import summarize
+from sanderling.errors import SampleError, SanderlingError, UsageError
+from sanderling.graph.graph import Model
+from sanderling.runtime.loading import read_model
+from sanderling.samples.load import load_samples
+from sanderling.samples.samples import Feed, Samples, Split, split
+from sanderling.search.bench import Bench
+from sanderling.search.events import Listener, Note
+from sanderling.search.identity import file_hash
+from sanderling.search.request import Request
+from sanderling.search.subject import Subject
+from sanderling.tasks.task import Task
+
+LOOK = 16
+
+
+def make_folder(folder: Path) -> None:
+    """Creates the output folder and checks that it can be written to.
+
+    Raises:
+        SanderlingError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".sanderling-probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise SanderlingError(
+            f"the output folder cannot be written to ({error.strerror or error})",
+            where=str(folder),
+            hint="choose another with -o",
+        ) from None
+
+
+def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Subject, ...]:
+    """Reads every model and its samples; the same samples are in the same part for every model.
+
+    Raises:
+        ModelError, SampleError: a model or the samples cannot be used.
+    """
+    subjects: list[Subject] = []
+    for path in request.models:
+        model = read_model(path)
+        _runs(bench, path)
+        shared = _shared(subjects[0], model) if subjects else None
+        if shared is not None:
+            subjects.append(Subject(path, model, file_hash(path), summarize(model), shared))
+            continue
+        samples = _samples(request, path, model, bench)
+        if subjects and len(samples) != sum(len(part) for part in _parts(subjects[0])):
+            raise SampleError(f"gives {len(samples)} samples to {path.name}, others get another number")
+        parts = split(samples, seed=request.seed)
+        if not subjects:
+            for note in (*samples.notes, parts.note):
+                if note:
+                    listen(Note(note, loud=samples.synthetic or note == parts.note))
+        subjects.append(Subject(path, model, file_hash(path), summarize(model), parts))
+    _comparable(subjects)
+    return tuple(subjects)
+
+
+def _shared(first: Subject, model: Model) -> Split | None:
+    """Returns: the first model's samples under this model's input names, where the inputs are alike.
+
+    Float values fit an integer input too: they are quantized with the input's own scale.
+    """
+    ours = [model.main.tensors[i] for i in model.main.inputs]
+    theirs = [first.model.main.tensors[i] for i in first.model.main.inputs]
+    alike = [t.shape for t in ours] == [t.shape for t in theirs]
+    if not alike or any(t.type.is_quantized for t in theirs):
+        return None
+    names = dict(zip(first.model.input_names(), model.input_names(), strict=True))
+
+    def renamed(samples: Samples) -> Samples:
+        return replace(samples, read=lambda i: {names[k]: v for k, v in samples.read(i).items()})
+
+    parts = first.split
+    return Split(renamed(parts.calibrate), renamed(parts.search), renamed(parts.confirm), parts.note)
+
+
+def _parts(subject: Subject) -> list[Samples]:
+    parts = subject.split
+    same = parts.calibrate.indices == parts.search.indices
+    return [parts.calibrate] if same else [parts.calibrate, parts.search, parts.confirm]
+
+
+def _runs(bench: Bench, path: Path) -> None:
+    """Loads the model once, in the worker, so that a model that the engine refuses is said so at once."""
+    try:
+        bench.load(path, 1)
+    except SanderlingError as error:
+        raise type(error)(
+            f"LiteRT cannot run this model: {error.what}",
+            where=str(path),
+            hint=error.hint or "sanderling analyze shows what is in it",
+        ) from None
+
+
+def _samples(request: Request, path: Path, model: Model, bench: Bench) -> Samples:
+    reading = request.reading
+
+    def run(feed: Feed) -> list[Any]:
+        return bench.run(path, 1, [feed], timeout=120)[0]
+
+    return load_samples(
+        request.samples,
+        model,
+        labels=reading.labels,
+        mean=reading.mean,
+        std=reading.std,
+        scale=reading.scale,
+        preprocess=reading.preprocess,
+        sample_rate=reading.sample_rate,
+        limit=reading.limit,
+        seed=request.seed,
+        run=run,
+    )
+
+
+def _comparable(subjects: list[Subject]) -> None:
+    """Every model must give answers of the reference's shape."""
+    first = subjects[0].model
+    shapes = [first.main.tensors[i].shape for i in first.main.outputs]
+    for other in subjects[1:]:
+        found = [other.model.main.tensors[i].shape for i in other.model.main.outputs]
+        if found != shapes:
+            raise UsageError(
+                f"gives outputs of shape {found}, {subjects[0].name} gives {shapes}",
+                where=str(other.path),
+                hint="alternatives must answer the same question: give models with the same outputs",
+            )
+
+
+def decide_task(request: Request, subject: Subject, bench: Bench) -> Task:
+    """Returns: how answers are compared: the user's metric, the named task, or a guess from the answers."""
+    from sanderling.tasks.custom import custom_task
+    from sanderling.tasks.guess import get_task, guess_task
+
+    samples = subject.split.search.first(LOOK)
+    feeds = [samples[position] for position in range(len(samples))]
+    outputs = bench.run(subject.path, 1, feeds, timeout=300)
+    if request.metric is not None:
+        return custom_task(request.metric)
+    if request.task is not None:
+        return get_task(request.task, subject.model, outputs)
+    return guess_task(subject.model, outputs)
+
+
+def check_finite(subject: Subject, bench: Bench, progress: Callable[[int, int], None]) -> None:
+    """Checks that the reference itself answers with finite numbers.
+
+    Raises:
+        SampleError: it does not.
+    """
+    import numpy as np
+
+    samples = subject.split.search.first(LOOK)
+    feeds = [samples[position] for position in range(len(samples))]
+    for position, outputs in enumerate(bench.run(subject.path, 1, feeds, timeout=300)):
+        progress(position + 1, len(samples))
+        for array in outputs:
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                name = samples.name_of(samples.indices[position])
+                raise SampleError(
+                    f"the model itself answers NaN or infinity to sample {name!r}",
+                    where=str(subject.path),
+                    hint="check the samples' normalisation (--mean, --std, --scale)",
+                )

@@ -1,0 +1,66 @@
+"""What a user asks of a search, checked and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sanderling.compress.recipe import Recipe
+from sanderling.search.budget import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How samples are read: see ``samples.load_samples``."""
+
+    labels: Path | Sequence[Any] | None = None
+    mean: float | Sequence[float] | None = None
+    std: float | Sequence[float] | None = None
+    scale: float | None = None
+    preprocess: str | Callable[..., Any] | None = None
+    sample_rate: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A search.
+
+    Attributes:
+        models: files; the first is the reference that answers are compared with, all compete.
+        samples: folder, file, arrays, or None for noise.
+        reading: how samples are read.
+        budget: limits.
+        target: what the winner is for; decides notes and what is allowed.
+        task: name of the task, None to guess.
+        metric: the user's own drop: ``file.py:fn`` or a function of (reference outputs, candidate
+            outputs, label) giving one sample's drop.
+        evaluate: the user's own score of a whole model: function of a callable session, higher is better.
+        io: ``float``, ``int8`` or ``keep``: inputs and outputs of integer candidates.
+        allow_ops: only these operators may appear in a candidate, None for all.
+        threads: one thread count to use throughout, None to compare on one and try more at the end.
+        recipe: apply just this recipe instead of climbing the ladder.
+        resume: go on from the study in ``output``.
+        output: folder for the results.
+        label_names: names of classes, for the report.
+        seed: fixes splits and resampling.
+    """
+
+    models: tuple[Path, ...]
+    samples: Any
+    output: Path
+    reading: Reading = Reading()
+    budget: Budget = Budget()
+    target: str = "cpu"
+    task: str | None = None
+    metric: str | Callable[..., float] | None = None
+    evaluate: Callable[[Callable[[Any], Any]], float] | None = None
+    io: str = "float"
+    allow_ops: tuple[str, ...] | None = None
+    threads: int | None = None
+    recipe: Recipe | None = None
+    resume: bool = False
+    label_names: tuple[str, ...] = ()
+    seed: int = 0

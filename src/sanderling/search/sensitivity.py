@@ -1,0 +1,43 @@
+"""Asks which operators do the damage, and turns the answer into plans of what to keep in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sanderling.compress.recipe import Recipe
+from sanderling.search.study import Study
+from sanderling.search.subject import Subject
+from sanderling.search.workshop import Workshop
+
+SHARE_OF_TIME = 0.35
+MOST_SECONDS = 120.0
+
+
+def measured_plans(
+    workshop: Workshop,
+    study: Study,
+    subject: Subject,
+    recipe: Recipe,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """Returns: rows (most damaging operator first) and plans (lists of operators, shortest first).
+
+    Remembered in the study, so a resumed search goes the same way.
+    """
+    key = f"sensitivity:{subject.hash[:16]}"
+    known = study.recall(key)
+    if known is None:
+        seconds = min(MOST_SECONDS, SHARE_OF_TIME * workshop.clock.usable())
+        if seconds < 3:
+            return [], []
+        known = workshop.call(
+            "sanderling.compress.sensitivity:measure_in_worker",
+            on_progress=lambda value: progress(int(value[0]), int(value[1])),
+            source=str(subject.path),
+            calibration=str(workshop.calibration(subject)),
+            recipe=recipe.to_json(),
+            seconds=seconds,
+        )
+        study.remember(key, known)
+    return known["rows"], known["plans"]

@@ -1,0 +1,100 @@
+"""One measured candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sanderling.compress.recipe import Recipe
+from sanderling.measure.results import Fidelity, Latency
+
+Status = Literal["ok", "rejected", "undecided", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One candidate and all that was measured of it.
+
+    Attributes:
+        id: stable identity: hash of model, recipe, engine, threads, samples and versions.
+        name: short, for tables: ``static int8, 2 threads``.
+        model: name of the model it was made from (several MODELs may compete).
+        recipe: how to make it again.
+        engine, threads, precision: how it was run.
+        rung: the rung of the ladder that proposed it.
+        size_bytes: the file's size; 0 when it could not be made.
+        latency: None when it was not reached.
+        peak_memory_bytes: growth of the process while loading and running it; None when not measured.
+        fidelity: on the search samples; None when not reached.
+        status: ``ok`` fits every budget; ``rejected`` measurably does not; ``undecided`` needs more
+            samples; ``failed`` could not be made, loaded or run.
+        reason: one sentence for everything but ``ok`` (and for ``ok`` that is not better than float).
+        file: the candidate's file inside the output folder, "" when none.
+        seconds: what the trial cost.
+    """
+
+    id: str
+    name: str
+    model: str
+    recipe: Recipe
+    engine: str
+    threads: int
+    rung: str = ""
+    precision: str = "auto"
+    size_bytes: int = 0
+    latency: Latency | None = None
+    peak_memory_bytes: int | None = None
+    fidelity: Fidelity | None = None
+    status: Status = "ok"
+    reason: str = ""
+    file: str = ""
+    seconds: float = 0.0
+
+    @property
+    def speedup(self) -> float | None:
+        return self.latency.speedup if self.latency else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: the trial as it stands in ``report.json``."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "model": self.model,
+            "recipe": self.recipe.to_json(),
+            "engine": self.engine,
+            "threads": self.threads,
+            "precision": self.precision,
+            "rung": self.rung,
+            "size_bytes": self.size_bytes,
+            "latency_ms": self.latency.to_json() if self.latency else None,
+            "speedup": self.speedup,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "fidelity": self.fidelity.to_json() if self.fidelity else None,
+            "status": self.status,
+            "reason": self.reason,
+            "file": self.file,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Trial:
+        """Reads what ``to_json`` wrote."""
+        latency, fidelity = value["latency_ms"], value["fidelity"]
+        return cls(
+            id=value["id"],
+            name=value["name"],
+            model=value["model"],
+            recipe=Recipe.from_json(value["recipe"]),
+            engine=value["engine"],
+            threads=value["threads"],
+            precision=value["precision"],
+            rung=value["rung"],
+            size_bytes=value["size_bytes"],
+            latency=Latency.from_json(latency) if latency else None,
+            peak_memory_bytes=value["peak_memory_bytes"],
+            fidelity=Fidelity.from_json(fidelity) if fidelity else None,
+            status=value["status"],
+            reason=value["reason"],
+            file=value["file"],
+            seconds=value["seconds"],
+        )
