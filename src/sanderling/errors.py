@@ -69,7 +69,12 @@ class OutOfMemory(RunError):
 
 
 class WorkerError(RunError):
-    """An isolated worker crashed, hung past its deadline or ran out of memory."""
+    """An isolated worker crashed, hung past its deadline or ran out of memory.
+
+    ``detail`` holds the worker's traceback or the end of its log, for people who look for the cause.
+    """
+
+    detail: str = ""
 
 
 class SampleError(SanderlingError):

@@ -13,7 +13,7 @@ class Settings:
 
     Attributes:
         debug: 0 (quiet) to 5: 1 devices and placement, 2 time per kernel, 3 passes and reasons, 4 WGSL,
-            5 the graph after every pass. From ``SANDERLING_DEBUG``; above 0 the command line shows tracebacks.
+            5 the graph after every pass. From ``SANDERLING_DEBUG``; above 0 errors come with tracebacks.
         verify: verify the graph after every pass. From ``SANDERLING_VERIFY`` (default: off).
         cache: folder for caches. From ``SANDERLING_CACHE`` (default: ``~/.cache/sanderling``).
         threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.

@@ -12,6 +12,7 @@ from typing import Any
 from sanderling.compress.recipe import Recipe
 from sanderling.errors import RecipeError, SanderlingError
 from sanderling.graph.graph import Model, Tensor
+from sanderling.samples.samples import Samples
 from sanderling.search.confirm import file_of, subject_of
 from sanderling.search.identity import versions
 from sanderling.search.laboratory import Laboratory
@@ -65,8 +66,17 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "task": {"name": outcome.task.name, "metric": outcome.task.metric},
         "budget": outcome.budget.to_json(),
         "source": {"name": subject.path.name, "sha256": subject.hash},
-        "samples": {"origin": subject.split.search.origin, "notes": list(subject.split.search.notes)},
+        "samples": _samples(subject.split.confirm),
         "versions": versions(),
+    }
+
+
+def _samples(confirm: Samples) -> dict[str, Any]:
+    """Which samples the winner was confirmed on, so that anyone can measure it again."""
+    return {
+        "origin": confirm.origin,
+        "notes": list(confirm.notes),
+        "confirmed_on": [confirm.name_of(index) for index in confirm.indices],
     }
 
 

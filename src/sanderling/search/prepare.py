@@ -143,17 +143,19 @@ def _comparable(subjects: list[Subject]) -> None:
 
 def decide_task(request: Request, subject: Subject, bench: Bench) -> Task:
     """Returns: how answers are compared: the user's metric, the named task, or a guess from the answers."""
-    from sanderling.tasks.custom import custom_task
+    from sanderling.tasks.custom import custom
     from sanderling.tasks.guess import get_task, guess_task
 
     samples = subject.split.search.first(LOOK)
     feeds = [samples[position] for position in range(len(samples))]
     outputs = bench.run(subject.path, 1, feeds, timeout=300)
     if request.metric is not None:
-        return custom_task(request.metric)
+        return custom(request.metric, subject.model.output_names())
+    known = samples.labels is not None
+    labels = [samples.label(position) for position in range(len(samples))] if known else None
     if request.task is not None:
-        return get_task(request.task, subject.model, outputs)
-    return guess_task(subject.model, outputs)
+        return get_task(request.task, subject.model, outputs, labels=labels)
+    return guess_task(subject.model, outputs, labels=labels)
 
 
 def check_finite(subject: Subject, bench: Bench, progress: Callable[[int, int], None]) -> None:

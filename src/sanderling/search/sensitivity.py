@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sanderling.compress.mixed_plans import mixed_plans
 from sanderling.compress.recipe import Recipe
+from sanderling.compress.sensitivity import Sensitivity
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.workshop import Workshop
 
 SHARE_OF_TIME = 0.35
+PLANS = 12
 MOST_SECONDS = 120.0
 
 
@@ -32,12 +35,13 @@ def measured_plans(
         if seconds < 3:
             return [], []
         known = workshop.call(
-            "sanderling.compress.sensitivity:measure_in_worker",
+            "sanderling.compress.sensitivity:sensitivity_in_worker",
             on_progress=lambda value: progress(int(value[0]), int(value[1])),
             source=str(subject.path),
             calibration=str(workshop.calibration(subject)),
-            recipe=recipe.to_json(),
+            settings={k: v for k, v in recipe.steps[0].settings.items() if k in ("calibration", "percentile")},
             seconds=seconds,
         )
         study.remember(key, known)
-    return known["rows"], known["plans"]
+    plans = mixed_plans(Sensitivity.from_json(known), count=PLANS)
+    return known["rows"], [list(plan.keep_float) for plan in plans]

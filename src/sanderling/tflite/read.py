@@ -155,7 +155,7 @@ class _Builder:
             else:
                 data = record["data"]
             self.buffers[index] = data
-        return self.buffers[index]  # type: ignore[return-value]
+        return self.buffers[index]
 
     def quant(self, record: Record | None) -> Quant | None:
         if record is None:

@@ -1,0 +1,109 @@
+"""Automatic inference: the fastest version of a trained model that still gives the right answers.
+
+The verbs and types below are loaded when they are first used, so that ``import sanderling`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sanderling.errors import (
+        BudgetError,
+        CompileError,
+        ConvertError,
+        DeployError,
+        DeviceLimit,
+        DeviceLost,
+        FormatError,
+        InputMismatch,
+        InvalidGraph,
+        KernelError,
+        MissingExtra,
+        ModelError,
+        OutOfMemory,
+        RecipeError,
+        RunError,
+        SampleError,
+        SanderlingError,
+        UnsupportedOperator,
+        UsageError,
+        WorkerError,
+    )
+    from sanderling.graph.graph import Graph, Model, Node, Tensor
+    from sanderling.runtime.session import Session
+    from sanderling.verbs import analyze, bench, check, diff, load, optimize
+
+    __version__: str
+
+__all__ = [
+    "BudgetError",
+    "CompileError",
+    "ConvertError",
+    "DeployError",
+    "DeviceLimit",
+    "DeviceLost",
+    "FormatError",
+    "Graph",
+    "InputMismatch",
+    "InvalidGraph",
+    "KernelError",
+    "MissingExtra",
+    "Model",
+    "ModelError",
+    "Node",
+    "OutOfMemory",
+    "RecipeError",
+    "RunError",
+    "SampleError",
+    "SanderlingError",
+    "Session",
+    "Tensor",
+    "UnsupportedOperator",
+    "UsageError",
+    "WorkerError",
+    "__version__",
+    "analyze",
+    "bench",
+    "check",
+    "diff",
+    "load",
+    "optimize",
+]
+
+_VERBS = frozenset({"analyze", "bench", "check", "diff", "load", "optimize"})
+_GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name at its first use (PEP 562)."""
+    if name == "__version__":
+        value: Any = _version()
+    elif name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        value = getattr(importlib.import_module(_home(name)), name)
+    globals()[name] = value
+    return value
+
+
+def _home(name: str) -> str:
+    if name in _VERBS:
+        return "sanderling.verbs"
+    if name in _GRAPH:
+        return "sanderling.graph.graph"
+    return "sanderling.runtime.session" if name == "Session" else "sanderling.errors"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("sanderling")
+    except PackageNotFoundError:  # run from its source without being installed
+        return "0.0.0+source"
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,193 @@
+"""``sanderling optimize``: the fastest version of a model that still gives the right answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from sanderling.cli import options
+from sanderling.cli.options import choices
+from sanderling.errors import UsageError
+
+_SEARCH = "The search"
+_OUT = "What comes out"
+# What DESIGN promises for later, refused by name rather than as unknown.
+_LATER = {
+    "--device": "candidates are timed on this machine only",
+    "--cluster": "a search runs on this machine only",
+}
+
+
+def _search(name: str, metavar: str | None, help_text: str, **more: Any) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=_SEARCH, **more)
+
+
+Target = Annotated[
+    str,
+    _search(
+        "--target", "NAME", "cpu, raspberry-pi, android, ios or web.",
+        autocompletion=choices("cpu", "raspberry-pi", "android", "ios", "web"),
+    ),
+]  # fmt: skip
+Minimize = Annotated[
+    str,
+    _search(
+        "--minimize", "WHAT", "latency, size or memory, among those within all limits.",
+        autocompletion=choices("latency", "size", "memory"),
+    ),
+]  # fmt: skip
+Time = Annotated[str | None, _search("--time", "TIME", "For the whole search: 10m.", show_default=False)]
+Threads = Annotated[
+    int | None,
+    _search("--threads", "N", "Only so many threads. Default: 1, more at the end.", min=1, show_default=False),
+]
+Recipe = Annotated[
+    str | None, _search("--recipe", "best.json", "Apply just this recipe, then check it.", show_default=False)
+]
+Resume = Annotated[bool, _search("--resume", None, "Go on from the study in the output folder.")]
+Seed = Annotated[int, _search("--seed", "N", "Fixes splits and resampling.")]
+Io = Annotated[
+    str,
+    typer.Option(
+        "--io", metavar="KIND", help="Inputs and outputs of int8 candidates: float, int8 or keep.",
+        autocompletion=choices("float", "int8", "keep"), rich_help_panel=_OUT,
+    ),
+]  # fmt: skip
+AllowOps = Annotated[
+    str | None,
+    typer.Option(
+        "--allow-ops", metavar="LIST", help="Only these operators: CONV_2D,RELU,…", rich_help_panel=_OUT,
+        show_default=False,
+    ),
+]  # fmt: skip
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUT)
+]
+Device = Annotated[str, typer.Option("--device", hidden=True)]
+Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
+
+
+def optimize(
+    models: Annotated[list[str], options.model_argument("MODEL…", f"{options._MODEL} Several compete.")],
+    samples: options.Samples = None,
+    labels: options.Labels = None,
+    target: Target = "cpu",
+    max_drop: options.MaxDrop = None,
+    max_latency: options.MaxLatency = None,
+    max_size: options.MaxSize = None,
+    max_memory: options.MaxMemory = None,
+    min_throughput: options.MinThroughput = None,
+    minimize: Minimize = "latency",
+    task: options.Task = None,
+    metric: options.Metric = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    scale: options.Scale = None,
+    preprocess: options.Preprocess = None,
+    sample_rate: options.SampleRate = None,
+    limit: options.Limit = None,
+    io: Io = "float",
+    allow_ops: AllowOps = None,
+    threads: Threads = None,
+    time: Time = None,
+    recipe: Recipe = None,
+    resume: Resume = False,
+    seed: Seed = 0,
+    output: Output = "optimized",
+    device: Device = "local",
+    cluster: Cluster = None,
+    json: options.Json = False,
+) -> None:
+    """Find the fastest version of a model that still gives the right answers.
+
+    Every candidate is made, run and timed on the real engine, and compared with the original on your samples.
+    """
+    from sanderling.cli import units
+
+    _refuse_later(device=None if device == "local" else device, cluster=cluster)
+    _run(
+        models,
+        as_json=json,
+        samples=samples,
+        labels=labels,
+        target=target,
+        minimize=minimize,
+        task=task,
+        metric=metric,
+        io=io,
+        allow_ops=None if allow_ops is None else _operators(allow_ops),
+        threads=threads,
+        seconds=None if time is None else units.seconds(time, "--time"),
+        recipe=recipe,
+        resume=resume,
+        seed=seed,
+        output=output,
+        **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
+        **options.reading(mean, std, scale, preprocess, sample_rate, limit),
+    )
+
+
+def _refuse_later(**given: str | None) -> None:
+    for name, value in given.items():
+        if value is not None:
+            why = _LATER[f"--{name}"]
+            raise UsageError(
+                f"this version cannot do {value!r} yet: {why}", where=f"--{name}", hint=f"leave out --{name}"
+            )
+
+
+def _operators(text: str) -> tuple[str, ...]:
+    """Reads ``CONV_2D,relu``.
+
+    Raises:
+        UsageError: a name is no operator's; says which one may be meant.
+    """
+    from sanderling.tflite.schema import schema
+
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UsageError("the list is empty", where="--allow-ops", hint="for example CONV_2D,RELU")
+    builtin = schema().enums["BuiltinOperator"]
+    return tuple(_operator(name, builtin) for name in names)
+
+
+def _operator(name: str, builtin: Iterable[str]) -> str:
+    import difflib
+
+    upper = name.upper()
+    if upper in builtin:
+        return upper
+    close = difflib.get_close_matches(upper, list(builtin), 1)
+    if close:
+        raise UsageError(f"there is no operator {name!r}", where="--allow-ops", hint=f"did you mean {close[0]}?")
+    return name  # a custom operator's own name
+
+
+def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
+    from sanderling import verbs
+    from sanderling.cli.failure import Interrupted, exit_with, option_names
+    from sanderling.cli.live import Live
+    from sanderling.cli.output import print_json
+    from sanderling.cli.show_result import show
+
+    live = Live(quiet=as_json)
+    try:
+        with live, option_names():
+            result = verbs.optimize(models, listen=live, **arguments)
+    except KeyboardInterrupt:
+        raise Interrupted(_kept(live.finished, arguments["output"])) from None
+    if as_json:
+        print_json({**result.data.to_json(), "output": str(result.output)})
+    else:
+        show(result)
+    if result.exit_code:
+        exit_with(result.exit_code)
+
+
+def _kept(finished: int, output: str) -> str:
+    if not finished:
+        return "nothing was measured yet"
+    count = "one trial is" if finished == 1 else f"{finished} trials are"
+    return f"{count} kept in {output}; run the same command with --resume to go on"

@@ -1,0 +1,153 @@
+"""What a search tells while it runs: a live line on a terminal, plain lines elsewhere, nothing with ``--json``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.text import Text
+
+from sanderling.cli.output import stderr
+from sanderling.report.format import format_ms, format_ratio, format_seconds, format_share, plain, shorten
+from sanderling.search.events import Event, Note, Phase, Progress, RungSkipped, TrialFinished, TrialStarted
+from sanderling.search.trial import Trial
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+_STYLES = {"ok": "green", "rejected": "red", "undecided": "yellow", "failed": "bold red", "skipped": "dim"}
+_NAME, _STATUS = 34, 9  # columns
+
+
+class Live:
+    """Listens to a search and prints what it hears on stderr.
+
+    Args:
+        quiet: print nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = stderr()
+        self._bar: Bar | None = None
+        self._task = None
+        self._deadline = math.inf
+        self._title = ""
+        self.finished = 0
+
+    def __enter__(self) -> Self:
+        if not self._quiet and self._console.is_terminal:
+            self._bar = _bar(self._console)
+            self._task = self._bar.add_task("starting", total=None, left="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __call__(self, event: Event) -> None:
+        """Takes an event of the search."""
+        if isinstance(event, TrialFinished):
+            self.finished += 1
+        if self._quiet:
+            return
+        match event:
+            case Phase(text):
+                self._show(text)
+                if self._bar is None:
+                    self._print(Text(f"{text} …"))
+            case Note(text, loud):
+                label = ("warning: ", "bold yellow") if loud else ("note: ", "bold")
+                self._print(Text.assemble(label, (plain(text), "yellow" if loud else "")))
+            case TrialStarted(number, name, seconds_left):
+                self._deadline = time.monotonic() + seconds_left
+                self._show(f"{number}. {plain(name)}")
+            case Progress(what, done, total):
+                self._advance(what, done, total)
+            case TrialFinished(trial, resumed):
+                self._lines(*trial_line(trial, resumed))
+            case RungSkipped(rung, reason):
+                self._lines(_row("skipped", rung, []), reason)
+
+    def _show(self, text: str) -> None:
+        self._title = text
+        if self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=None, description=shorten(text, 44), left=self._left())
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        if self._bar is not None and self._task is not None:
+            text = shorten(f"{self._title}: {plain(what)}", 60)
+            self._bar.update(self._task, description=text, completed=done, total=total, left=self._left())
+
+    def _left(self) -> str:
+        left = self._deadline - time.monotonic()
+        return f"{format_seconds(max(0.0, left))} left" if math.isfinite(left) else ""
+
+    def _print(self, text: Text) -> None:
+        """Prints above the live line; a long text goes on where it is, for a pipe, or wraps at words."""
+        console = self._bar.console if self._bar is not None else self._console
+        console.print(text, soft_wrap=not console.is_terminal)
+
+    def _lines(self, row: Text, reason: str) -> None:
+        """Prints a row and its reason: behind it where there is room, else indented below it."""
+        if not reason:
+            self._print(row)
+            return
+        tail = Text(plain(reason), "dim")
+        if not self._console.is_terminal or row.cell_len + 2 + tail.cell_len <= self._console.width:
+            self._print(Text.assemble(row, "  ", tail))
+            return
+        self._print(row)
+        for line in tail.wrap(self._console, max(20, self._console.width - _STATUS - 1)):
+            self._print(Text.assemble(" " * (_STATUS + 1), line))
+
+
+@contextmanager
+def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """Shows on a terminal that something is going on."""
+    console = stderr()
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(f"{text} …"):
+        yield
+
+
+def _bar(console: object) -> Bar:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[left]}", style="dim", markup=False),
+        console=console,  # type: ignore[arg-type]
+        transient=True,
+    )
+
+
+def trial_line(trial: Trial, resumed: bool = False) -> tuple[Text, str]:
+    """Returns: a finished trial as one row, and its reason."""
+    figures = [
+        (format_ms(trial.latency.p50) if trial.latency else "–", 9),
+        (format_ratio(trial.speedup), 7),
+        (f"drop {format_share(trial.fidelity.drop)}" if trial.fidelity else "drop –", 12),
+    ]
+    known = "known from the study" if resumed else ""
+    return _row(trial.status, trial.name, figures), "; ".join(part for part in (trial.reason, known) if part)
+
+
+def _row(status: str, name: str, figures: list[tuple[str, int]]) -> Text:
+    row = Text.assemble((status.ljust(_STATUS), _STYLES.get(status, "")), " ")
+    row.append(shorten(plain(name), _NAME).ljust(_NAME if figures else 0))
+    for text, width in figures:
+        row.append(" " + text.rjust(width))
+    return row

@@ -1,0 +1,166 @@
+"""The options that several commands share, said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_READING = "How samples are read"
+_LIMITS = "Limits, all at once"
+
+
+def _models(incomplete: str) -> list[str]:
+    """Completes a model: zoo names; the shell completes paths by itself where there is no match."""
+    from sanderling import zoo
+
+    return [name for name in zoo.bundled() if name.startswith(incomplete)] + _paths(incomplete, (".tflite",))
+
+
+def _samples(incomplete: str) -> list[str]:
+    from sanderling import zoo
+
+    kinds = (".npz", ".npy", ".csv", ".wav", ".png", ".jpg", ".jpeg")
+    return [name for name in zoo.bundled() if name.startswith(incomplete)] + _paths(incomplete, kinds)
+
+
+def _paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Returns: folders, and files of these kinds, that begin with what was typed."""
+    typed = Path(incomplete)
+    folder = typed if incomplete.endswith("/") else typed.parent
+    start = "" if incomplete.endswith("/") else typed.name
+    if not folder.is_dir():
+        return []
+    prefix = incomplete[: len(incomplete) - len(start)]
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if not entry.name.startswith(start) or (entry.name.startswith(".") and not start):
+            continue
+        if entry.is_dir():
+            found.append(f"{prefix}{entry.name}/")
+        elif entry.suffix.lower() in suffixes:
+            found.append(f"{prefix}{entry.name}")
+    return found
+
+
+def choices(*values: str) -> Any:
+    """Returns: a completion from a fixed list."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+def model_argument(name: str, help_text: str) -> Any:
+    """Returns: an argument that names a model."""
+    return typer.Argument(metavar=name, help=help_text, autocompletion=_models, show_default=False)
+
+
+_MODEL = "A .tflite file, or the name of a zoo model (sanderling zoo list)."
+Model = Annotated[str, model_argument("MODEL", _MODEL)]
+Models = Annotated[list[str], model_argument("MODEL…", f"{_MODEL} Several are compared.")]
+Samples = Annotated[
+    str | None,
+    typer.Option(
+        "--samples",
+        metavar="PATH",
+        help="Folder of images or sounds, .npz, .npy or .csv, or a zoo model's name. Without it: noise.",
+        autocompletion=_samples,
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def _reading(name: str, metavar: str, help_text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=_READING, show_default=False)
+
+
+Labels = Annotated[
+    str | None, _reading("--labels", "CSV", "Right answers: lines of file,label or index,label.")
+]
+Mean = Annotated[str | None, _reading("--mean", "NUMBERS", "input = (pixel × scale − mean) / std.")]
+Std = Annotated[str | None, _reading("--std", "NUMBERS", "One number, or one per channel: 0.2,0.2,0.2.")]
+Scale = Annotated[float | None, _reading("--scale", "NUMBER", "For example 0.00392 for pixels as 0..1.")]
+Preprocess = Annotated[
+    str | None, _reading("--preprocess", "FILE.py:FN", "Your own function from a raw sample to inputs.")
+]
+SampleRate = Annotated[int | None, _reading("--sample-rate", "HZ", "What the model expects of sounds.")]
+Limit = Annotated[int | None, _reading("--limit", "N", "Use at most so many samples.")]
+
+
+def _limit(name: str, metavar: str, help_text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=_LIMITS, show_default=False)
+
+
+MaxDrop = Annotated[
+    str | None, _limit("--max-drop", "SHARE", "Largest loss of fidelity: 1% or 0.01. Default: the task's.")
+]
+MaxLatency = Annotated[str | None, _limit("--max-latency", "TIME", "Per call: 5ms.")]
+MaxSize = Annotated[str | None, _limit("--max-size", "SIZE", "Of the file: 1.5MB.")]
+MaxMemory = Annotated[str | None, _limit("--max-memory", "SIZE", "Peak while loading and running: 50MB.")]
+MinThroughput = Annotated[str | None, _limit("--min-throughput", "RATE", "Calls per second: 200/s.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="classify, segment, detect, landmarks, embed or other. Default: guessed, and said.",
+        autocompletion=choices("classify", "segment", "detect", "landmarks", "embed", "other"),
+        show_default=False,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric", metavar="FILE.py:FN", help="Your own drop for one sample's outputs.", show_default=False
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="CPU threads.", min=1, show_default=False)
+]
+
+
+def reading(
+    mean: str | None,
+    std: str | None,
+    scale: float | None,
+    preprocess: str | None,
+    sample_rate: int | None,
+    limit: int | None,
+) -> dict[str, Any]:
+    """Returns: the options of how samples are read, as keyword arguments of the verbs."""
+    from sanderling.cli import units
+
+    return {
+        "mean": None if mean is None else units.numbers(mean, "--mean"),
+        "std": None if std is None else units.numbers(std, "--std"),
+        "scale": scale,
+        "preprocess": preprocess,
+        "sample_rate": sample_rate,
+        "limit": limit,
+    }
+
+
+def limits(
+    max_drop: str | None,
+    max_latency: str | None,
+    max_size: str | None,
+    max_memory: str | None,
+    min_throughput: str | None,
+) -> dict[str, Any]:
+    """Returns: the limits as keyword arguments of the verbs.
+
+    Raises:
+        UsageError: one has no unit, a wrong one, or is no number.
+    """
+    from sanderling.cli import units
+
+    def parse(text: str | None, read: Any, *rest: str) -> Any:
+        return None if text is None else read(text, *rest)
+
+    return {
+        "max_drop": parse(max_drop, units.share, "--max-drop"),
+        "max_latency_ms": parse(max_latency, units.milliseconds, "--max-latency"),
+        "max_size_bytes": parse(max_size, units.size_bytes, "--max-size"),
+        "max_memory_bytes": parse(max_memory, units.size_bytes, "--max-memory", "50MB"),
+        "min_throughput": parse(min_throughput, units.per_second, "--min-throughput"),
+    }

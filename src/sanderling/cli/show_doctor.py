@@ -1,0 +1,63 @@
+"""Prints a ``Checkup``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from sanderling.cli.output import stdout
+from sanderling.cli.tables import facts
+from sanderling.report.format import format_bytes, format_seconds, plain
+from sanderling.runtime.doctor import Checkup
+
+
+def show(checkup: Checkup, worker: dict[str, Any]) -> None:
+    """Prints everything, what is wrong last.
+
+    Args:
+        checkup: what was found.
+        worker: ``{"ok", "reason", "seconds"}`` of the isolated process.
+    """
+    console = stdout()
+    cpu = checkup.cpu
+    cores = f"{cpu.cores} cores" if cpu.cores != 1 else "1 core"
+    if cpu.usable != cpu.cores:
+        cores += f", {cpu.usable:g} of them usable here"
+    known, free = checkup.memory_bytes, checkup.memory_available_bytes
+    memory = "unknown" if known is None else format_bytes(known)
+    if free is not None:
+        memory += f", {format_bytes(free)} free"
+    cache = f"{checkup.cache}, " + (
+        "not made yet" if checkup.cache_bytes is None else format_bytes(checkup.cache_bytes)
+    )
+    rows = [
+        ("system", f"{checkup.system}, {cpu.architecture}"),
+        ("processor", f"{cpu.name}, {cores}"),
+        ("instructions", " ".join(cpu.flags) or "unknown"),
+        ("memory", memory),
+        ("load", "" if cpu.load is None else f"{cpu.load:.2f}"),
+        ("python", f"{checkup.python}, {checkup.executable}"),
+        ("cache", cache),
+        ("environment", ", ".join(f"{name}={value}" for name, value in checkup.environment.items())),
+    ]
+    console.print(facts([row for row in rows if row[1]]))
+    console.print()
+    console.print(facts([(name, version or "not installed") for name, version in checkup.packages.items()]))
+    console.print()
+    for engine in checkup.engines:
+        if engine.available:
+            console.print(Text.assemble("engine ", (engine.name, "bold"), f" {engine.version}: ", ("ready", "green")))
+        else:
+            console.print(Text.assemble("engine ", (engine.name, "bold"), ": ", (plain(engine.reason), "yellow")))
+    if worker["ok"]:
+        took = format_seconds(worker["seconds"])
+        console.print(Text.assemble("isolated process: ", ("ready", "green"), f", started and loaded a model in {took}"))
+    else:
+        console.print(Text(f"isolated process: {plain(worker['reason'])}", "red"))
+    for warning in checkup.warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), plain(warning)))
+    for problem in checkup.problems:
+        console.print(Text.assemble(("problem: ", "bold red"), plain(problem)))
+    if checkup.ok and worker["ok"]:
+        console.print(Text("Sanderling can run here.", "green"))

@@ -1,0 +1,106 @@
+"""Applies a recipe to a model file: what the worker process runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanderling.compress._litert import invoke, load
+from sanderling.compress.applied import Applied
+from sanderling.compress.recipe import Recipe
+from sanderling.compress.registry import find
+from sanderling.compress.technique import Work
+from sanderling.errors import RecipeError, RunError
+from sanderling.graph.verify import verify
+from sanderling.tflite import read, write
+
+
+def apply(
+    recipe: Recipe, source: Path, out: Path, *, calibration: Path | None = None, threads: int = 1
+) -> Applied:
+    """Makes a candidate: applies a recipe's steps in order and writes the result.
+
+    The result is loaded into LiteRT and run once (on zeros) before it is handed out.
+
+    Args:
+        recipe: what to do; without steps the file is copied as it is.
+        source: a ``.tflite`` file.
+        out: the file to write; replaced when it exists.
+        calibration: feeds as ``calibration.save_feeds`` wrote them: the file, or the folder that holds it.
+        threads: CPU threads for calibration.
+
+    Returns: what was done.
+
+    Raises:
+        FormatError, InvalidGraph: the source is not a valid model.
+        RecipeError: a step is unknown, its settings are wrong, or it cannot be applied to this model.
+        SampleError, InputMismatch: the feeds cannot be read or do not fit the model.
+    """
+    model = read(source)
+    verify(model)
+    applied = Applied(recipe.name)
+    if not recipe.steps:
+        shutil.copyfile(source, out)
+        return replace(applied, size_bytes=out.stat().st_size)
+    techniques = [find(step.technique) for step in recipe.steps]
+    for step, technique in zip(recipe.steps, techniques, strict=True):
+        with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
+            work = Work(Path(folder), calibration, threads)
+            if technique.needs_calibration and calibration is None:
+                raise RecipeError(
+                    f"{technique.name} needs samples to find the ranges of the activations",
+                    hint="give --samples",
+                )
+            model, done = technique.apply(model, step.settings, work)
+            verify(model)
+            applied = applied.then(done)
+            size = write(model, out)
+            # The scratch folder goes, and with it the file behind this model's weights.
+            model = replace(read(out), source=model.source)
+    _check_runs(out)
+    return replace(applied, size_bytes=size)
+
+
+def apply_in_worker(
+    *, recipe: Any, source: str, out: str, calibration: str | None = None, threads: int = 1
+) -> Any:
+    """``apply`` with JSON values on both sides, for the isolated worker.
+
+    Args:
+        recipe: as ``Recipe.to_json`` gives it.
+        source, out, calibration, threads: as for ``apply``.
+
+    Returns: as ``Applied.to_json`` gives it.
+    """
+    done = apply(
+        Recipe.from_json(recipe),
+        Path(source),
+        Path(out),
+        calibration=Path(calibration) if calibration is not None else None,
+        threads=threads,
+    )
+    return done.to_json()
+
+
+def _check_runs(file: Path) -> None:
+    """Loads the file into LiteRT and runs it once.
+
+    Raises:
+        RecipeError: LiteRT refuses it.
+    """
+    try:
+        interpreter = load(file)
+        for detail in interpreter.get_input_details():
+            if detail["dtype"] is not np.bytes_:
+                interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+        invoke(interpreter)
+    except RunError as error:
+        file.unlink(missing_ok=True)
+        raise RecipeError(
+            f"the result does not run in LiteRT: {error.what}", hint="use another technique for this model"
+        ) from None

@@ -1,0 +1,61 @@
+"""Int8 weights, activations quantized at run time: needs no samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sanderling.compress import _litert_quantizer as quantizer
+from sanderling.compress import quantizer_rules as rules
+from sanderling.compress.applied import Applied
+from sanderling.compress.options import Options
+from sanderling.compress.quantize import Plan, quantize
+from sanderling.compress.technique import Technique, Work
+from sanderling.compress.weights import METHODS, method
+from sanderling.errors import RecipeError
+from sanderling.graph.graph import Model
+
+NAME = "dynamic_int8"
+
+
+def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
+    """Quantizes weights to int8 per channel; LiteRT quantizes activations as it runs.
+
+    Settings:
+        operators: only these operators, by TFLite's names; all supported ones when absent. On CPUs with
+            XNNPACK, ``["CONV_2D", "FULLY_CONNECTED"]`` is often faster: it has no dynamic depthwise kernel.
+        weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        keep_float: operators to leave alone.
+    """
+    options = Options(NAME, settings, ("operators", "weights", "keep_float"))
+    supported = quantizer.supported("dynamic_wi8_afp32")
+    operators = options.names("operators") or sorted(supported)
+    check_operators(NAME, operators, supported)
+    weights = method(options.choice("weights", METHODS, "minmax"))
+    plan = Plan(
+        NAME,
+        supported=frozenset(operators),
+        rules=rules.dynamic([quantizer.quantizer_operator(op) for op in operators]),
+        keep_float=options.names("keep_float") or (),
+        weights=weights,
+        weights_only=True,
+    )
+    return quantize(model, plan, work)
+
+
+def check_operators(
+    technique: str, operators: tuple[str, ...] | list[str], supported: frozenset[str]
+) -> None:
+    """Makes sure that a technique has all the operators that a recipe names.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    for op in operators:
+        if op not in supported:
+            raise RecipeError(
+                f"{technique} cannot quantize '{op}'", hint=f"it quantizes {', '.join(sorted(supported))}"
+            )
+
+
+TECHNIQUE = Technique(NAME, "int8 weights, activations quantized while running; no samples needed", apply)

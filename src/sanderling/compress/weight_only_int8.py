@@ -1,0 +1,42 @@
+"""Int8 weights that are dequantized before use: a quarter of the size, float arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sanderling.compress import _litert_quantizer as quantizer
+from sanderling.compress import quantizer_rules as rules
+from sanderling.compress.applied import Applied
+from sanderling.compress.options import Options
+from sanderling.compress.quantize import Plan, quantize
+from sanderling.compress.technique import Technique, Work
+from sanderling.compress.weights import METHODS, method
+from sanderling.graph.graph import Model
+
+NAME = "weight_only_int8"
+
+
+def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
+    """Stores weights as int8 per channel behind DEQUANTIZE.
+
+    Settings:
+        weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        keep_float: operators to leave alone.
+    """
+    options = Options(NAME, settings, ("weights", "keep_float"))
+    supported = quantizer.supported("weightonly_wi8_afp32")
+    weights = method(options.choice("weights", METHODS, "minmax"))
+    operators = [quantizer.quantizer_operator(op) for op in sorted(supported)]
+    plan = Plan(
+        NAME,
+        supported=supported,
+        rules=rules.weight_only(operators),
+        keep_float=options.names("keep_float") or (),
+        weights=weights,
+        weights_only=True,
+    )
+    return quantize(model, plan, work)
+
+
+TECHNIQUE = Technique(NAME, "int8 weights, float arithmetic: for size, not for speed", apply)

@@ -1,0 +1,247 @@
+"""Times several models side by side, on several engines and thread counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sanderling.errors import RunError, SanderlingError, UsageError, WorkerError
+from sanderling.measure.client import Worker
+from sanderling.measure.latency import Contender, race, summary
+from sanderling.measure.memory import peak_memory
+from sanderling.measure.results import Latency
+from sanderling.measure.serving import Feed, arrange, find
+
+_FEEDS = 8
+_LOAD_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRow:
+    """One model on one engine with one number of threads.
+
+    Attributes:
+        name: the file's stem.
+        file: the model file.
+        latency: beside the first row that ran; None when it could not be run.
+        per_second: calls per second, 1000 / p50; None when it could not be run.
+        peak_memory_bytes: growth of a fresh process that loads and runs it alone; None when not measured.
+        reason: why it could not be run, "" when it could.
+    """
+
+    name: str
+    file: Path
+    size_bytes: int
+    engine: str
+    threads: int
+    latency: Latency | None = None
+    per_second: float | None = None
+    peak_memory_bytes: int | None = None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: JSON values."""
+        return {
+            "name": self.name,
+            "file": str(self.file),
+            "size_bytes": self.size_bytes,
+            "engine": self.engine,
+            "threads": self.threads,
+            "latency_ms": self.latency.to_json() if self.latency else None,
+            "per_second": self.per_second,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """Models side by side.
+
+    Attributes:
+        rows: one per model, engine and thread count, in that order; the first that ran is what the
+            speed-ups are relative to.
+        samples: what they were timed on, in words.
+        notes: what a reader must know.
+    """
+
+    rows: tuple[BenchRow, ...]
+    samples: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when every row could be run."""
+        return all(row.latency for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: JSON values."""
+        return {
+            "ok": self.ok,
+            "samples": self.samples,
+            "notes": list(self.notes),
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+@dataclass(slots=True)
+class _Entry:
+    row: BenchRow
+    feeds: list[Feed]
+    handle: int | None = None
+
+
+def bench(
+    models: Sequence[Path],
+    *,
+    engines: Sequence[str] = ("litert",),
+    threads: Sequence[int] = (1,),
+    seconds: float = 5.0,
+    samples: Any = None,
+    reading: Mapping[str, Any] | None = None,
+) -> BenchResult:
+    """Times models side by side, interleaved, in one isolated process.
+
+    Args:
+        models: ``.tflite`` files.
+        engines, threads: every model is timed on each engine with each number of threads.
+        seconds: time for the timing itself, all rows together.
+        samples: inputs as for ``load_samples``; None for noise. Every model takes its own shape of them.
+        reading: how samples are read: keyword arguments of ``load_samples``.
+
+    Raises:
+        SanderlingError: a file cannot be read, or the samples do not fit.
+    """
+    if not models or not engines or not threads:
+        raise UsageError("there is nothing to time", hint="give at least one model, engine and thread count")
+    entries: list[_Entry] = []
+    origin, notes = "", []
+    for path in models:
+        loaded = _load(path, samples, dict(reading or {}))
+        origin = origin or loaded.origin
+        notes += [note for note in loaded.notes if note not in notes]
+        feeds = [loaded[position] for position in range(min(_FEEDS, len(loaded)))]
+        size = path.stat().st_size
+        entries += [_Entry(BenchRow(path.stem, path, size, e, t), feeds) for e in engines for t in threads]
+    _time(entries, seconds)
+    for entry in entries:
+        if entry.row.latency is not None:
+            entry.row = replace(entry.row, peak_memory_bytes=_memory(entry, notes))
+    return BenchResult(tuple(entry.row for entry in entries), origin, tuple(notes))
+
+
+def _load(path: Path, samples: Any, reading: dict[str, Any]) -> Any:
+    from sanderling.runtime.loading import read_model
+    from sanderling.samples.load import load_samples
+
+    return load_samples(samples, read_model(path), **{"limit": _FEEDS, **_given(reading)})
+
+
+def _given(reading: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in reading.items() if value is not None}
+
+
+def _time(entries: list[_Entry], seconds: float) -> None:
+    """Fills in the latencies. An entry that takes the process down is named and left out, the rest go on."""
+    with Worker(name="engine") as worker:
+        _load_all(worker, entries)
+        ready = [entry for entry in entries if entry.handle is not None]
+        while ready:
+            try:
+                found = _race(worker, ready, seconds)
+            except WorkerError as error:
+                _find_culprit(worker, ready, error)
+                ready = [entry for entry in ready if entry.handle is not None]
+                continue
+            for entry, value in zip(ready, found, strict=True):
+                latency = Latency.from_json(value)
+                entry.row = replace(entry.row, latency=latency, per_second=1000 / latency.p50)
+            return
+
+
+def _load_all(worker: Worker, entries: list[_Entry]) -> None:
+    """Loads every entry and runs it once; those that fail get their reason."""
+    for entry in entries:
+        entry.handle, reason = _try(worker, entry)
+        entry.row = replace(entry.row, reason=reason)
+
+
+def _try(worker: Worker, entry: _Entry) -> tuple[int | None, str]:
+    row = entry.row
+    try:
+        loaded = worker.call(
+            "sanderling.measure.serving:load",
+            path=str(row.file),
+            engine=row.engine,
+            threads=row.threads,
+            timeout=_LOAD_TIMEOUT,
+            doing=f"loading {row.file.name}",
+        )
+        worker.call(
+            "sanderling.measure.serving:run_many",
+            handle=loaded["handle"],
+            feeds=entry.feeds[:1],
+            timeout=_LOAD_TIMEOUT,
+            doing=f"running {row.file.name}",
+        )
+    except SanderlingError as error:
+        return None, str(error)
+    handle: int = loaded["handle"]
+    return handle, ""
+
+
+def _race(worker: Worker, ready: list[_Entry], seconds: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = worker.call(
+        "sanderling.measure.bench:race_all",
+        handles=[entry.handle for entry in ready],
+        feeds=[entry.feeds for entry in ready],
+        seconds=seconds,
+        timeout=_LOAD_TIMEOUT + 10 * seconds,
+        doing="timing",
+    )
+    return found
+
+
+def _find_culprit(worker: Worker, ready: list[_Entry], error: WorkerError) -> None:
+    """After a crash: loads every entry afresh, so that the one that crashes gets its reason.
+
+    Raises:
+        WorkerError: all of them load and run, so it is the timing that crashes: nothing would change.
+    """
+    generation = worker.generation
+    for entry in ready:
+        if worker.generation != generation and worker.pid is not None:
+            generation = worker.generation
+        entry.handle, reason = _try(worker, entry)
+        entry.row = replace(entry.row, reason=reason)
+    if all(entry.handle is not None for entry in ready):
+        raise error
+
+
+def race_all(handles: Sequence[int], feeds: Sequence[Sequence[Feed]], seconds: float) -> list[dict[str, Any]]:
+    """Times models in turn, each on its own feeds. Called in the worker.
+
+    Args:
+        handles: from ``serving.load``; the first is the baseline.
+        feeds: per handle, its inputs.
+        seconds: time limit.
+
+    Returns: per handle, its ``Latency`` as JSON.
+    """
+    contenders = []
+    for handle, given in zip(handles, feeds, strict=True):
+        loaded = find(handle)
+        contenders.append(Contender(loaded, [arrange(loaded, feed) for feed in given]))
+    race(contenders, seconds=seconds, target=0.02)
+    return [summary(contender, contenders[0]).to_json() for contender in contenders]
+
+
+def _memory(entry: _Entry, notes: list[str]) -> int | None:
+    row = entry.row
+    try:
+        return peak_memory(row.file, row.engine, row.threads, entry.feeds[:2])
+    except RunError as error:
+        notes.append(f"the memory of {row.name} could not be measured: {error}")
+        return None

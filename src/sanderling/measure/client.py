@@ -1,0 +1,180 @@
+"""The parent's side of an isolated worker: starts it, calls it, and outlives its crashes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from sanderling import errors
+from sanderling.errors import SanderlingError, WorkerError
+from sanderling.measure.process import Process
+
+_TICK = 0.05  # seconds between two looks at the child's memory
+_START_TIMEOUT = 60.0  # seconds until a new process must have said that it is ready
+
+
+class Worker:
+    """A process of its own for what may crash, hang or eat all memory. It starts at the first call.
+
+    After a crash the next call starts a fresh process: handles of the old one are lost, which
+    ``generation`` tells. Safe to use from several threads, one call at a time.
+
+    Args:
+        name: what it is called in errors.
+        memory_limit_bytes: the process is killed when its resident memory grows beyond this. The parent
+            looks every 50 ms (an address space limit would count every mapped file and thread stack, and
+            makes engines abort rather than say why). Linux and macOS only.
+
+    Attributes:
+        generation: number of processes started so far.
+    """
+
+    def __init__(self, *, name: str = "worker", memory_limit_bytes: int | None = None) -> None:
+        self.name = name
+        self.generation = 0
+        self._limit = memory_limit_bytes
+        self._lock = threading.RLock()
+        self._process: Process | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running worker, None before the first call and after a crash."""
+        return self._process.pid if self._process is not None else None
+
+    def call(
+        self,
+        function: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+        doing: str = "",
+        **kwargs: Any,
+    ) -> Any:
+        """Calls a function in the worker.
+
+        Args:
+            function: ``"sanderling.<module>:<name>"``, a public function of this package.
+            timeout: seconds for the whole call; then the process is killed. None: no limit.
+            on_progress: called here with each value that the function passes to its ``progress`` parameter.
+            doing: what it does, for errors: ``"loading net.tflite"``; default: the function's name.
+            kwargs: its arguments: JSON values, arrays, bytes, paths, nested anywhere.
+
+        Returns: its result, tuples as lists.
+
+        Raises:
+            SanderlingError: as the function raised it, of the same class.
+            WorkerError: the function failed otherwise, the process crashed, hung or took too much memory.
+        """
+        doing = doing or f"calling {function}"
+        with self._lock:
+            process = self._running()
+            deadline = None if timeout is None else time.monotonic() + timeout
+            try:
+                process.send({"function": function, "kwargs": kwargs})
+                while True:
+                    message = self._wait(process, deadline, timeout, doing)
+                    if "progress" not in message:
+                        break
+                    if on_progress is not None:
+                        on_progress(message["progress"])
+            except TypeError:  # an argument that cannot be sent: nothing was
+                raise
+            except BaseException:
+                self._discard()  # its answer would be taken for that of the next call
+                raise
+            if "result" in message:
+                return message["result"]
+            raise _rebuilt(message)
+
+    def _running(self) -> Process:
+        if self._process is not None and self._process.alive():
+            return self._process
+        self._discard()
+        process = Process()
+        self._finalizer = weakref.finalize(self, process.kill)
+        self._process = process
+        self.generation += 1
+        deadline = time.monotonic() + _START_TIMEOUT
+        try:
+            self._wait(process, deadline, _START_TIMEOUT, "starting")
+        except BaseException:
+            self._discard()
+            raise
+        return process
+
+    def _wait(self, process: Process, deadline: float | None, timeout: float | None, doing: str) -> Any:
+        """Returns: the next message; kills the process when the time or the memory is used up."""
+        while True:
+            left = float("inf") if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                process.kill()
+                raise self._error(f"did not finish within {timeout:g} s ({doing}) and was stopped", process)
+            pause = left if self._limit is None else min(left, _TICK)
+            try:
+                message = process.messages.get(timeout=None if pause == float("inf") else pause)
+            except queue.Empty:
+                self._check_memory(process, doing)
+                continue
+            if message is None:
+                raise self._error(f"{process.ending()} while {doing}", process)
+            if isinstance(message, WorkerError):
+                process.kill()
+                raise self._error(f"{message.what} while {doing}", process)
+            return message
+
+    def _check_memory(self, process: Process, doing: str) -> None:
+        if self._limit is None:
+            return
+        used = process.resident_bytes()
+        if used > self._limit:
+            process.kill()
+            amount = f"{used / 2**20:.0f} MB of memory, more than the {self._limit / 2**20:.0f} MB allowed"
+            raise self._error(f"used {amount}, while {doing}", process)
+
+    def _error(self, what: str, process: Process) -> WorkerError:
+        log = process.log()
+        last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
+        error = WorkerError(f"the {self.name} {what}" + (f" (its last words: {last[:200]})" if last else ""))
+        error.detail = log
+        return error
+
+    def _discard(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer()
+        self._process = self._finalizer = None
+
+    def close(self) -> None:
+        """Lets the process end by itself, and kills it after 2 s. A later call starts a new one."""
+        with self._lock:
+            if self._process is not None:
+                self._process.stop()
+            self._discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _rebuilt(message: dict[str, Any]) -> SanderlingError:
+    """Returns: the error that the function raised in the worker, as one of this process."""
+    kind = getattr(errors, str(message["class"]), WorkerError)
+    if not (isinstance(kind, type) and issubclass(kind, SanderlingError)):
+        kind = WorkerError
+    error = kind.__new__(kind)  # some classes take other arguments than the base
+    SanderlingError.__init__(error, message["what"], where=message["where"], hint=message["hint"])
+    error.__dict__.update(detail=message["detail"])
+    if issubclass(kind, errors.MissingExtra):
+        error.__dict__.update(extra=message["extra"])
+    if issubclass(kind, errors.BudgetError):
+        error.__dict__.update(nearest=())
+    return error

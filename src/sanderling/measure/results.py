@@ -1,0 +1,77 @@
+"""What measuring gives: latency, fidelity. Plain data, JSON both ways."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Time per call of a candidate, interleaved with the baseline.
+
+    Attributes:
+        p50, p90: milliseconds.
+        runs: number of timed calls behind them.
+        speedup: how many times faster than the baseline: the median, over paired blocks, of the baseline's
+            time / the candidate's. A load that comes and goes cancels in each pair, so this is steadier than
+            ``baseline_p50 / p50`` and may differ from it a little.
+        speedup_ci95: 95 % interval of the speed-up.
+        load_ms: time to load the model, cold, in milliseconds; NaN when not measured.
+        baseline_p50: the baseline's own p50 in this run, milliseconds.
+    """
+
+    p50: float
+    p90: float
+    runs: int
+    speedup: float
+    speedup_ci95: tuple[float, float]
+    baseline_p50: float
+    load_ms: float = float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Latency:
+        return cls(**{**value, "speedup_ci95": tuple(value["speedup_ci95"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How far a candidate's answers are from the float original's.
+
+    Attributes:
+        metric: the drop's definition in words: ``1 - top-1 agreement``.
+        value: the metric itself (agreement, accuracy, IoU, mAP, cosine …), higher is better, or the
+            error where the metric is an error.
+        drop: the one number that budgets speak of; 0 = same answers, larger is worse.
+        ci95: 95 % interval of ``drop``.
+        samples: number of samples behind it.
+        failure: "" or why it fails whatever the metric says (NaN, infinity, constant output, shape).
+        outputs: per output: {"name", "rmse", "relative_rmse", "sqnr_db", "cross_entropy" where it applies}.
+        per_sample: each sample's own badness (higher = worse), for showing the worst first.
+    """
+
+    metric: str
+    value: float
+    drop: float
+    ci95: tuple[float, float]
+    samples: int
+    failure: str = ""
+    outputs: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    per_sample: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Fidelity:
+        return cls(
+            **{
+                **value,
+                "ci95": tuple(value["ci95"]),
+                "outputs": tuple(value.get("outputs", ())),
+                "per_sample": tuple(value.get("per_sample", ())),
+            }
+        )

@@ -1,0 +1,176 @@
+"""What the worker does for the search: loads models and runs them, known to the parent by their handles.
+
+All functions here are called in the worker, by ``Worker.call("sanderling.measure.serving:<name>", …)``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sanderling.engines import registry
+from sanderling.engines.engine import Port, Runner
+from sanderling.errors import InputMismatch, RunError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from sanderling.runtime.loading import load_runner, read_model
+from sanderling.runtime.ports import dequantize, to_stored
+
+Feed = Mapping[str, Array] | Sequence[Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in this process.
+
+    Attributes:
+        name: the file's name, for errors.
+        runner: the engine's side of it.
+        load_ms: milliseconds that the engine took to load it.
+    """
+
+    name: str
+    runner: Runner
+    load_ms: float
+
+
+_loaded: dict[int, Loaded] = {}
+_handles = count(1)
+
+
+def load(
+    path: str,
+    engine: str = "litert",
+    threads: int = 1,
+    precision: str = "auto",
+    options: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    """Loads a model into an engine.
+
+    Returns: ``{"handle", "load_ms", "inputs", "outputs"}``; ports as ``{"name", "dtype", "shape",
+        "signature", "scale", "zero_point"}`` (scale and zero point None for unquantized ones). ``load_ms``
+        is the engine's part: reading and verifying the file, and importing the engine, are not in it.
+
+    Raises:
+        ModelError: the file cannot be read, or the engine refuses it.
+    """
+    loaded = load_file(Path(path), engine, threads, precision, options)
+    handle = next(_handles)
+    _loaded[handle] = loaded
+    return {
+        "handle": handle,
+        "load_ms": loaded.load_ms,
+        "inputs": [_described(port) for port in loaded.runner.inputs],
+        "outputs": [_described(port) for port in loaded.runner.outputs],
+    }
+
+
+def load_file(
+    path: Path,
+    engine: str,
+    threads: int,
+    precision: str = "auto",
+    options: Mapping[str, object] | None = None,
+    model: Model | None = None,
+) -> Loaded:
+    """Loads a model without giving it a handle. ``model`` is what ``read_model`` gave, if it was called."""
+    model = read_model(path) if model is None else model
+    registry.find(engine).available()  # imports its library
+    start = time.perf_counter()
+    runner = load_runner(path, model, engine, threads=threads, precision=precision, options=options)
+    return Loaded(path.name, runner, (time.perf_counter() - start) * 1e3)
+
+
+def run_many(handle: int, feeds: Sequence[Feed], dequantize: bool = False) -> list[list[Array]]:
+    """Runs a loaded model on several feeds, in order.
+
+    Args:
+        handle: from ``load``.
+        feeds: per call, arrays by input name or in the order of the inputs. Float arrays are quantized
+            where the input is.
+        dequantize: return real values (float32) where outputs are quantized.
+
+    Returns: per feed, the outputs in the model's order.
+
+    Raises:
+        InputMismatch: a feed does not fit.
+        RunError: the handle is not known here, or the engine failed.
+    """
+    loaded = find(handle)
+    return run_feeds(loaded, feeds, real=dequantize)
+
+
+def run_feeds(loaded: Loaded, feeds: Sequence[Feed], *, real: bool) -> list[list[Array]]:
+    """Runs a loaded model on several feeds; ``real`` dequantizes the outputs."""
+    answers = []
+    for feed in feeds:
+        outputs = loaded.runner.run(arrange(loaded, feed))
+        if real:
+            ports = loaded.runner.outputs
+            outputs = [dequantize(value, port) for value, port in zip(outputs, ports, strict=True)]
+        answers.append(outputs)
+    return answers
+
+
+def reset(handle: int) -> None:
+    """Sets the variables of a stateful model back to their initial values."""
+    find(handle).runner.reset()
+
+
+def unload(handle: int) -> None:
+    """Frees a loaded model. Unloading twice is fine."""
+    loaded = _loaded.pop(handle, None)
+    if loaded is not None:
+        loaded.runner.close()
+
+
+def find(handle: int) -> Loaded:
+    """Returns: the model behind a handle.
+
+    Raises:
+        RunError: there is none: the worker was started afresh since, or it was unloaded.
+    """
+    loaded = _loaded.get(handle)
+    if loaded is None:
+        raise RunError(f"handle {handle} is not loaded in this worker", hint="load the model again")
+    return loaded
+
+
+def arrange(loaded: Loaded, feed: Feed) -> list[Array]:
+    """Returns: one array per input, in order, in its stored dtype.
+
+    Raises:
+        InputMismatch: a name, a shape or a dtype does not fit.
+    """
+    ports = loaded.runner.inputs
+    names = [port.name for port in ports]
+    if isinstance(feed, Mapping):
+        if set(feed) != set(names):
+            raise InputMismatch(
+                f"got inputs {', '.join(sorted(feed))}, expected {', '.join(names)}", where=loaded.name
+            )
+        values = [feed[name] for name in names]
+    else:
+        values = list(feed)
+        if len(values) != len(names):
+            raise InputMismatch(f"got {len(values)} inputs, expected {len(names)}", where=loaded.name)
+    try:
+        return [to_stored(value, port) for value, port in zip(values, ports, strict=True)]
+    except InputMismatch as error:
+        raise InputMismatch(error.what, where=loaded.name, hint=error.hint) from None
+
+
+def _described(port: Port) -> dict[str, Any]:
+    quant = port.quant if port.type.is_quantized else None
+    return {
+        "name": port.name,
+        "dtype": port.type.dtype.value,
+        "shape": list(port.type.shape),
+        "signature": list(port.signature),
+        "scale": None if quant is None else quant.scale.tolist(),
+        "zero_point": None if quant is None else quant.zero_point.tolist(),
+    }

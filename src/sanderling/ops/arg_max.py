@@ -1,0 +1,9 @@
+"""ARG_MAX: where along an axis the largest element stands, the first of equal ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._position import position_of
+
+OP = position_of("ARG_MAX", np.argmax, options="ArgMaxOptions")

@@ -1,0 +1,59 @@
+"""BATCH_MATMUL: products of matrices [..., M, K] and [..., K, N], each transposed on demand.
+
+Leading dimensions broadcast; ``adj_x`` and ``adj_y`` say that an operand is stored transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sanderling.graph.graph import Node, Tensor
+from sanderling.graph.types import Array, TensorType
+from sanderling.ops._cases import normal
+from sanderling.ops._elementwise import given
+from sanderling.ops._operands import Shape, invalid, operand, whole
+from sanderling.ops._shapes import broadcast, known, same_size
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
+
+
+def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
+    x, y = operand(node, inputs, 0), operand(node, inputs, 1)
+    if min(len(x.shape), len(y.shape)) < 2:
+        raise invalid(node, f"its operands have shapes {x.shape} and {y.shape}, expected matrices")
+    rows, inner = _matrix(node, x.shape, "adj_x")
+    inner_y, columns = _matrix(node, y.shape, "adj_y")
+    same_size(node, inner, inner_y, "the inner dimensions")
+    leading = broadcast(node, x.shape[:-2], y.shape[:-2])
+    return [TensorType((*leading, rows, columns), x.dtype)]
+
+
+def _matrix(node: Node, shape: Shape, flag: str) -> tuple[int, int]:
+    return (shape[-1], shape[-2]) if whole(node, flag) else (shape[-2], shape[-1])
+
+
+def cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
+    _, inner = _matrix(node, operand(node, inputs, 0).shape, "adj_x")
+    return Cost(macs=written(outputs) * known(inner))
+
+
+def reference(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    x, y = given(inputs, 0), given(inputs, 1)
+    x = x.swapaxes(-1, -2) if whole(node, "adj_x") else x
+    y = y.swapaxes(-1, -2) if whole(node, "adj_y") else y
+    return [np.matmul(x, y)]
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    return [
+        Case("plain", [normal(rng, (2, 3, 4)), normal(rng, (2, 4, 5))]),
+        Case("adjoint", [normal(rng, (2, 4, 3)), normal(rng, (2, 5, 4))], {"adj_x": True, "adj_y": True}),
+        Case("broadcast", [normal(rng, (2, 1, 3, 4)), normal(rng, (5, 4, 2))]),
+        Case("weights", [normal(rng, (2, 3, 4)), normal(rng, (4, 5))], constant=(1,)),
+    ]
+
+
+OP = Op("BATCH_MATMUL", infer, cost, "BatchMatMulOptions", reference, QuantRule(weights={1: None}), cases)

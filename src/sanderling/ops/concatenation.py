@@ -1,0 +1,49 @@
+"""CONCATENATION: joins operands along an axis, and a fused activation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sanderling.graph.graph import Node, Tensor
+from sanderling.graph.types import Array, TensorType
+from sanderling.ops._activation import activate
+from sanderling.ops._cases import normal
+from sanderling.ops._elementwise import SHARED, all_inputs, given
+from sanderling.ops._operands import axis_in, invalid, whole
+from sanderling.ops._shapes import merged
+from sanderling.ops.op import Case, Op, Operands, Types, no_cost
+
+
+def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
+    tensors, dtype = all_inputs(node, inputs, 1)
+    rank = len(tensors[0].shape)
+    axis = axis_in(node, whole(node, "axis"), rank)
+    if any(len(t.shape) != rank for t in tensors):
+        raise invalid(
+            node, f"its operands have ranks {sorted({len(t.shape) for t in tensors})}, expected one rank"
+        )
+    sizes = [t.shape[axis] for t in tensors]
+    rest = merged(node, *((*t.shape[:axis], *t.shape[axis + 1 :]) for t in tensors))
+    joined = -1 if -1 in sizes else sum(sizes)
+    return [TensorType((*rest[:axis], joined, *rest[axis:]), dtype)]
+
+
+def reference(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    parts = [given(inputs, i) for i in range(len(inputs))]
+    return [activate(node, np.concatenate(parts, axis=whole(node, "axis")))]
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    parts = [normal(rng, (2, size, 3)) for size in (1, 4, 2)]
+    flat = [normal(rng, (2, 3)) for _ in range(2)]
+    return [
+        Case("axis 1", parts, {"axis": 1}),
+        Case("axis -1", flat, {"axis": -1}),
+    ]
+
+
+OP = Op("CONCATENATION", infer, no_cost, "ConcatenationOptions", reference, SHARED, cases, moves_data=True)

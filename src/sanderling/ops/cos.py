@@ -1,0 +1,10 @@
+"""COS: the cosine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._elementwise import unary
+from sanderling.ops.op import FLOAT_ONLY
+
+OP = unary("COS", np.cos, options="CosOptions", quant=FLOAT_ONLY)

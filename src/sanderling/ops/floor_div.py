@@ -1,0 +1,18 @@
+"""FLOOR_DIV: the whole number below left / right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._cases import nonzero, whole_nonzero
+from sanderling.ops._elementwise import binary, nonzero_divisor, two_operands
+from sanderling.ops.op import float_only
+
+RULE = float_only("LiteRT's int8 kernel divides the stored integers without their scale")
+OP = binary(
+    "FLOOR_DIV",
+    nonzero_divisor(np.floor_divide, "FLOOR_DIV"),
+    options="FloorDivOptions",
+    quant=RULE,
+    cases=two_operands(right=nonzero, right_whole=whole_nonzero),
+)

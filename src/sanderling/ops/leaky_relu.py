@@ -1,0 +1,29 @@
+"""LEAKY_RELU: x above zero, alpha · x below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sanderling.graph.graph import Node
+from sanderling.graph.types import Array, TensorType
+from sanderling.ops._cases import normal
+from sanderling.ops._elementwise import INT8, arithmetic_type, given
+from sanderling.ops._operands import real
+from sanderling.ops.op import Case, Op, Types, elementwise_cost
+
+
+def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]) -> list[Array]:
+    x = given(inputs, 0)
+    return [np.where(x > 0, x, x * x.dtype.type(real(node, "alpha")))]
+
+
+def cases(rng: np.random.Generator) -> list[Case]:
+    return [
+        Case("image", [normal(rng, (1, 5, 7, 3))], {"alpha": 0.3}),
+        Case("negative slope", [normal(rng, (2, 9))], {"alpha": -1.5}),
+    ]
+
+
+OP = Op("LEAKY_RELU", arithmetic_type, elementwise_cost, "LeakyReluOptions", reference, INT8, cases)

@@ -1,0 +1,19 @@
+"""LOGICAL_AND: both."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.graph.types import DType
+from sanderling.ops._cases import truths
+from sanderling.ops._elementwise import binary, two_operands
+from sanderling.ops.op import float_only
+
+OP = binary(
+    "LOGICAL_AND",
+    np.logical_and,
+    options="LogicalAndOptions",
+    quant=float_only("it works on truth values", passthrough=(0, 1)),
+    dtypes=frozenset({DType.BOOL}),
+    cases=two_operands(truths, truths, whole=False),
+)

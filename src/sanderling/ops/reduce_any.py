@@ -1,0 +1,18 @@
+"""REDUCE_ANY: whether any element along axes is true."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.graph.types import DType
+from sanderling.ops._cases import truths
+from sanderling.ops._reduce import reduction
+from sanderling.ops.op import float_only
+
+OP = reduction(
+    "REDUCE_ANY",
+    np.any,
+    quant=float_only("it works on truth values", passthrough=(0, 1)),
+    draw=truths,
+    dtypes=frozenset({DType.BOOL}),
+)

@@ -1,0 +1,14 @@
+"""RELU_0_TO_1: x limited to [0, 1]."""
+
+from __future__ import annotations
+
+from sanderling.ops._activation import clamp
+from sanderling.ops._elementwise import unary
+from sanderling.ops._operands import Values
+
+
+def relu_0_to_1(x: Values) -> Values:
+    return clamp(x, 0, 1)
+
+
+OP = unary("RELU_0_TO_1", relu_0_to_1)

@@ -1,0 +1,27 @@
+"""RESIZE_NEAREST_NEIGHBOR: resizes an image, every pixel a copy of the one nearest.
+
+Source: TFLite ``kernels/internal/reference/resize_nearest_neighbor.h``, GetNearestNeighbor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.graph.graph import Node
+from sanderling.ops._operands import Values, whole
+from sanderling.ops._resize import resize, step
+from sanderling.ops.op import no_cost
+
+
+def along(node: Node, x: Values, axis: int, size: int) -> Values:
+    """Returns: x resized along one axis."""
+    offset = np.float32(0.5 if whole(node, "half_pixel_centers") else 0)
+    place = (np.arange(size, dtype=np.float32) + offset) * step(node, x.shape[axis], size)
+    # Halves round up, as C's round does for positive numbers.
+    nearest = np.floor(place + np.float32(0.5)) if whole(node, "align_corners") else np.floor(place)
+    return np.asarray(x.take(nearest.astype(np.int64).clip(0, x.shape[axis] - 1), axis))
+
+
+OP = resize(
+    "RESIZE_NEAREST_NEIGHBOR", along, options="ResizeNearestNeighborOptions", cost=no_cost, moves_data=True
+)

@@ -1,0 +1,10 @@
+"""ROUND: the nearest whole number, halves to the even one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._elementwise import unary
+from sanderling.ops.op import FLOAT_ONLY
+
+OP = unary("ROUND", np.round, quant=FLOAT_ONLY)

@@ -1,0 +1,10 @@
+"""SIGN: −1, 0 or 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._elementwise import unary
+from sanderling.ops.op import FLOAT_ONLY
+
+OP = unary("SIGN", np.sign, options="SignOptions", quant=FLOAT_ONLY)

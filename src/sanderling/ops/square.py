@@ -1,0 +1,10 @@
+"""SQUARE: x²."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._elementwise import unary
+from sanderling.ops.op import FLOAT_ONLY
+
+OP = unary("SQUARE", np.square, options="SquareOptions", quant=FLOAT_ONLY)

@@ -1,0 +1,9 @@
+"""SUB: left − right, and a fused activation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._elementwise import binary
+
+OP = binary("SUB", np.subtract, options="SubOptions", fused=True)

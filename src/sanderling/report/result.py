@@ -1,0 +1,76 @@
+"""What ``optimize`` gives back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sanderling.report.build import build
+from sanderling.report.data import ReportData
+from sanderling.report.page import render
+from sanderling.report.write import write_report
+from sanderling.search.artifacts import BEST_MODEL, copy_whole, write_whole
+from sanderling.search.outcome import Outcome
+from sanderling.search.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The winner.
+
+    Attributes:
+        trial: what was measured of it.
+        file: ``best.tflite`` in the output folder.
+    """
+
+    trial: Trial
+    file: Path
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Copies the winning model to ``path``."""
+        copy_whole(self.file, Path(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished search.
+
+    Attributes:
+        data: everything that was found, as in ``report.json``.
+        output: the folder with ``best.tflite``, ``best.json``, the reports and the candidates.
+    """
+
+    data: ReportData
+    output: Path
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Result:
+        """Builds the report of a search and writes it into the output folder.
+
+        Raises:
+            SanderlingError: the folder cannot be written to.
+        """
+        data = build(outcome)
+        write_report(data, outcome.output)
+        return cls(data, outcome.output)
+
+    @property
+    def best(self) -> Best | None:
+        """The winner; None when nothing kept the budget."""
+        winner = self.data.winner
+        return None if winner is None else Best(winner, self.output / BEST_MODEL)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every candidate, in the order in which they were tried."""
+        return self.data.trials
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line exits with: 0 with a winner, 1 without."""
+        return 0 if self.data.best is not None else 1
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Writes the page to ``path``."""
+        write_whole(render(self.data), Path(path))

@@ -1,0 +1,309 @@
+"""What the page shows, as ready texts: the template only lays them out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from sanderling.compress.recipe import Step
+from sanderling.errors import UsageError
+from sanderling.report import pictures
+from sanderling.report.data import Answer, Example, ReportData, Sensitivity
+from sanderling.report.format import (
+    MISSING,
+    format_bytes,
+    format_interval,
+    format_ms,
+    format_ratio,
+    format_share,
+)
+from sanderling.report.verdict import breaches, nearest
+from sanderling.search.trial import Trial
+
+_RANK = {"ok": 1, "undecided": 2, "rejected": 3, "failed": 4}
+_PICTURE_BYTES = 900_000
+_EXAMPLES = 24
+_LONG_REASON = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One big figure: ``before`` is "" where there is nothing to compare with."""
+
+    name: str
+    value: str
+    before: str = ""
+    note: str = ""
+    good: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of the table: its text, a second line, and the number to sort by ("" sorts last)."""
+
+    text: str
+    note: str = ""
+    sort: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial in the table. ``reason`` is split so that a long one can be folded."""
+
+    anchor: str
+    number: int
+    name: str
+    how: str
+    status: str
+    best: bool
+    front: bool
+    reason: str
+    rest: str
+    cells: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An operator's sensitivity: ``percent`` of the longest bar."""
+
+    operator: str
+    kind: str
+    percent: float
+    drop: str
+    cost: str
+    saved: str
+    keep_float: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer with its picture as a data URI ("" for none) and what is wrong with the picture, if so."""
+
+    text: str
+    picture: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One sample with both answers."""
+
+    name: str
+    badness: str
+    thumbnail: Shown
+    reference: Shown
+    candidate: Shown
+    same: bool
+
+
+def subject(data: ReportData) -> Trial | None:
+    """Returns: the trial that the big figures are about: the winner, else the nearest."""
+    return data.winner or nearest(data)
+
+
+def figures(data: ReportData) -> list[Figure]:
+    """Returns: the big figures of the winner, else of the nearest trial; empty when nothing was measured."""
+    trial = subject(data)
+    if trial is None:
+        return []
+    broken = {breach.what for breach in breaches(trial, data.budget)}
+    found = []
+    if trial.latency:
+        latency = trial.latency
+        low, high = (format_ratio(v) for v in latency.speedup_ci95)
+        good = True if latency.speedup_ci95[0] > 1 else False if latency.speedup_ci95[1] < 1 else None
+        found.append(
+            Figure(
+                "speed-up",
+                format_ratio(latency.speedup),
+                note=f"95 % interval {format_interval(low, high)}",
+                good=good,
+            )
+        )
+        found.append(
+            Figure(
+                "latency per call",
+                format_ms(latency.p50),
+                format_ms(latency.baseline_p50),
+                f"median of {latency.runs} runs, 90 % within {format_ms(latency.p90)}",
+                False if {"latency", "throughput"} & broken else None,
+            )
+        )
+    if trial.size_bytes:
+        ratio = data.baseline.size_bytes / trial.size_bytes
+        note = f"{format_ratio(ratio)} smaller" if ratio > 1.005 else "no smaller"
+        good = False if "size" in broken else None
+        size, before = format_bytes(trial.size_bytes), format_bytes(data.baseline.size_bytes)
+        found.append(Figure("size of the file", size, before, note, good))
+    return [*found, *_drop_figure(data, trial)]
+
+
+def _drop_figure(data: ReportData, trial: Trial) -> list[Figure]:
+    fidelity = data.confirm if data.winner and data.confirm else trial.fidelity
+    if fidelity is None:
+        return []
+    low, high = (format_share(v) for v in fidelity.ci95)
+    unseen = "unseen samples" if data.winner and data.confirm else "samples"
+    allowed = data.budget.max_drop
+    good = None if allowed is None else fidelity.drop <= allowed
+    note = f"95 % interval {format_interval(low, high)}, {fidelity.samples} {unseen}"
+    return [Figure("drop", format_share(fidelity.drop), note=note, good=good)]
+
+
+def rows(data: ReportData) -> list[Row]:
+    """Returns: the trials, the winner first, then by status and latency."""
+
+    def order(item: tuple[int, Trial]) -> tuple[int, float, int]:
+        index, trial = item
+        rank = 0 if trial.id == data.best else _RANK[trial.status]
+        return rank, trial.latency.p50 if trial.latency else inf, index
+
+    return [_row(data, index, trial) for index, trial in sorted(enumerate(data.trials), key=order)]
+
+
+def _row(data: ReportData, index: int, trial: Trial) -> Row:
+    several = len({t.model for t in data.trials}) > 1
+    threads = f"{trial.threads} thread{'s' if trial.threads != 1 else ''}"
+    how = [trial.model if several else "", trial.engine, threads, f"step {trial.rung}" if trial.rung else ""]
+    if trial.precision != "auto":
+        how.insert(3, trial.precision)
+    reason, rest = _folded(trial.reason)
+    return Row(
+        anchor=f"trial-{index + 1}",
+        number=index + 1,
+        name=trial.name,
+        how=" · ".join(part for part in how if part),
+        status=trial.status,
+        best=trial.id == data.best,
+        front=trial.id in data.pareto,
+        reason=reason,
+        rest=rest,
+        cells=tuple(cells(trial).items()),
+    )
+
+
+def cells(trial: Trial) -> dict[str, Cell]:
+    """Returns: the measured figures of a trial by column."""
+    latency, fidelity = trial.latency, trial.fidelity
+    none = Cell(MISSING)
+    p50 = p90 = speed = drop = none
+    if latency:
+        p50 = Cell(format_ms(latency.p50), "", _sort(latency.p50))
+        p90 = Cell(format_ms(latency.p90), "", _sort(latency.p90))
+        interval = format_interval(*(format_ratio(v) for v in latency.speedup_ci95))
+        speed = Cell(format_ratio(latency.speedup), interval, _sort(latency.speedup))
+    if fidelity:
+        interval = format_interval(*(format_share(v) for v in fidelity.ci95))
+        drop = Cell(format_share(fidelity.drop), interval, _sort(fidelity.drop))
+    size, memory = trial.size_bytes, trial.peak_memory_bytes
+    return {
+        "p50": p50,
+        "p90": p90,
+        "speed-up": speed,
+        "size": Cell(format_bytes(size), "", str(size)) if size else none,
+        "memory": none if memory is None else Cell(format_bytes(memory), "", str(memory)),
+        "drop": drop,
+    }
+
+
+def bars(rows: Sequence[Sensitivity]) -> list[Bar]:
+    """Returns: the operators, the most sensitive first."""
+    longest = max((row.drop for row in rows if isfinite(row.drop)), default=0.0)
+    ordered = sorted(rows, key=lambda row: -row.drop if isfinite(row.drop) else -inf)
+    return [
+        Bar(
+            operator=row.operator,
+            kind=row.kind,
+            percent=_percent(row.drop, longest),
+            drop=format_share(row.drop),
+            cost=format_share(row.cost_share),
+            saved=format_ms(row.ms_saved),
+            keep_float=row.keep_float,
+            note=row.note,
+        )
+        for row in ordered
+    ]
+
+
+def pairs(examples: Sequence[Example]) -> list[Pair]:
+    """Returns: at most 24 samples, the worst first; pictures until they would make the page too large."""
+    ordered = sorted(examples, key=lambda e: -e.badness if isfinite(e.badness) else inf)
+    room = _PICTURE_BYTES
+    found = []
+    for example in ordered[:_EXAMPLES]:
+        shown = []
+        for answer in ({"text": "", "picture": example.thumbnail}, example.reference, example.candidate):
+            one = _shown(answer, room)  # type: ignore[arg-type]
+            room -= len(one.picture)
+            shown.append(one)
+        same = example.reference["text"] == example.candidate["text"] and example.badness == 0
+        badness = f"{example.badness:.3g}" if isfinite(example.badness) else MISSING
+        found.append(Pair(example.name, badness, *shown, same))
+    return found
+
+
+def _shown(answer: Answer, room: int) -> Shown:
+    if answer["picture"] is None:
+        return Shown(answer["text"], "", "")
+    try:
+        uri = pictures.data_uri(answer["picture"])
+    except UsageError as error:
+        return Shown(answer["text"], "", error.what)
+    if len(uri) > room:
+        return Shown(answer["text"], "", "picture left out to keep the page small")
+    return Shown(answer["text"], uri, "")
+
+
+def step_text(step: Step) -> str:
+    """Returns: a step of a recipe in words: ``static_int8: calibration percentile, 3 kept float``."""
+    parts = []
+    for key, value in step.settings.items():
+        name = key.replace("_", " ")
+        if isinstance(value, list | tuple):
+            few = ", ".join(str(v) for v in value[:4])
+            parts.append(f"{name}: {few}" + (f" and {len(value) - 4} more" if len(value) > 4 else ""))
+        elif isinstance(value, Mapping):
+            parts.append(f"{name}: {len(value)} entries")
+        else:
+            parts.append(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+    return step.technique.replace("_", " ") + (f" — {'; '.join(parts)}" if parts else "")
+
+
+def recipe_json(trial: Trial) -> str:
+    """Returns: the recipe as it stands in ``best.json``."""
+    return json.dumps(trial.recipe.to_json(), indent=2, ensure_ascii=False)
+
+
+def commands(data: ReportData) -> list[tuple[str, str]]:
+    """Returns: (what for, code) to run the winner and to make it again; empty without one."""
+    if data.winner is None:
+        return []
+    model = shlex.quote(data.model.file or f"{data.model.name}.tflite")
+    python = 'import sanderling as sd\n\nsession = sd.Session("best.json")   # as it was measured\ny = session(x)'
+    return [
+        ("Run it", python),
+        ("Repeat the recipe on a retrained model", f"sanderling optimize {model} --recipe best.json -o again"),
+    ]
+
+
+def _folded(reason: str) -> tuple[str, str]:
+    """The start of a reason and the rest that is folded away, cut between words."""
+    if len(reason) <= _LONG_REASON * 1.25:
+        return reason, ""
+    cut = reason.rfind(" ", _LONG_REASON // 2, _LONG_REASON)
+    cut = cut if cut > 0 else _LONG_REASON
+    return reason[:cut], reason[cut:]
+
+
+def _sort(value: float) -> str:
+    return repr(float(value)) if isfinite(value) else ""
+
+
+def _percent(value: float, longest: float) -> float:
+    if not isfinite(value) or longest <= 0 or value <= 0:
+        return 0.0
+    return round(max(0.6, 100 * value / longest), 1)

@@ -1,0 +1,223 @@
+"""The session: NumPy in, NumPy out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from sanderling.engines.engine import Port
+from sanderling.errors import InputMismatch, RunError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from sanderling.runtime.loading import default_threads, load_runner, read_model, read_recipe_file
+from sanderling.runtime.placement import Placed, choose_engine, place
+from sanderling.runtime.ports import accept
+
+Answer = Array | dict[str, Array]
+
+
+class Session:
+    """A model, loaded and ready to run. Safe to call from several threads, one call at a time.
+
+    Args:
+        model: a ``.tflite`` file, a ``Model``, or the recipe file ``best.json`` of ``optimize``, which is
+            run as it was measured.
+        engine: an engine's name, or ``"auto"``.
+        threads: CPU threads; None takes the recipe file's, else ``SANDERLING_THREADS``, else 1.
+        precision: ``"auto"`` or a precision that the engine offers.
+
+    Attributes:
+        inputs, outputs: the model's ports: names, shapes, dtypes, quantization.
+        engine: name of the engine that runs it.
+        threads: its number of CPU threads.
+
+    Raises:
+        ModelError: the file cannot be read, or the engine refuses the model.
+        RecipeError: the recipe file is malformed.
+        UsageError: there is no such engine, or it does not offer the precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        precision: str = "auto",
+    ) -> None:
+        self._lock = threading.RLock()
+        self._cleanup: weakref.finalize[Any, Any] | None = None
+        path, engine, threads, precision = self._source(model, engine, threads, precision)
+        try:
+            self._model = read_model(path)
+            self.engine, self._reason = (
+                choose_engine(self._model) if engine == "auto" else (engine, "chosen by the caller")
+            )
+            self.threads = default_threads(threads)
+            self._runner = load_runner(
+                path, self._model, self.engine, threads=self.threads, precision=precision
+            )
+        except BaseException:
+            self._remove_temporary()
+            raise
+        self._closed = False
+        self._bind()
+
+    def _source(
+        self, model: str | Path | Model, engine: str, threads: int | None, precision: str
+    ) -> tuple[Path, str, int | None, str]:
+        """Returns: the file to load, and the engine, threads and precision to load it with."""
+        if isinstance(model, Model):
+            return self._write_temporary(model), engine, threads, precision
+        path = Path(model)
+        if path.suffix.lower() != ".json":
+            return path, engine, threads, precision
+        recorded = read_recipe_file(path)
+        return (
+            recorded.path,
+            recorded.engine or "auto" if engine == "auto" else engine,
+            recorded.threads if threads is None else threads,
+            recorded.precision or "auto" if precision == "auto" else precision,
+        )
+
+    def _write_temporary(self, model: Model) -> Path:
+        # A Model may have been edited since it was read: only writing it tells what it is now.
+        from sanderling.tflite import write
+
+        folder = tempfile.mkdtemp(prefix="sanderling-")
+        self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / f"{model.name}.tflite"
+        try:
+            write(model, path)
+        except BaseException:
+            self._remove_temporary()
+            raise
+        return path
+
+    def _remove_temporary(self) -> None:
+        if self._cleanup is not None:
+            self._cleanup()
+
+    def _bind(self) -> None:
+        """Computes once what every call needs."""
+        ports = self._runner.inputs
+        self._names = [port.name for port in ports]
+        self._output_names = [port.name for port in self._runner.outputs]
+        self._expected = [(p.type.dtype.numpy, p.type.shape) for p in ports]
+        self._single = self._expected[0] if len(ports) == 1 else None
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return self._runner.inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return self._runner.outputs
+
+    @property
+    def model(self) -> Model:
+        """The model that is loaded, as read back from its file."""
+        return self._model
+
+    @property
+    def placement(self) -> tuple[Placed, ...]:
+        """A row per operator: which engine runs it, and why."""
+        return place(self._model, self.engine, self._reason)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Answer:
+        """Runs the model once.
+
+        Args:
+            args: one dict of arrays by input name, or one array per input in the order of ``inputs``.
+            kwargs: arrays by input name.
+
+        Returns: the output array; a dict by output name if there are several or names were used.
+
+        Raises:
+            InputMismatch: a name, shape or dtype is wrong; says which, what was got and expected.
+            RunError: the engine failed.
+        """
+        if self._single is not None and len(args) == 1 and not kwargs:
+            x = args[0]  # the fast path: one array that fits as it is
+            if type(x) is np.ndarray and (x.dtype, x.shape) == self._single:
+                with self._lock:
+                    self._check_open()
+                    outputs = self._runner.run([x])
+                return (
+                    outputs[0] if len(outputs) == 1 else dict(zip(self._output_names, outputs, strict=True))
+                )
+        arrays, named = self._arrange(args, kwargs)
+        with self._lock:
+            self._check_open()
+            outputs = self._runner.run(arrays)
+        if named or len(outputs) != 1:
+            return dict(zip(self._output_names, outputs, strict=True))
+        return outputs[0]
+
+    def _arrange(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Array], bool]:
+        """Returns: one fitting array per input, and whether they came by name."""
+        names = self._names
+        if len(args) == 1 and isinstance(args[0], Mapping):
+            given: Mapping[str, Any] = {**args[0], **kwargs}
+        elif kwargs and not args:
+            given = kwargs
+        else:
+            return self._positional(args, kwargs), False
+        unknown = [name for name in given if name not in names]
+        missing = [name for name in names if name not in given]
+        if unknown or missing:
+            what = f"there is no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
+            raise InputMismatch(what, where=self._model.name, hint=f"the inputs are: {', '.join(names)}")
+        return self._fit([given[name] for name in names]), True
+
+    def _positional(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Array]:
+        if kwargs or len(args) != len(self._names):
+            got = f"{len(args)} inputs in order" + (f" and {len(kwargs)} by name" if kwargs else "")
+            raise InputMismatch(
+                f"got {got}, expected {len(self._names)}",
+                where=self._model.name,
+                hint=f"the inputs are: {', '.join(self._names)}",
+            )
+        return self._fit(args)
+
+    def _fit(self, values: Sequence[Any]) -> list[Array]:
+        try:
+            return [accept(v, port) for v, port in zip(values, self._runner.inputs, strict=True)]
+        except InputMismatch as error:
+            raise InputMismatch(error.what, where=self._model.name, hint=error.hint) from None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RunError("the session is closed", where=self._model.name, hint="make a new Session")
+
+    def reset(self) -> None:
+        """Sets the variables of a stateful model back to their initial values."""
+        with self._lock:
+            self._check_open()
+            self._runner.reset()
+
+    def close(self) -> None:
+        """Frees the engine's memory. Closing twice is fine."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._runner.close()
+                self._remove_temporary()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({self._model.name!r}, engine={self.engine!r}, threads={self.threads})"

@@ -1,0 +1,260 @@
+"""The verbs a user imports: keyword arguments in, plain results out. The command line goes through them too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sanderling.errors import UsageError
+
+if TYPE_CHECKING:
+    from sanderling.compress.recipe import Recipe
+    from sanderling.graph.graph import Model
+    from sanderling.measure.bench import BenchResult
+    from sanderling.measure.diff import DiffResult
+    from sanderling.runtime.analyze import Analysis
+    from sanderling.search.budget import Budget
+    from sanderling.search.check import CheckResult
+    from sanderling.search.events import Listener
+    from sanderling.report.result import Result
+
+__all__ = ["analyze", "bench", "check", "diff", "load", "optimize"]
+
+Labels = str | Path | Sequence[Any]
+Numbers = float | Sequence[float]
+
+
+def load(model: str | Path) -> Model:
+    """Reads and verifies a model.
+
+    Args:
+        model: a ``.tflite`` file, or the name of a zoo model.
+
+    Returns: graphs and metadata; weights stay in the file until they are looked at.
+
+    Raises:
+        ModelError: there is no such file, or it is no sound ``.tflite`` model.
+    """
+    from sanderling.runtime.loading import read_model
+    from sanderling.verbs.find import find_model
+
+    return read_model(find_model(model))
+
+
+def analyze(model: str | Path | Model) -> Analysis:
+    """Says what is in a model: operators, parameters, arithmetic, memory, and which engine runs what.
+
+    Works for models that no engine can run.
+
+    Raises:
+        ModelError: there is no such file, or it is no sound ``.tflite`` model.
+    """
+    from sanderling.runtime.analyze import analyze as look
+
+    return look(load(model) if isinstance(model, str | Path) else model)
+
+
+def bench(
+    models: str | Path | Sequence[str | Path],
+    samples: Any = None,
+    *,
+    engines: Sequence[str] = ("litert",),
+    threads: Sequence[int] = (1,),
+    seconds: float = 5.0,
+    **reading: Any,
+) -> BenchResult:
+    """Times models side by side, interleaved, in an isolated process.
+
+    Args:
+        models: ``.tflite`` files or zoo models; the first, on the first engine and thread count, is what the
+            others are compared with.
+        samples: inputs to time them on; None: a zoo model's own, else noise.
+        engines: names of engines.
+        threads: thread counts.
+        seconds: time for all comparisons together.
+        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``, ``limit``.
+
+    Raises:
+        SanderlingError: nothing could be run, or an argument is wrong.
+    """
+    from sanderling.measure.bench import bench as race
+    from sanderling.verbs.find import as_list, find_model, find_samples
+
+    named = as_list(models)
+    found, how = find_samples(samples, _reading(**reading), named[0])
+    options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
+    return race(
+        [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds, samples=found,
+        reading=options,
+    )  # fmt: skip
+
+
+def diff(
+    a: str | Path, b: str | Path, samples: Any = None, *, tolerance: float | None = None, **reading: Any
+) -> DiffResult:
+    """Finds where two models first disagree, operator by operator.
+
+    Args:
+        a: the model whose values are right.
+        b: the model that is compared with it.
+        samples: inputs; None: a zoo model's own, else noise.
+        tolerance: relative error from which two operators disagree; None takes 0.001 for two float models and
+            0.1 where one computes with integers.
+        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``, ``limit``.
+
+    Raises:
+        SanderlingError: a model cannot be run, or the two do not take the same inputs.
+    """
+    from sanderling.measure.diff import diff as compare
+    from sanderling.verbs.find import find_model, find_samples
+
+    found, how = find_samples(samples, _reading(**reading), a)
+    options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
+    return compare(find_model(a), find_model(b), samples=found, reading=options, tolerance=tolerance)
+
+
+def check(
+    a: str | Path,
+    b: str | Path,
+    samples: Any = None,
+    *,
+    max_drop: float | None = None,
+    max_latency_ms: float | None = None,
+    max_size_bytes: int | None = None,
+    max_memory_bytes: int | None = None,
+    min_throughput: float | None = None,
+    task: str | None = None,
+    metric: str | Callable[..., float] | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    listen: Listener | None = None,
+    **reading: Any,
+) -> CheckResult:
+    """A gate: is model B still as good, as fast and as small as it has to be?
+
+    Args:
+        a: the model whose answers are right.
+        b: the model that is checked.
+        samples: inputs; None: a zoo model's own, else noise.
+        max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: limits on B.
+        task, metric, threads, seed, listen: as for ``optimize``.
+        reading: how samples are read: ``labels``, ``mean``, ``std``, ``scale``, ``preprocess``,
+            ``sample_rate``, ``limit``.
+
+    Raises:
+        SanderlingError: a model or the samples cannot be used.
+    """
+    from sanderling.search.budget import Budget
+    from sanderling.search.check import check as examine
+    from sanderling.search.events import silent
+    from sanderling.search.request import Request
+    from sanderling.verbs.find import find_model, find_samples
+
+    budget = Budget(max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput)
+    found, how = find_samples(samples, _reading(**reading), a)
+    request = Request(
+        models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how, budget=_positive(budget),
+        task=task, metric=metric, threads=_at_least_one(threads), seed=seed,
+    )  # fmt: skip
+    return examine(request, listen or silent)
+
+
+def optimize(
+    model: str | Path | Sequence[str | Path], samples: Any = None, *, output: str | Path = "optimized",
+    labels: Labels | None = None, target: str = "cpu", max_drop: float | None = None,
+    max_latency_ms: float | None = None, max_size_bytes: int | None = None, max_memory_bytes: int | None = None,
+    min_throughput: float | None = None, minimize: str = "latency", task: str | None = None,
+    metric: str | Callable[..., float] | None = None,
+    evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
+    allow_ops: Sequence[str] | None = None, threads: int | None = None, seconds: float | None = None,
+    recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
+    listen: Listener | None = None, **reading: Any,
+) -> Result:  # fmt: skip
+    """Searches the fastest version of a model that still gives the right answers.
+
+    Args:
+        model: a ``.tflite`` file or zoo model; several compete, the first is the reference.
+        samples: a folder or file, arrays, or the name of a zoo model; None: a zoo model's own, else noise.
+        output: folder for ``best.tflite``, ``best.json``, the reports and the candidates.
+        labels: CSV of labels, or one label per sample.
+        target: ``cpu``, ``raspberry-pi``, ``android``, ``ios`` or ``web``.
+        max_drop: largest loss of fidelity, a share (0.01 = 1 %); None takes the task's default.
+        max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: further limits on a candidate.
+        minimize: ``latency``, ``size`` or ``memory``: what to make small among those that keep all limits.
+        task: name of the task, None to guess.
+        metric: your own drop: ``file.py:fn`` or a function of (reference outputs, candidate outputs, label).
+        evaluate: your own score of a whole model, given as a function from inputs to outputs.
+        io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``.
+        allow_ops: only these operators may appear in a candidate.
+        threads: one thread count to use throughout; None compares on one and tries more at the end.
+        seconds: time for the whole search.
+        recipe: apply just this recipe: a ``Recipe`` or the ``best.json`` of an earlier search.
+        resume: go on from the study in ``output``.
+        seed: fixes splits and resampling.
+        listen: called with every event (see ``search/events.py``).
+        reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
+            ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``limit`` (read so many).
+
+    Returns: the result: ``best``, ``trials``, ``report(…)``.
+
+    Raises:
+        SanderlingError: the model or the samples cannot be used, or an argument is wrong.
+    """
+    from sanderling.search.budget import Budget
+    from sanderling.search.request import Request
+    from sanderling.verbs import find
+    from sanderling.verbs.search import search
+
+    named = find.as_list(model)
+    minimized: Any = find.one_of(minimize, find.MINIMIZE, "minimize", later=("energy",))
+    budget = Budget(
+        max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
+    )
+    target = find.one_of(target, find.TARGETS, "target", find.LATER_TARGETS)
+    io = find.one_of(io, find.IO, "io")
+    found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
+    request = Request(
+        models=tuple(find.find_model(each) for each in named), samples=found, output=Path(output),
+        reading=how, budget=_positive(budget), target=target, task=task, metric=metric, evaluate=evaluate, io=io,
+        allow_ops=None if allow_ops is None else tuple(allow_ops), threads=_at_least_one(threads),
+        recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]), seed=seed,
+    )  # fmt: skip
+    return search(request, listen)
+
+
+def _reading(**options: Any) -> Any:
+    from sanderling.search.request import Reading
+
+    labels = options.pop("labels", None)
+    known = ("mean", "std", "scale", "preprocess", "sample_rate", "limit")
+    for name in options:
+        if name not in known:
+            raise TypeError(f"there is no argument {name!r} (how samples are read: {', '.join(known)})")
+    if options.get("limit") is not None and options["limit"] < 1:
+        raise UsageError(f"got {options['limit']}, expected at least 1", where="limit")
+    return Reading(labels=Path(labels) if isinstance(labels, str) else labels, **options)
+
+
+def _recipe(recipe: str | Path | Recipe | None, resume: bool) -> Recipe | None:
+    from sanderling.search.artifacts import read_recipe
+
+    if recipe is not None and resume:
+        raise UsageError("a recipe is applied as it is: there is no search to resume", where="recipe")
+    return read_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
+
+
+def _at_least_one(threads: int | None) -> int | None:
+    if threads is not None and threads < 1:
+        raise UsageError(f"got {threads}, expected at least 1", where="threads")
+    return threads
+
+
+def _positive(budget: Budget) -> Budget:
+    for name in ("max_latency_ms", "max_size_bytes", "max_memory_bytes", "min_throughput", "seconds"):
+        value = getattr(budget, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"got {value}, expected a number above 0", where=name)
+    if budget.max_drop is not None and not budget.max_drop >= 0:
+        raise UsageError(f"got {budget.max_drop}, expected a share such as 0.01", where="max_drop")
+    return budget

@@ -1,0 +1,152 @@
+"""From what a user names (a path, a zoo model, a target) to what the search takes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sanderling import zoo
+from sanderling.errors import FormatError, SampleError, UsageError
+
+if TYPE_CHECKING:
+    from sanderling.search.request import Reading
+
+# Target → where its candidates would run; all of them are timed on the CPU engine of this machine.
+TARGETS: Mapping[str, str] = {
+    "cpu": "",
+    "raspberry-pi": "a Raspberry Pi",
+    "android": "an Android phone",
+    "ios": "an iPhone",
+    "web": "a browser",
+}
+LATER_TARGETS = ("gpu", "microcontroller", "ethos-u", "hexagon", "openvino")
+MINIMIZE = ("latency", "size", "memory")
+IO = ("float", "int8", "keep")
+# Kinds of model files that are known, and not read by this version.
+_SOURCES = {".onnx", ".keras", ".h5", ".hdf5", ".pt2", ".pb", ".pt", ".pth"}
+
+
+def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...] = ()) -> str:
+    """Returns: the value, if it is one of the choices.
+
+    Raises:
+        UsageError: it is not; names the nearest one, or what can be used in place of a planned one.
+    """
+    known = list(choices)
+    if value in known:
+        return value
+    listed = ", ".join(known)
+    if value in later:
+        raise UsageError(f"this version cannot do {value!r} yet", where=name, hint=f"choose one of: {listed}")
+    close = difflib.get_close_matches(value, known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {listed}"
+    raise UsageError(f"there is no {value!r}", where=name, hint=hint)
+
+
+def find_model(model: str | Path) -> Path:
+    """Returns: the file of a model: a path that exists, else a zoo model's.
+
+    Raises:
+        FormatError: there is neither, or it is of a kind that this version does not read.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        raise _folder(path)
+    if path.exists():
+        if path.suffix.lower() in _SOURCES:
+            raise FormatError(
+                f"is a {path.suffix} file, and this version reads .tflite only",
+                where=str(path),
+                hint="export it to .tflite first",
+            )
+        return path
+    bundled = zoo.model_path(str(model))
+    if bundled is not None:
+        return bundled
+    raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
+
+
+def _folder(path: Path) -> FormatError:
+    if (path / "saved_model.pb").is_file():
+        hint = "it is a SavedModel: export it to .tflite first"
+    else:
+        files = sorted(path.glob("*.tflite"))
+        hint = f"did you mean {files[0]}?" if files else "give a .tflite file"
+    return FormatError("is a folder, expected a .tflite file", where=str(path), hint=hint)
+
+
+def _nearby(path: Path) -> str:
+    beside = sorted(path.parent.glob("*.tflite"))[:1000] if path.parent.is_dir() else []
+    names = {name: name for name in zoo.bundled()}
+    for each in beside:
+        names |= {each.stem: str(each), each.name: str(each)}
+    close = difflib.get_close_matches(path.name, [*names], 1)
+    if close:
+        return f"did you mean {names[close[0]]}?"
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either"
+    return f"check the path (zoo models: {', '.join(zoo.bundled())})"
+
+
+def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any, Reading]:
+    """Resolves zoo names.
+
+    Args:
+        samples: a path that exists wins over a zoo model's name; None takes those of ``model`` if it is a zoo
+            model; anything else is passed on.
+        reading: how they are read; a zoo model's labels and normalization fill what is not stated.
+        model: the first model as the user named it.
+
+    Raises:
+        SampleError: ``samples`` is neither a path that exists nor a zoo model.
+    """
+    if samples is None:
+        if Path(model).exists() or zoo.samples_path(str(model)) is None:
+            return None, reading
+        samples = str(model)
+    if not isinstance(samples, str | Path):
+        return samples, reading
+    path = Path(samples).expanduser()
+    if path.exists():
+        return path, reading
+    own = zoo.samples_path(str(samples))
+    if own is None:
+        raise SampleError("there are no such samples", where=str(samples), hint=_samples_nearby(path))
+    if reading.labels is None:
+        reading = replace(reading, labels=zoo.labels_path(str(samples)))
+    stated = (reading.mean, reading.std, reading.scale, reading.preprocess)
+    normalization = zoo.normalization(str(samples))
+    if normalization is not None and all(value is None for value in stated):
+        reading = replace(reading, mean=normalization.mean, std=normalization.std, scale=normalization.scale)
+    return own, reading
+
+
+def _samples_nearby(path: Path) -> str:
+    parent = path.parent
+    beside = [each.name for each in sorted(parent.iterdir())[:1000]] if parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, 1)
+    if close:
+        return f"did you mean {parent / close[0]}?"
+    return "give a folder of images or sounds, an .npz, .npy or .csv file, or the name of a zoo model"
+
+
+def class_names(model: str | Path) -> tuple[str, ...]:
+    """Returns: the names of the classes that a zoo model tells apart; () for any other model."""
+    if Path(model).exists() or zoo.model_path(str(model)) is None:
+        return ()
+    return zoo.describe(str(model)).classes
+
+
+def as_list(models: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """Returns: one or several models as a list.
+
+    Raises:
+        UsageError: there is none.
+    """
+    named = [models] if isinstance(models, str | Path) else list(models)
+    if not named:
+        raise UsageError("no model was given", hint="give at least one .tflite file")
+    return named

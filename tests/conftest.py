@@ -1,0 +1,46 @@
+"""What every test may ask for, and how Hypothesis and the real models are set up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from sanderling import zoo
+
+ROOT = Path(__file__).parents[1]
+
+# In CI a run is the same every time and a failure can be repeated; on a desk each run tries new examples.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def _zoo() -> Path:
+    return Path(os.environ.get("SANDERLING_ZOO") or ROOT.parent / "shared" / "zoo")
+
+
+def pytest_report_header() -> str:
+    """Says at the top of every run whether the tests on real models take part."""
+    if _zoo().is_dir():
+        return f"real models: {_zoo()}"
+    return f"real models: NONE at {_zoo()}, so the tests on them are skipped (set SANDERLING_ZOO to a folder)"
+
+
+@pytest.fixture(scope="session")
+def zoo_dir() -> Path:
+    """The folder of real models: ``tflite/``, ``onnx/``, ``keras/``."""
+    folder = _zoo()
+    if not folder.is_dir():
+        if "SANDERLING_ZOO" in os.environ:
+            pytest.fail(f"SANDERLING_ZOO names {folder}, which is no folder")
+        pytest.skip(f"no real models at {folder}: set SANDERLING_ZOO to a folder of them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits() -> zoo.Card:
+    """The bundled handwritten-digit model with the paths of its samples and labels."""
+    return zoo.describe("digits")
