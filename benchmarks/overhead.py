@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
 
@@ -67,12 +68,12 @@ def call_overhead(rounds: int) -> Row:
             bare.allocate_tensors()
             source, sink = bare.get_input_details()[0]["index"], bare.get_output_details()[0]["index"]
 
-            def call_bare() -> object:
+            def call_bare() -> Any:
                 bare.set_tensor(source, x)
                 bare.invoke()
                 return bare.get_tensor(sink)
 
-            def call_session() -> object:
+            def call_session() -> Any:
                 return session(x)
 
             if not np.array_equal(call_bare(), call_session()):
@@ -127,7 +128,9 @@ def main() -> int:
     else:
         for row in rows:
             verdict = "ok" if row.ok else "TOO SLOW"
-            print(f"{row.name:<46}{row.value:8.1f} {row.unit} (limit {row.limit:.0f}) {verdict:<9} {row.note}")
+            print(
+                f"{row.name:<46}{row.value:8.1f} {row.unit} (limit {row.limit:.0f}) {verdict:<9} {row.note}"
+            )
     return 0 if all(row.ok for row in rows) else 1
 
 

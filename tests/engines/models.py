@@ -13,7 +13,9 @@ from sanderling.tflite import write
 NO_ACTIVATION = {"fused_activation_function": "NONE"}
 
 
-def _kind(dtype: DType = DType.FLOAT32, shape: tuple[int, ...] = (1, 4), quant: Quant | None = None) -> TensorType:
+def _kind(
+    dtype: DType = DType.FLOAT32, shape: tuple[int, ...] = (1, 4), quant: Quant | None = None
+) -> TensorType:
     return TensorType(shape, dtype, quant)
 
 

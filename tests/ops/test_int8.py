@@ -1,5 +1,8 @@
-"""What ``QuantRule`` says about int8 must be true in LiteRT: a model quantized by the rule alone runs and is right,
-and where the rule says that there is no kernel, LiteRT says so too."""
+"""What ``QuantRule`` says about int8 must be true in LiteRT.
+
+A model quantized by the rule alone runs and is right; where the rule says that there is no kernel, LiteRT
+says so too.
+"""
 
 from __future__ import annotations
 

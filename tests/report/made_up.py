@@ -75,15 +75,32 @@ ROWS: list[tuple[str, str, dict[str, Any], str, str, int, float, float, float, s
 
 def latency(base: float, speedup: float, rng: random.Random) -> Latency:
     p50 = base / speedup
-    return Latency(p50, p50 * rng.uniform(1.05, 1.3), rng.randint(80, 900), speedup,
-                   (speedup * 0.982, speedup * 1.019), base * rng.uniform(0.99, 1.01), rng.uniform(2, 40))  # fmt: skip
+    return Latency(
+        p50,
+        p50 * rng.uniform(1.05, 1.3),
+        rng.randint(80, 900),
+        speedup,
+        (speedup * 0.982, speedup * 1.019),
+        base * rng.uniform(0.99, 1.01),
+        rng.uniform(2, 40),
+    )
 
 
 def fidelity(drop: float, samples: int = 240) -> Fidelity:
     half = 1.96 * math.sqrt(max(drop * (1 - drop), 0.0) / samples) + 0.5 / samples
-    outputs = ({"name": "Softmax", "rmse": 0.01, "relative_rmse": 0.03, "sqnr_db": 31.0, "cross_entropy": 0.02},)
-    return Fidelity("1 - top-1 agreement", 1 - drop, drop, (max(0.0, drop - half), min(1.0, drop + half)),
-                    samples, "", outputs, (0.0, 0.25, 1.0))  # fmt: skip
+    outputs = (
+        {"name": "Softmax", "rmse": 0.01, "relative_rmse": 0.03, "sqnr_db": 31.0, "cross_entropy": 0.02},
+    )
+    return Fidelity(
+        "1 - top-1 agreement",
+        1 - drop,
+        drop,
+        (max(0.0, drop - half), min(1.0, drop + half)),
+        samples,
+        "",
+        outputs,
+        (0.0, 0.25, 1.0),
+    )
 
 
 def trial(number: int, row: tuple[Any, ...], rng: random.Random, base_ms: float = FLOAT_MS) -> Trial:
@@ -130,8 +147,14 @@ def example(index: int, *, thumbnail: bool = True) -> Example:
     bad = max(0, 90 - 15 * index) / 100
     rows = [("sandpiper", "dunlin", "oystercatcher"), ("dunlin", "sandpiper", "turnstone")]
     other = rows[1] if index < 2 else rows[0]
-    reference: Answer = {"text": "\n".join(f"{n}  {p}" for n, p in zip(rows[0], ("81.2 %", "9.4 %", "2.1 %"), strict=True)), "picture": None}
-    candidate: Answer = {"text": "\n".join(f"{n}  {p}" for n, p in zip(other, ("52 %", "31.5 %", "4.8 %"), strict=True)), "picture": None}
+    reference: Answer = {
+        "text": "\n".join(f"{n}  {p}" for n, p in zip(rows[0], ("81.2 %", "9.4 %", "2.1 %"), strict=True)),
+        "picture": None,
+    }
+    candidate: Answer = {
+        "text": "\n".join(f"{n}  {p}" for n, p in zip(other, ("52 %", "31.5 %", "4.8 %"), strict=True)),
+        "picture": None,
+    }
     if bad == 0:
         candidate = reference
     return Example(f"shore_{index:03d}.jpg", bad, reference, candidate, picture(index) if thumbnail else None)
@@ -143,9 +166,17 @@ def sensitivity(count: int = 22) -> tuple[Sensitivity, ...]:
     for index in range(count):
         drop = 0.031 * math.exp(-index / 3.1) if index < count - 2 else 0.0
         kind = rng.choice(["CONV_2D", "DEPTHWISE_CONV_2D", "ADD"])
-        rows.append(Sensitivity(f"MobilenetV2/expanded_conv_{index}/{kind.lower()}/Relu6", kind, drop,
-                                rng.uniform(0.002, 0.11), rng.uniform(0.01, 0.4), keep_float=index < 3,
-                                note="kept float: most of the drop for little time" if index == 0 else ""))  # fmt: skip
+        rows.append(
+            Sensitivity(
+                f"MobilenetV2/expanded_conv_{index}/{kind.lower()}/Relu6",
+                kind,
+                drop,
+                rng.uniform(0.002, 0.11),
+                rng.uniform(0.01, 0.4),
+                keep_float=index < 3,
+                note="kept float: most of the drop for little time" if index == 0 else "",
+            )
+        )
     return tuple(rows)
 
 
@@ -154,60 +185,118 @@ def typical() -> ReportData:
     rng = random.Random(11)
     trials = tuple(trial(n, row, rng) for n, row in enumerate(ROWS))
     by_name = {t.name: t.id for t in trials}
-    front = ("static int8, 3 operators float, 2 threads", "static int8, 8 operators float", "float16 weights",
-             "float original, 2 threads")  # fmt: skip
+    front = (
+        "static int8, 3 operators float, 2 threads",
+        "static int8, 8 operators float",
+        "float16 weights",
+        "float original, 2 threads",
+    )
     return ReportData(
-        model=ModelInfo("mobilenet_v2_224", "mobilenet_v2_224.tflite", "9f86d081884c7d65" * 4, 3_487_816,
-                        300_774_272, {"CONV_2D": 36, "DEPTHWISE_CONV_2D": 17, "ADD": 10, "MEAN": 1, "SOFTMAX": 1}),
-        device=DeviceInfo("this machine", "Made-up CPU 3000 (AVX-512 VNNI)", 2, "Linux 6.1", {"memory": "8 GB"}),
-        samples=SamplesInfo("600 images in photos/", 600, 150, 240, 210, "classify",
-                            "one output of 1001 values that add up to 1", "1 - top-1 agreement",
-                            notes=("no normalisation given: assumed −1..1, as the model's metadata says",)),
+        model=ModelInfo(
+            "mobilenet_v2_224",
+            "mobilenet_v2_224.tflite",
+            "9f86d081884c7d65" * 4,
+            3_487_816,
+            300_774_272,
+            {"CONV_2D": 36, "DEPTHWISE_CONV_2D": 17, "ADD": 10, "MEAN": 1, "SOFTMAX": 1},
+        ),
+        device=DeviceInfo(
+            "this machine", "Made-up CPU 3000 (AVX-512 VNNI)", 2, "Linux 6.1", {"memory": "8 GB"}
+        ),
+        samples=SamplesInfo(
+            "600 images in photos/",
+            600,
+            150,
+            240,
+            210,
+            "classify",
+            "one output of 1001 values that add up to 1",
+            "1 - top-1 agreement",
+            notes=("no normalisation given: assumed −1..1, as the model's metadata says",),
+        ),
         budget=Budget(max_drop=0.01, max_latency_ms=5.0, seconds=600),
-        baseline=Baseline(FLOAT_BYTES, Latency(FLOAT_MS, 8.1, 400, 1.0, (0.99, 1.01), FLOAT_MS, 21.0),
-                          peak_memory_bytes=27_300_000),
+        baseline=Baseline(
+            FLOAT_BYTES,
+            Latency(FLOAT_MS, 8.1, 400, 1.0, (0.99, 1.01), FLOAT_MS, 21.0),
+            peak_memory_bytes=27_300_000,
+        ),
         trials=trials,
         pareto=tuple(by_name[name] for name in front),
         best=by_name["static int8, 3 operators float, 2 threads"],
         confirm=fidelity(0.00952, 210),
         sensitivity=sensitivity(),
         examples=tuple(example(i) for i in range(8)),
-        how=How({"sanderling": "0.1.0", "ai-edge-litert": "2.3.0", "numpy": "2.3.4", "Python": "3.11.2"}, (1, 2), 0.021,
-                ("Every candidate was timed in a process of its own, in turns with the float original, after "
-                 "warm-up, until the 95 % interval of the speed-up was under ±3 %.",
-                 "Peak memory is the growth of a fresh process that loads and runs the candidate alone.",
-                 "The winner was confirmed once on samples that took no part in choosing it."),
-                ("The machine was busy: its one-minute load was 1.8 on 2 cores.",)),
-        rungs=(Rung("float16", 1), Rung("dynamic", 2), Rung("static", 5), Rung("mixed", 2), Rung("threads", 2),
-               Rung("engines", 3), Rung("distill", 1),
-               Rung("prune", 0, "no engine on this machine runs sparse weights faster")),
+        how=How(
+            {"sanderling": "0.1.0", "ai-edge-litert": "2.3.0", "numpy": "2.3.4", "Python": "3.11.2"},
+            (1, 2),
+            0.021,
+            (
+                "Every candidate was timed in a process of its own, in turns with the float original, after "
+                "warm-up, until the 95 % interval of the speed-up was under ±3 %.",
+                "Peak memory is the growth of a fresh process that loads and runs the candidate alone.",
+                "The winner was confirmed once on samples that took no part in choosing it.",
+            ),
+            ("The machine was busy: its one-minute load was 1.8 on 2 cores.",),
+        ),
+        rungs=(
+            Rung("float16", 1),
+            Rung("dynamic", 2),
+            Rung("static", 5),
+            Rung("mixed", 2),
+            Rung("threads", 2),
+            Rung("engines", 3),
+            Rung("distill", 1),
+            Rung("prune", 0, "no engine on this machine runs sparse weights faster"),
+        ),
         seconds=582.0,
-    )  # fmt: skip
+    )
 
 
 def no_winner() -> ReportData:
     data = typical()
-    trials = tuple(t if t.status != "ok" else replace(t, status="rejected", reason="size is above 3 MB")
-                   for t in data.trials)  # fmt: skip
-    return replace(data, trials=trials, best=None, pareto=(), confirm=None,
-                   budget=Budget(max_drop=0.001, max_latency_ms=2.0, max_size_bytes=3_000_000))  # fmt: skip
+    trials = tuple(
+        t if t.status != "ok" else replace(t, status="rejected", reason="size is above 3 MB")
+        for t in data.trials
+    )
+    return replace(
+        data,
+        trials=trials,
+        best=None,
+        pareto=(),
+        confirm=None,
+        budget=Budget(max_drop=0.001, max_latency_ms=2.0, max_size_bytes=3_000_000),
+    )
 
 
 def all_failed() -> ReportData:
     data = typical()
     trials = tuple(
-        replace(t, status="failed", reason="the worker was killed: out of memory", latency=None, fidelity=None,
-                peak_memory_bytes=None)
+        replace(
+            t,
+            status="failed",
+            reason="the worker was killed: out of memory",
+            latency=None,
+            fidelity=None,
+            peak_memory_bytes=None,
+        )
         for t in data.trials[:4]
-    )  # fmt: skip
+    )
     return replace(data, trials=trials, best=None, pareto=(), confirm=None, sensitivity=(), examples=())
 
 
 def one_trial() -> ReportData:
     data = typical()
     only = data.trials[8]
-    return replace(data, trials=(only,), best=only.id, pareto=(only.id,), rungs=(), how=How(),
-                   examples=data.examples[:1], sensitivity=data.sensitivity[:1])  # fmt: skip
+    return replace(
+        data,
+        trials=(only,),
+        best=only.id,
+        pareto=(only.id,),
+        rungs=(),
+        how=How(),
+        examples=data.examples[:1],
+        sensitivity=data.sensitivity[:1],
+    )
 
 
 def float_wins() -> ReportData:
@@ -223,8 +312,19 @@ def nothing() -> ReportData:
 def hostile() -> ReportData:
     """Every text that may come from a model, a file name or an engine is an attack."""
     data = typical()
-    trials = tuple(replace(t, name=HOSTILE, reason=HOSTILE * 40, recipe=Recipe(HOSTILE, (Step(HOSTILE, {HOSTILE: HOSTILE}),)),
-                           rung=HOSTILE, engine=HOSTILE, model=HOSTILE, file=HOSTILE) for t in data.trials)  # fmt: skip
+    trials = tuple(
+        replace(
+            t,
+            name=HOSTILE,
+            reason=HOSTILE * 40,
+            recipe=Recipe(HOSTILE, (Step(HOSTILE, {HOSTILE: HOSTILE}),)),
+            rung=HOSTILE,
+            engine=HOSTILE,
+            model=HOSTILE,
+            file=HOSTILE,
+        )
+        for t in data.trials
+    )
     answer: Answer = {"text": HOSTILE, "picture": b"no picture"}
     return replace(
         data,
@@ -234,7 +334,9 @@ def hostile() -> ReportData:
         device=DeviceInfo(HOSTILE, HOSTILE, 1, HOSTILE, {HOSTILE: HOSTILE}),
         samples=SamplesInfo(HOSTILE, 6, 2, 2, 2, HOSTILE, HOSTILE, HOSTILE, notes=(HOSTILE,)),
         confirm=replace(data.confirm or fidelity(0.0), metric=HOSTILE),
-        sensitivity=tuple(replace(s, operator=HOSTILE * 5, kind=HOSTILE, note=HOSTILE) for s in data.sensitivity),
+        sensitivity=tuple(
+            replace(s, operator=HOSTILE * 5, kind=HOSTILE, note=HOSTILE) for s in data.sensitivity
+        ),
         examples=(Example(HOSTILE, math.nan, answer, answer, b"<svg onload=alert(1)>"),),
         how=How({HOSTILE: HOSTILE}, (1,), math.inf, (HOSTILE,), (HOSTILE,)),
         rungs=(Rung(HOSTILE, 1, HOSTILE),),
@@ -246,8 +348,9 @@ def scaled(factor: float) -> ReportData:
     data = typical()
 
     def slow(value: Latency | None) -> Latency | None:
-        return value and replace(value, p50=value.p50 * factor, p90=value.p90 * factor,
-                                 baseline_p50=value.baseline_p50 * factor)  # fmt: skip
+        return value and replace(
+            value, p50=value.p50 * factor, p90=value.p90 * factor, baseline_p50=value.baseline_p50 * factor
+        )
 
     return replace(
         data,
@@ -260,9 +363,16 @@ def scaled(factor: float) -> ReportData:
 def same_answers() -> ReportData:
     """Every drop is exactly 0."""
     data = typical()
-    trials = tuple(replace(t, fidelity=t.fidelity and fidelity(0.0), status="ok", reason="") for t in data.trials[:14])
-    return replace(data, trials=trials, confirm=fidelity(0.0, 210),
-                   examples=tuple(example(i, thumbnail=False) for i in range(6, 9)), sensitivity=())  # fmt: skip
+    trials = tuple(
+        replace(t, fidelity=t.fidelity and fidelity(0.0), status="ok", reason="") for t in data.trials[:14]
+    )
+    return replace(
+        data,
+        trials=trials,
+        confirm=fidelity(0.0, 210),
+        examples=tuple(example(i, thumbnail=False) for i in range(6, 9)),
+        sensitivity=(),
+    )
 
 
 CASES = {

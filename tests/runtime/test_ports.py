@@ -49,7 +49,10 @@ def test_an_array_that_fits_is_not_copied() -> None:
     assert accept(x, FLOAT) is x
 
 
-@given(hnp.arrays(hnp.integer_dtypes(endianness="="), (1, 2)), st.sampled_from([DType.INT8, DType.INT32, DType.UINT8, DType.FLOAT32]))
+@given(
+    hnp.arrays(hnp.integer_dtypes(endianness="="), (1, 2)),
+    st.sampled_from([DType.INT8, DType.INT32, DType.UINT8, DType.FLOAT32]),
+)
 def test_integers_arrive_whole_or_not_at_all(values: np.ndarray, dtype: DType) -> None:
     try:
         got = accept(values, port(dtype))
@@ -67,10 +70,18 @@ def test_integers_arrive_whole_or_not_at_all(values: np.ndarray, dtype: DType) -
     "value, target, message",
     [
         (np.zeros((1, 2)), INT32, r"input 'x' is float64, expected int32; convert it on purpose"),
-        (np.array([[2**31, 0]]), INT32, r"values go from 0 to 2147483648; only -2147483648 to 2147483647 fit"),
+        (
+            np.array([[2**31, 0]]),
+            INT32,
+            r"values go from 0 to 2147483648; only -2147483648 to 2147483647 fit",
+        ),
         (np.zeros((1, 2), complex), FLOAT, "is complex128, expected float32"),
         (np.array([["a", "b"]]), FLOAT, "expected float32"),
-        (np.zeros((1, 2), np.float32), INT8, r"is quantized to int8, got float32; quantize it: .* / 0.5\) \+ 3"),
+        (
+            np.zeros((1, 2), np.float32),
+            INT8,
+            r"is quantized to int8, got float32; quantize it: .* / 0.5\) \+ 3",
+        ),
         (np.zeros((1, 2), np.uint8), INT8, "quantized to int8, got uint8; feed the stored integers"),
         (np.zeros((1, 3), np.float32), FLOAT, r"shape \[1, 3\], expected \[1, 2\]"),
         (np.zeros(2, np.float32), FLOAT, "add the batch axis"),

@@ -37,7 +37,12 @@ def test_one_array_in_one_array_out(tmp_path: Path) -> None:
 
 def test_several_inputs_and_outputs_go_by_name(tmp_path: Path) -> None:
     session = Session(str(models.save(models.two_by_two(), tmp_path)))
-    for got in (session(X, 2 * X), session({"b": 2 * X, "a": X}), session(a=X, b=2 * X), session({"a": X}, b=2 * X)):
+    for got in (
+        session(X, 2 * X),
+        session({"b": 2 * X, "a": X}),
+        session(a=X, b=2 * X),
+        session({"a": X}, b=2 * X),
+    ):
         assert list(got) == ["sum", "product"]
         np.testing.assert_array_equal(got["sum"], 3 * X)
         np.testing.assert_array_equal(got["product"], 2 * X * X)
@@ -106,9 +111,7 @@ def test_threads_share_a_session(tmp_path: Path) -> None:
 
     def work(number: int) -> None:
         x = np.full((1 + number % 3, 4), number, np.float32)  # resizing in between as well
-        for _ in range(50):
-            if not np.array_equal(session(x), x + 1):
-                wrong.append(number)
+        wrong.extend(number for _ in range(50) if not np.array_equal(session(x), x + 1))
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(6)]
     for worker in workers:
@@ -134,7 +137,9 @@ def test_a_recipe_file_is_run_as_measured(tmp_path: Path) -> None:
         assert session.threads == 1
 
 
-@pytest.mark.parametrize("name", ["../model.tflite", "/etc/passwd", "a/../../model.tflite", "", None, 3, "x\0y"])
+@pytest.mark.parametrize(
+    "name", ["../model.tflite", "/etc/passwd", "a/../../model.tflite", "", None, 3, "x\0y"]
+)
 def test_a_recipe_file_cannot_lead_out_of_its_folder(tmp_path: Path, name: object) -> None:
     folder = tmp_path / "result"
     folder.mkdir()

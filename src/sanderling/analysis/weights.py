@@ -48,23 +48,36 @@ class Weights:
     new: tuple[int, ...]
 
 
-def weights(graph: Graph, fixed: frozenset[int]) -> list[Weights]:
+Place = tuple[int, int]
+
+
+def weights(graph: Graph, fixed: frozenset[int], seen: set[Place] | None = None) -> list[Weights]:
     """Finds the parameters behind every node.
 
     Args:
         fixed: what ``fixed_tensors`` gave.
+        seen: places in memory of the parameters that count elsewhere already; those found are added.
 
     Returns: per node its parameters; none for nodes that only prepare constants for others.
     """
     sources = _sources(graph, fixed)
-    seen: set[int] = set()
+    seen = set() if seen is None else seen
     found: list[Weights] = []
     for node in graph.nodes:
         used = () if is_fixed(node, fixed) else tuple(_used(graph, node, sources))
-        new = tuple(dict.fromkeys(root for _, _, root in used if root not in seen))
-        seen.update(new)
-        found.append(Weights(used, new))
+        new = []
+        for root in dict.fromkeys(root for _, _, root in used):
+            place = _place(graph.tensors[root])  # tensors, also of several graphs, may share a buffer
+            if place not in seen:
+                seen.add(place)
+                new.append(root)
+        found.append(Weights(used, tuple(new)))
     return found
+
+
+def _place(tensor: Tensor) -> Place:
+    assert tensor.data is not None
+    return tensor.data.ctypes.data, tensor.data.nbytes
 
 
 def _used(graph: Graph, node: Node, sources: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, Tensor, int]]:

@@ -1,4 +1,4 @@
-"""The command line: Typer for arguments, Rich for tables. Everything heavy is imported inside the commands."""
+"""The command line: Typer for arguments, Rich for tables; the rest is imported inside the commands."""
 
 from __future__ import annotations
 

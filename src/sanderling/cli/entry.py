@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from sanderling.cli.app import app
 def run(arguments: Sequence[str] | None = None) -> int:
     """Returns: the exit code. Never raises, but for ``SystemExit`` of shell completion."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without × and − still shows the rest
     try:
         code = _invoke(given)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -116,6 +117,9 @@ def _parsing(error: Any) -> tuple[str, str, str]:
         close = sorted(getattr(error, "possibilities", None) or ())
         return f"there is no option {name}", "", f"did you mean {close[0]}?" if close else help_line
     message = " ".join(str(error.format_message()).split()).rstrip(".")
+    wrong = re.fullmatch(r"Invalid value for '([^']+)': (.+)", message)
+    if wrong is not None:
+        return wrong[2][:1].lower() + wrong[2][1:], wrong[1], help_line
     if "Did you mean" in message:
         message, _, guess = message.partition(" Did you mean ")
         message, help_line = message.rstrip("."), f"did you mean {guess}"
@@ -131,8 +135,8 @@ _OPTIONS = {
 } | {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "allow_ops", "io", "limit", "max_drop", "metric", "min_throughput", "minimize", "preprocess", "recipe",
-        "resume", "samples", "target", "task", "threads",
+        "allow_ops", "io", "limit", "max_drop", "metric", "min_throughput", "minimize", "preprocess",
+        "recipe", "resume", "samples", "target", "task", "threads",
     )
 }  # fmt: skip
 

@@ -1,13 +1,15 @@
-"""What a search tells while it runs: a live line on a terminal, plain lines elsewhere, nothing with ``--json``."""
+"""What a search tells while it runs: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
@@ -18,13 +20,14 @@ from sanderling.search.trial import Trial
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 _STYLES = {"ok": "green", "rejected": "red", "undecided": "yellow", "failed": "bold red", "skipped": "dim"}
 _NAME, _STATUS = 34, 9  # columns
 
 
 class Live:
-    """Listens to a search and prints what it hears on stderr.
+    """Listens to a search and prints what it hears on stderr. Inside of the block Ctrl-C is never lost.
 
     Args:
         quiet: print nothing.
@@ -34,12 +37,16 @@ class Live:
         self._quiet = quiet
         self._console = stderr()
         self._bar: Bar | None = None
-        self._task = None
+        self._task: TaskID | None = None
         self._deadline = math.inf
         self._title = ""
+        self._previous: Any = None
+        self._interrupted = False
         self.finished = 0
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._interrupt)
         if not self._quiet and self._console.is_terminal:
             self._bar = _bar(self._console)
             self._task = self._bar.add_task("starting", total=None, left="")
@@ -52,9 +59,19 @@ class Live:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # A KeyboardInterrupt that hits inside of a finalizer is swallowed by the interpreter: remembered, it
+        # is raised again at the next event.
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def __call__(self, event: Event) -> None:
         """Takes an event of the search."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         if isinstance(event, TrialFinished):
             self.finished += 1
         if self._quiet:
@@ -75,7 +92,7 @@ class Live:
             case TrialFinished(trial, resumed):
                 self._lines(*trial_line(trial, resumed))
             case RungSkipped(rung, reason):
-                self._lines(_row("skipped", rung, []), reason)
+                self._lines(_row("skipped", f"{rung}:", []), reason)
 
     def _show(self, text: str) -> None:
         self._title = text
@@ -102,8 +119,8 @@ class Live:
             self._print(row)
             return
         tail = Text(plain(reason), "dim")
-        if not self._console.is_terminal or row.cell_len + 2 + tail.cell_len <= self._console.width:
-            self._print(Text.assemble(row, "  ", tail))
+        if not self._console.is_terminal or row.cell_len + 1 + tail.cell_len <= self._console.width:
+            self._print(Text.assemble(row, " ", tail))
             return
         self._print(row)
         for line in tail.wrap(self._console, max(20, self._console.width - _STATUS - 1)):

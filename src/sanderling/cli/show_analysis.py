@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sanderling.analysis.cost import Row
 from sanderling.cli.output import print_notes, stdout
-from sanderling.cli.tables import facts, plain_table
+from sanderling.cli.tables import common_folder, facts, plain_table, room_for
 from sanderling.report.format import MISSING, format_bytes, format_count, format_share, plain, shorten
 from sanderling.runtime.analyze import Analysis, EngineView, PortInfo
 
@@ -88,8 +88,8 @@ def _metadata(analysis: Analysis) -> str:
 def _labels(labels: Sequence[str]) -> str:
     if not labels:
         return ""
-    few = ", ".join(labels[:_MOST_LABELS])
-    return f"{len(labels)}: {few}" + (", …" if len(labels) > _MOST_LABELS else "")
+    few = "; ".join(labels[:_MOST_LABELS])
+    return f"{len(labels)}: {few}" + ("; …" if len(labels) > _MOST_LABELS else "")
 
 
 def _ports_table(title: str, ports: Sequence[PortInfo]) -> Table:
@@ -102,7 +102,9 @@ def _ports_table(title: str, ports: Sequence[PortInfo]) -> Table:
 
 def _quantization(port: PortInfo) -> str:
     if port.scale is not None:
-        return f"(q − {port.zero_point}) × {port.scale:.6g}" if port.zero_point else f"q × {port.scale:.6g}"
+        if port.zero_point:
+            return f"(q {'−' if port.zero_point > 0 else '+'} {abs(port.zero_point)}) × {port.scale:.6g}"
+        return f"q × {port.scale:.6g}"
     return f"{port.channels} scales, one per channel" if port.channels else ""
 
 
@@ -125,11 +127,15 @@ def _show_engine(console: Console, engine: EngineView, operators: int) -> None:
     if not engine.available:
         console.print(Text(f"{engine.name} cannot be used here: {plain(engine.reason)}", "yellow"))
     if engine.whole:
-        console.print(Text.assemble((engine.name, "bold"), f" has a kernel for each of the {operators} operators"))
+        console.print(
+            Text.assemble((engine.name, "bold"), f" has a kernel for each of the {operators} operators")
+        )
         return
     missing = operators - engine.runs
     words = "operator has" if missing == 1 else "operators have"
-    console.print(Text.assemble((engine.name, "bold"), f" cannot run it: {missing} {words} no kernel"), style="red")
+    console.print(
+        Text.assemble((engine.name, "bold"), f" cannot run it: {missing} {words} no kernel"), style="red"
+    )
     for kind, reason, count in engine.refusals:
         console.print(Text(f"  {plain(kind)} (×{count}): {plain(reason)}"))
 
@@ -139,21 +145,24 @@ def _rows_table(analysis: Analysis, top: int | None, width: int) -> Table:
     if top is not None:
         costly = sorted(chosen, key=lambda row: -(row.macs or 0))[:top]
         chosen = tuple(sorted(costly, key=lambda row: row.index))
-    # Names are long and tell most at their ends; the figures must stay whole.
-    room = max(12, min(60, width - 74))
-    table = plain_table("#", "operator", "output", "shape", "MACs", "params", "live", right=(0, 4, 5, 6))
+    head = ("#", "operator", "output", "shape", "MACs", "params", "live")
+    table = plain_table(*head, right=(0, 4, 5, 6))
     refused = {row.index for e in analysis.engines for row in chosen if e.verdicts[row.index]}
-    for row in chosen:
-        style = "red" if row.index in refused else ""
-        table.add_row(*_row(row, room), style=style)
+    lines = [_row(row) for row in chosen]
+    prefix = common_folder([row.output for row in analysis.rows])
+    # Names are long and tell most at their ends; the figures must stay whole.
+    room = min(72, room_for(2, head, lines, width))
+    for row, line in zip(chosen, lines, strict=True):
+        line[2] = shorten(plain(row.output.removeprefix(prefix)), room)
+        table.add_row(*line, style="red" if row.index in refused else "")
     return table
 
 
-def _row(row: Row, room: int) -> list[str]:
+def _row(row: Row) -> list[str]:
     return [
         str(row.index),
         shorten(plain(row.kind), 26),
-        shorten(plain(row.output), room),
+        "",
         "×".join(map(str, row.shape)) or ("scalar" if row.dtype else MISSING),
         "" if row.macs == 0 else format_count(row.macs),
         format_count(row.parameters) if row.parameters else "",

@@ -47,12 +47,18 @@ def show(checkup: Checkup, worker: dict[str, Any]) -> None:
     console.print()
     for engine in checkup.engines:
         if engine.available:
-            console.print(Text.assemble("engine ", (engine.name, "bold"), f" {engine.version}: ", ("ready", "green")))
+            console.print(
+                Text.assemble("engine ", (engine.name, "bold"), f" {engine.version}: ", ("ready", "green"))
+            )
         else:
-            console.print(Text.assemble("engine ", (engine.name, "bold"), ": ", (plain(engine.reason), "yellow")))
+            console.print(
+                Text.assemble("engine ", (engine.name, "bold"), ": ", (plain(engine.reason), "yellow"))
+            )
     if worker["ok"]:
         took = format_seconds(worker["seconds"])
-        console.print(Text.assemble("isolated process: ", ("ready", "green"), f", started and loaded a model in {took}"))
+        console.print(
+            Text.assemble("isolated process: ", ("ready", "green"), f", started and loaded a model in {took}")
+        )
     else:
         console.print(Text(f"isolated process: {plain(worker['reason'])}", "red"))
     for warning in checkup.warnings:

@@ -1,7 +1,7 @@
 """Quantities as people type them: ``5ms``, ``1.5MB``, ``1%``, ``3m30s``, ``200/s``.
 
-Every function takes the text and the option that it was given for, and raises ``UsageError`` with one sentence
-that names the option and gives an example.
+Every function takes the text and the option that it was given for, and raises ``UsageError`` with one
+sentence that names the option and gives an example.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from sanderling.errors import UsageError
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-_QUANTITY = re.compile(rf"({_NUMBER})\s*([a-zµμ%/]*)", re.IGNORECASE)  # noqa: RUF001 - both micro signs
-_PARTS = re.compile(rf"({_NUMBER})\s*([a-zµμ]+)\s*", re.IGNORECASE)  # noqa: RUF001
+_QUANTITY = re.compile(rf"({_NUMBER})\s*([a-zµμ%/]*)", re.IGNORECASE)
+_PARTS = re.compile(rf"({_NUMBER})\s*([a-zµμ]+)\s*", re.IGNORECASE)
 _SECONDS = {
     "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0,
-}  # fmt: skip  # noqa: RUF001
+}  # fmt: skip
 _BYTES = {
     "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9,
     "kib": 2**10, "mib": 2**20, "gib": 2**30,
@@ -104,7 +104,7 @@ def numbers(text: str, option: str, example: str = "127.5 or 0.485,0.456,0.406")
 def counts(text: str, option: str, example: str = "1,2,4") -> tuple[int, ...]:
     """Reads whole numbers of at least 1, with commas between them. Returns: each once, in order."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and 0 < int(part[:9]) for part in parts):
+    if not all(part.isascii() and part.isdigit() and int(part[:9]) > 0 for part in parts):
         raise _wrong(text, option, "a list of whole numbers of at least 1", example)
     values = [int(part[:9]) for part in parts]
     if max(values) > 1024:
@@ -122,9 +122,7 @@ def _split(text: str, option: str, what: str, example: str) -> tuple[float, str]
     return number, match[2].lower()
 
 
-def _factor(
-    units: Mapping[str, float], unit: str, text: str, option: str, what: str, example: str
-) -> float:
+def _factor(units: Mapping[str, float], unit: str, text: str, option: str, what: str, example: str) -> float:
     factor = units.get(unit)
     if factor is None:
         raise _wrong(text, option, what, example)

@@ -56,7 +56,9 @@ def correct_biases(
         if index not in bounds or bias.dtype is not DType.FLOAT32 or uses.count(node.inputs[place]) > 1:
             continue
         weights = real(graph.tensors[index])
-        error = round_weights(weights, bounds[index], AXIS[node.op], 4 if node.op in four_bit else 8) - weights
+        error = (
+            round_weights(weights, bounds[index], AXIS[node.op], 4 if node.op in four_bit else 8) - weights
+        )
         shift = _shift(node, error.astype(np.float64), observed)
         if shift is not None and shift.size == bias.type.size:
             values = real(bias).astype(np.float64) - shift.reshape(bias.shape)

@@ -54,7 +54,7 @@ class Feeds:
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            with np.load(file, allow_pickle=False) as archive:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 self.names = tuple(str(name) for name in archive["names"])
                 self._count = len([key for key in archive.files if key.endswith("_0")])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:

@@ -25,9 +25,11 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         operators: only these operators, by TFLite's names; all supported ones when absent. On CPUs with
             XNNPACK, ``["CONV_2D", "FULLY_CONNECTED"]`` is often faster: it has no dynamic depthwise kernel.
         weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        bias_correction: take back the shifts that rounding weights causes, where there are samples (on
+            when absent).
         keep_float: operators to leave alone.
     """
-    options = Options(NAME, settings, ("operators", "weights", "keep_float"))
+    options = Options(NAME, settings, ("operators", "weights", "keep_float", "bias_correction"))
     supported = quantizer.supported("dynamic_wi8_afp32")
     operators = options.names("operators") or sorted(supported)
     check_operators(NAME, operators, supported)
@@ -38,6 +40,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         rules=rules.dynamic([quantizer.quantizer_operator(op) for op in operators]),
         keep_float=options.names("keep_float") or (),
         weights=weights,
+        correct_bias=options.flag("bias_correction", True),
         weights_only=True,
     )
     return quantize(model, plan, work)

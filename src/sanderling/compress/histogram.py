@@ -124,6 +124,20 @@ class Histogram:
         row, column = np.unravel_index(int(np.argmin(cost)), cost.shape)
         return with_zero(float(lows[row]), float(highs[column]))
 
+    def within(self, low: float, high: float) -> Histogram:
+        """Returns: a histogram of the values in ``[low, high]`` alone (to the width of a bin).
+
+        Args:
+            low: at most 0.
+            high: at least 0.
+        """
+        counts = self.counts.copy()
+        if self.exponent is not None:
+            edges = (np.arange(2 * HALF + 1) - HALF) * 2.0**self.exponent
+            counts[(edges[1:] <= low) | (edges[:-1] >= high)] = 0
+        low, high = min(max(self.low, low), high), max(min(self.high, high), low)
+        return Histogram(self.exponent, counts, self.zeros, low, high, self.ignored, self.sums, self.rows)
+
     def noise(self, chosen: Range, levels: int = 256) -> float:
         """Returns: mean squared quantization error over mean square of the values, in ``chosen``."""
         edges, counts = self._bins()

@@ -8,9 +8,10 @@ from typing import Any
 from sanderling.compress import _litert_quantizer as quantizer
 from sanderling.compress import quantizer_rules as rules
 from sanderling.compress.applied import Applied
+from sanderling.compress.choose_ranges import CALIBRATIONS, chooser
 from sanderling.compress.options import Options
 from sanderling.compress.quantize import Plan, quantize
-from sanderling.compress.static_int8 import CALIBRATIONS, IO, chooser
+from sanderling.compress.static_int8 import IO
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
 from sanderling.graph.graph import Model
@@ -28,9 +29,15 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             ``static`` (int8 activations, needs calibration).
         weights: ``octav`` (when absent), ``mse`` or ``minmax``: how the weights' scales are chosen.
         calibration, percentile, io: as for ``static_int8``, with ``mode`` static.
+        bias_correction: take back the shifts that rounding weights causes, where there are samples (on
+            when absent).
         keep_float: operators to leave alone.
     """
-    options = Options(NAME, settings, ("mode", "weights", "calibration", "percentile", "io", "keep_float"))
+    options = Options(
+        NAME,
+        settings,
+        ("mode", "weights", "calibration", "percentile", "io", "keep_float", "bias_correction"),
+    )
     mode = options.choice("mode", MODES, "dynamic")
     weights = method(options.choice("weights", METHODS, "octav"))
     calibration = options.choice("calibration", CALIBRATIONS, "minmax")
@@ -40,6 +47,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         "keep_float": options.names("keep_float") or (),
         "weights": weights,
         "four_bit": FOUR_BIT,
+        "correct_bias": options.flag("bias_correction", True),
     }
     if mode == "static":
         asked = rules.static(float_io=io != "int8", four_bit=FOUR_BIT)

@@ -34,6 +34,13 @@ class Options:
             raise self._wrong(name, value, "one of " + ", ".join(choices))
         return str(value)
 
+    def flag(self, name: str, default: bool) -> bool:
+        """Returns: true or false."""
+        value = self._settings.get(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, value, "true or false")
+        return value
+
     def number(self, name: str, default: float, low: float, high: float) -> float:
         """Returns: a number in [low, high]."""
         value = self._settings.get(name, default)

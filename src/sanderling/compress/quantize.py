@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sanderling.compress import _litert_quantizer as quantizer
 from sanderling.compress.applied import Applied, FloatOperator, summarize
+from sanderling.compress.bias_correction import correct_biases
 from sanderling.compress.calibration import load_feeds
+from sanderling.compress.choose_ranges import Choose
 from sanderling.compress.eligible import (
     SILENT,
     Eligibility,
@@ -24,7 +26,7 @@ from sanderling.compress.prepare import fold, given_names, origin, quantizer_nam
 from sanderling.compress.quantizer_rules import Rule, keeping_float
 from sanderling.compress.ranges import Histograms, observe
 from sanderling.compress.technique import Work
-from sanderling.compress.weights import Method, rescalable, weight_ranges
+from sanderling.compress.weights import Method, WeightRange, rescalable, weight_ranges
 from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
@@ -42,9 +44,10 @@ class Plan:
         rules: for the whole model; what stays float is added here.
         keep_float: operators that the recipe keeps float.
         weights_only: activations stay float.
-        ranges: histograms → range of each tensor, for static quantization.
+        ranges: (graph, histograms) → range of each tensor, for static quantization.
         weights: how ranges of weights are chosen.
         four_bit: operators whose weights become int4.
+        correct_bias: take back the shifts that rounding weights causes, where there are samples.
     """
 
     technique: str
@@ -52,9 +55,10 @@ class Plan:
     rules: list[Rule]
     keep_float: Collection[str] = ()
     weights_only: bool = False
-    ranges: Callable[[Histograms], dict[int, Range]] | None = None
+    ranges: Choose | None = None
     weights: Method = "minmax"
     four_bit: Collection[str] = ()
+    correct_bias: bool = True
 
 
 def quantize(model: Model, plan: Plan, work: Work) -> tuple[Model, Applied]:
@@ -75,11 +79,20 @@ def quantize(model: Model, plan: Plan, work: Work) -> tuple[Model, Applied]:
     )
     if not eligible.chosen:
         raise RecipeError(_nothing(folded, plan, eligible), where=model.name)
-    activations = None
-    if plan.ranges is not None:
-        activations = plan.ranges(histograms(folded, plan.technique, work))
+    observed, activations = None, None
+    if plan.ranges is not None or (plan.correct_bias and work.calibration is not None):
+        observed = histograms(folded, plan.technique, work)
+    if plan.ranges is not None and observed is not None:
+        activations = plan.ranges(folded.main, observed)
         eligible = _observed(folded.main, eligible, activations)
-    ranges = _ranges(folded.main, eligible, plan, activations)
+    weights = weight_ranges(
+        folded.main, eligible.chosen, plan.weights, four_bit=plan.four_bit, activations=activations
+    )
+    ranges = _ranges(folded.main, eligible, weights, activations or {})
+    if plan.correct_bias and observed is not None:
+        bounds = {w.tensor: w.bounds for w in weights}
+        graph = correct_biases(folded.main, eligible.chosen, bounds, observed, plan.four_bit)
+        folded = folded.with_main(graph)
     left = [p for p, reason in enumerate(eligible.reasons) if reason]
     source, out = work.folder / "prepared.tflite", work.folder / "quantized.tflite"
     write(given_names(folded, left), source)
@@ -118,14 +131,14 @@ def _observed(graph: Graph, eligible: Eligibility, ranges: Mapping[int, Range]) 
 
 
 def _ranges(
-    graph: Graph, eligible: Eligibility, plan: Plan, activations: Mapping[int, Range] | None
+    graph: Graph,
+    eligible: Eligibility,
+    weights: Collection[WeightRange],
+    activations: Mapping[int, Range],
 ) -> dict[str, quantizer.ArrayRange]:
     """Returns: ranges of weights, and of activations where those are quantized, by the quantizer's names."""
-    chosen = weight_ranges(
-        graph, eligible.chosen, plan.weights, four_bit=plan.four_bit, activations=activations
-    )
-    ranges: dict[int, quantizer.ArrayRange] = {w.tensor: (-w.bounds, w.bounds) for w in chosen}
-    for index, (low, high) in rescalable(graph, eligible.chosen, activations or {}, chosen).items():
+    ranges: dict[int, quantizer.ArrayRange] = {w.tensor: (-w.bounds, w.bounds) for w in weights}
+    for index, (low, high) in rescalable(graph, eligible.chosen, activations, weights).items():
         ranges[index] = (np.array([low]), np.array([high]))
     left = {t for p, reason in enumerate(eligible.reasons) if reason for t in graph.nodes[p].outputs}
     return {quantizer_name(0, i, stays_float=i in left): r for i, r in ranges.items()}

@@ -8,6 +8,8 @@ histograms are kept beside the feeds, so that five recipes calibrate once.
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from math import gcd
 from pathlib import Path
@@ -156,7 +158,7 @@ _NO_EXPONENT = -(1 << 20)
 def _read(cache: Path) -> Histograms | None:
     """Returns: the cached histograms, None when the file is of no use (it is then written again)."""
     try:
-        with np.load(cache, allow_pickle=False) as file:
+        with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         found, place = {}, 0
         for row, tensor in enumerate(arrays["tensors"]):
@@ -175,6 +177,6 @@ def _read(cache: Path) -> Histograms | None:
                 sums,
                 int(arrays["rows"][row]),
             )
-    except (OSError, KeyError, ValueError, IndexError):
+    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile, zlib.error):
         return None
     return found

@@ -22,12 +22,12 @@ import numpy as np
 from sanderling.compress import _litert_quantizer as quantizer
 from sanderling.compress._litert import feed_inputs, invoke, load
 from sanderling.compress.calibration import load_feeds
+from sanderling.compress.choose_ranges import chooser
 from sanderling.compress.eligible import judge, require_float
 from sanderling.compress.fake_quantize import with_noise_at, with_rounded_weights
 from sanderling.compress.prepare import fold
 from sanderling.compress.quantize import histograms
 from sanderling.compress.sites import Operator, Site, survey
-from sanderling.compress.static_int8 import chooser
 from sanderling.compress.technique import Work
 from sanderling.compress.weights import Bounds, weight_ranges
 from sanderling.errors import RunError
@@ -139,7 +139,7 @@ def sensitivity(
     with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
         work = Work(Path(folder), calibration, threads)
         observed = histograms(folded, "sensitivity", work)
-        ranges = choose(observed)
+        ranges = choose(folded.main, observed)
         eligible = judge(folded.main, quantizer.supported("static_wi8_ai8"))
         weights = weight_ranges(folded.main, eligible.chosen, "minmax", activations=ranges)
         bounds = {w.tensor: w.bounds for w in weights}

@@ -22,9 +22,11 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
 
     Settings:
         weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        bias_correction: take back the shifts that rounding weights causes, where there are samples (on
+            when absent).
         keep_float: operators to leave alone.
     """
-    options = Options(NAME, settings, ("weights", "keep_float"))
+    options = Options(NAME, settings, ("weights", "keep_float", "bias_correction"))
     supported = quantizer.supported("weightonly_wi8_afp32")
     weights = method(options.choice("weights", METHODS, "minmax"))
     operators = [quantizer.quantizer_operator(op) for op in sorted(supported)]
@@ -34,6 +36,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         rules=rules.weight_only(operators),
         keep_float=options.names("keep_float") or (),
         weights=weights,
+        correct_bias=options.flag("bias_correction", True),
         weights_only=True,
     )
     return quantize(model, plan, work)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sanderling.errors import RunError, SanderlingError, UsageError, WorkerError
+from sanderling.errors import RunError, SanderlingError, UsageError
 from sanderling.measure.client import Worker
 from sanderling.measure.latency import Contender, race, summary
 from sanderling.measure.memory import peak_memory
@@ -16,6 +16,7 @@ from sanderling.measure.serving import Feed, arrange, find
 
 _FEEDS = 8
 _LOAD_TIMEOUT = 120.0
+_SERVING = "sanderling.measure.serving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,11 @@ class BenchResult:
 
 @dataclass(slots=True)
 class _Entry:
+    """A row in the making, with what it is fed and how long its first load took."""
+
     row: BenchRow
     feeds: list[Feed]
-    handle: int | None = None
+    load_ms: float = float("nan")
 
 
 def bench(
@@ -119,7 +122,7 @@ def bench(
     entries: list[_Entry] = []
     origin, notes = "", []
     for path in models:
-        loaded = _load(path, samples, dict(reading or {}))
+        loaded = _samples(path, samples, dict(reading or {}))
         origin = origin or loaded.origin
         notes += [note for note in loaded.notes if note not in notes]
         feeds = [loaded[position] for position in range(min(_FEEDS, len(loaded)))]
@@ -132,7 +135,7 @@ def bench(
     return BenchResult(tuple(entry.row for entry in entries), origin, tuple(notes))
 
 
-def _load(path: Path, samples: Any, reading: dict[str, Any]) -> Any:
+def _samples(path: Path, samples: Any, reading: dict[str, Any]) -> Any:
     from sanderling.runtime.loading import read_model
     from sanderling.samples.load import load_samples
 
@@ -144,80 +147,52 @@ def _given(reading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _time(entries: list[_Entry], seconds: float) -> None:
-    """Fills in the latencies. An entry that takes the process down is named and left out, the rest go on."""
+    """Fills in the latencies. An entry that cannot be loaded or run gets its reason, the others go on."""
     with Worker(name="engine") as worker:
-        _load_all(worker, entries)
-        ready = [entry for entry in entries if entry.handle is not None]
-        while ready:
-            try:
-                found = _race(worker, ready, seconds)
-            except WorkerError as error:
-                _find_culprit(worker, ready, error)
-                ready = [entry for entry in ready if entry.handle is not None]
-                continue
-            for entry, value in zip(ready, found, strict=True):
-                latency = Latency.from_json(value)
-                entry.row = replace(entry.row, latency=latency, per_second=1000 / latency.p50)
+        for entry in entries:
+            _probe(worker, entry)
+        ready = [entry for entry in entries if not entry.row.reason]
+        if not ready:
             return
+        # Afresh, for a crash in between would have taken the earlier handles with it.
+        handles = [_load(worker, entry.row)["handle"] for entry in ready]
+        found = worker.call(
+            "sanderling.measure.bench:race_all",
+            handles=handles,
+            feeds=[entry.feeds for entry in ready],
+            seconds=seconds,
+            timeout=_LOAD_TIMEOUT + 10 * seconds,
+            doing="timing",
+        )
+    for entry, value in zip(ready, found, strict=True):
+        latency = replace(Latency.from_json(value), load_ms=entry.load_ms)
+        entry.row = replace(entry.row, latency=latency, per_second=1000 / latency.p50)
 
 
-def _load_all(worker: Worker, entries: list[_Entry]) -> None:
-    """Loads every entry and runs it once; those that fail get their reason."""
-    for entry in entries:
-        entry.handle, reason = _try(worker, entry)
-        entry.row = replace(entry.row, reason=reason)
-
-
-def _try(worker: Worker, entry: _Entry) -> tuple[int | None, str]:
-    row = entry.row
+def _probe(worker: Worker, entry: _Entry) -> None:
+    """Loads a model by itself and runs it once."""
     try:
-        loaded = worker.call(
-            "sanderling.measure.serving:load",
-            path=str(row.file),
-            engine=row.engine,
-            threads=row.threads,
-            timeout=_LOAD_TIMEOUT,
-            doing=f"loading {row.file.name}",
-        )
-        worker.call(
-            "sanderling.measure.serving:run_many",
-            handle=loaded["handle"],
-            feeds=entry.feeds[:1],
-            timeout=_LOAD_TIMEOUT,
-            doing=f"running {row.file.name}",
-        )
+        loaded = _load(worker, entry.row)
+        name = entry.row.file.name
+        options: dict[str, Any] = {"handle": loaded["handle"], "timeout": _LOAD_TIMEOUT}
+        worker.call(f"{_SERVING}:run_many", feeds=entry.feeds[:1], doing=f"running {name}", **options)
+        worker.call(f"{_SERVING}:unload", **options)
     except SanderlingError as error:
-        return None, str(error)
-    handle: int = loaded["handle"]
-    return handle, ""
+        entry.row = replace(entry.row, reason=str(error))
+    else:
+        entry.load_ms = loaded["load_ms"]
 
 
-def _race(worker: Worker, ready: list[_Entry], seconds: float) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = worker.call(
-        "sanderling.measure.bench:race_all",
-        handles=[entry.handle for entry in ready],
-        feeds=[entry.feeds for entry in ready],
-        seconds=seconds,
-        timeout=_LOAD_TIMEOUT + 10 * seconds,
-        doing="timing",
+def _load(worker: Worker, row: BenchRow) -> dict[str, Any]:
+    found: dict[str, Any] = worker.call(
+        f"{_SERVING}:load",
+        path=str(row.file),
+        engine=row.engine,
+        threads=row.threads,
+        timeout=_LOAD_TIMEOUT,
+        doing=f"loading {row.file.name}",
     )
     return found
-
-
-def _find_culprit(worker: Worker, ready: list[_Entry], error: WorkerError) -> None:
-    """After a crash: loads every entry afresh, so that the one that crashes gets its reason.
-
-    Raises:
-        WorkerError: all of them load and run, so it is the timing that crashes: nothing would change.
-    """
-    generation = worker.generation
-    for entry in ready:
-        if worker.generation != generation and worker.pid is not None:
-            generation = worker.generation
-        entry.handle, reason = _try(worker, entry)
-        entry.row = replace(entry.row, reason=reason)
-    if all(entry.handle is not None for entry in ready):
-        raise error
 
 
 def race_all(handles: Sequence[int], feeds: Sequence[Sequence[Feed]], seconds: float) -> list[dict[str, Any]]:

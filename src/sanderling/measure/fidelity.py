@@ -111,7 +111,7 @@ class _Output:
         figures: dict[str, Any] = {
             "name": name,
             "rmse": float(np.sqrt(mean)),
-            "relative_rmse": relative_rmse(self.error, self.power),
+            "relative_rmse": relative_rmse(self.error, self.power, self.elements),
             "sqnr_db": None if exact else 10 * log10(self.power / self.error),
         }
         if self.distributions == samples:
@@ -283,7 +283,8 @@ def _samples_to_pass(fidelity: Fidelity, max_drop: float) -> int:
     width = fidelity.ci95[1] - fidelity.drop
     ratio = width / room
     # An exact bound on nothing seen shrinks with 1/n, any other interval with 1/√n.
-    return ceil(fidelity.samples * (ratio if fidelity.drop == 0 else ratio**2))
+    nothing_seen = fidelity.drop == 0 and not any(fidelity.per_sample)
+    return ceil(fidelity.samples * (ratio if nothing_seen else ratio**2) - 1e-6)
 
 
 def _more(needed: int, had: int) -> str:

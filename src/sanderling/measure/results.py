@@ -18,7 +18,9 @@ class Latency:
             ``baseline_p50 / p50`` and may differ from it a little.
         speedup_ci95: 95 % interval of the speed-up.
         load_ms: time to load the model, cold, in milliseconds; NaN when not measured.
-        baseline_p50: the baseline's own p50 in this run, milliseconds.
+        baseline_p50: the baseline's own p50 in this run, milliseconds. The baseline runs on as many threads.
+        reference_p50: the original's p50 in this run at the search's own thread count, which candidates of
+            every thread count are ranked by; NaN when that is ``baseline_p50``.
     """
 
     p50: float
@@ -28,6 +30,15 @@ class Latency:
     speedup_ci95: tuple[float, float]
     baseline_p50: float
     load_ms: float = float("nan")
+    reference_p50: float = float("nan")
+
+    @property
+    def cost(self) -> float:
+        """Time per call as a share of the original's at the search's own thread count, from one run: figures
+        of different runs are not comparable in milliseconds, the machine drifts."""
+        if self.reference_p50 == self.reference_p50:
+            return self.p50 / self.reference_p50
+        return 1 / self.speedup
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

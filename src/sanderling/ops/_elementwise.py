@@ -37,6 +37,14 @@ def arithmetic_type(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> 
     return [TensorType(x.shape, x.dtype)]
 
 
+def real_type(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
+    """Infers an output like the first operand, which must hold real numbers, stored as integers or not."""
+    x = operand(node, inputs, 0)
+    if not (x.dtype.is_float or x.type.is_quantized):
+        raise invalid(node, f"operand 0 is {x.dtype.value} without a scale, expected real numbers")
+    return [TensorType(x.shape, x.dtype)]
+
+
 def unary(
     name: str,
     compute: Unary,
@@ -45,8 +53,9 @@ def unary(
     quant: QuantRule = INT8,
     draw: Draw = normal,
     cost: CostFn = elementwise_cost,
+    whole: bool = False,
 ) -> Op:
-    """Returns: an operator that maps every element by itself."""
+    """Returns: an operator that maps every element by itself, ``whole`` numbers too or real ones only."""
 
     def reference(
         node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]
@@ -56,7 +65,8 @@ def unary(
     def cases(rng: np.random.Generator) -> list[Case]:
         return [Case("image", [draw(rng, (1, 5, 7, 3))]), Case("vector", [draw(rng, (13,))])]
 
-    return Op(name, arithmetic_type, cost, options, reference, quant, cases)
+    infer = arithmetic_type if whole else real_type
+    return Op(name, infer, cost, options, reference, quant, cases)
 
 
 def binary(

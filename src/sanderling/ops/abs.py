@@ -6,4 +6,4 @@ import numpy as np
 
 from sanderling.ops._elementwise import unary
 
-OP = unary("ABS", np.abs, options="AbsOptions")
+OP = unary("ABS", np.abs, options="AbsOptions", whole=True)

@@ -20,8 +20,6 @@ from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, writte
 
 def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
     x, y = operand(node, inputs, 0), operand(node, inputs, 1)
-    if min(len(x.shape), len(y.shape)) < 2:
-        raise invalid(node, f"its operands have shapes {x.shape} and {y.shape}, expected matrices")
     rows, inner = _matrix(node, x.shape, "adj_x")
     inner_y, columns = _matrix(node, y.shape, "adj_y")
     same_size(node, inner, inner_y, "the inner dimensions")
@@ -30,6 +28,8 @@ def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[Tenso
 
 
 def _matrix(node: Node, shape: Shape, flag: str) -> tuple[int, int]:
+    if len(shape) < 2:
+        raise invalid(node, f"an operand has shape {shape}, expected matrices")
     return (shape[-1], shape[-2]) if whole(node, flag) else (shape[-2], shape[-1])
 
 

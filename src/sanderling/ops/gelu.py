@@ -9,7 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
-from sanderling.ops._elementwise import INT8, arithmetic_type, gelu, given
+from sanderling.ops._elementwise import INT8, gelu, given, real_type
 from sanderling.ops._operands import whole
 from sanderling.ops.op import Case, Op, Types, elementwise_cost
 
@@ -25,4 +25,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("GELU", arithmetic_type, elementwise_cost, "GeluOptions", reference, INT8, cases)
+OP = Op("GELU", real_type, elementwise_cost, "GeluOptions", reference, INT8, cases)

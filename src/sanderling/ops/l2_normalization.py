@@ -10,13 +10,13 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
-from sanderling.ops._elementwise import arithmetic_type, given
+from sanderling.ops._elementwise import given, real_type
 from sanderling.ops._operands import invalid
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
 def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
-    (kind,) = arithmetic_type(node, inputs, outputs)
+    (kind,) = real_type(node, inputs, outputs)
     if not kind.shape:
         raise invalid(node, "operand 0 is a scalar, expected at least one axis")
     return [kind]

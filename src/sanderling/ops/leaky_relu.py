@@ -9,7 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
-from sanderling.ops._elementwise import INT8, arithmetic_type, given
+from sanderling.ops._elementwise import INT8, given, real_type
 from sanderling.ops._operands import real
 from sanderling.ops.op import Case, Op, Types, elementwise_cost
 
@@ -26,4 +26,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("LEAKY_RELU", arithmetic_type, elementwise_cost, "LeakyReluOptions", reference, INT8, cases)
+OP = Op("LEAKY_RELU", real_type, elementwise_cost, "LeakyReluOptions", reference, INT8, cases)

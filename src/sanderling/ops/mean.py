@@ -12,11 +12,11 @@ from sanderling.ops.op import QuantRule
 
 
 def mean(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
+    count = prod(x.shape[a] for a in axis)
     if x.dtype.kind == "f":
-        return np.asarray(x.mean(axis=axis, keepdims=keepdims, dtype=x.dtype))
+        return np.asarray(x.sum(axis=axis, keepdims=keepdims, dtype=x.dtype) / x.dtype.type(count))
     total = x.sum(axis=axis, keepdims=keepdims, dtype=np.int64)
-    count = max(prod(x.shape[a] for a in axis), 1)
-    return np.asarray(np.sign(total) * (np.abs(total) // count))
+    return np.asarray(np.sign(total) * (np.abs(total) // max(count, 1)))
 
 
 OP = reduction("MEAN", mean, quant=QuantRule(passthrough=(1,)))

@@ -154,6 +154,7 @@ def _checked(op: Op, compute: Reference) -> Reference:
             )
         _refuse_stored(op, node, input_types, output_types)
         for kind in inferred:
+            _numpy(node, kind)
             if kind.size > MAX_ELEMENTS:
                 raise InvalidGraph(
                     f"its output {kind} has more than {MAX_ELEMENTS} elements", where=node.kind

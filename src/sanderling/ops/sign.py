@@ -7,4 +7,4 @@ import numpy as np
 from sanderling.ops._elementwise import unary
 from sanderling.ops.op import FLOAT_ONLY
 
-OP = unary("SIGN", np.sign, options="SignOptions", quant=FLOAT_ONLY)
+OP = unary("SIGN", np.sign, options="SignOptions", quant=FLOAT_ONLY, whole=True)

@@ -9,13 +9,13 @@ import numpy as np
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
-from sanderling.ops._elementwise import arithmetic_type, given
+from sanderling.ops._elementwise import given, real_type
 from sanderling.ops._operands import invalid, real
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
 def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
-    (kind,) = arithmetic_type(node, inputs, outputs)
+    (kind,) = real_type(node, inputs, outputs)
     if not kind.shape:
         raise invalid(node, "operand 0 is a scalar, expected at least one axis")
     # The int8 kernel may give int16 for more precision.

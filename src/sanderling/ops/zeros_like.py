@@ -13,4 +13,4 @@ def zeros(x: Values) -> Values:
     return np.zeros(x.shape, x.dtype)
 
 
-OP = unary("ZEROS_LIKE", zeros, options="ZerosLikeOptions", quant=FLOAT_ONLY, cost=no_cost)
+OP = unary("ZEROS_LIKE", zeros, options="ZerosLikeOptions", quant=FLOAT_ONLY, cost=no_cost, whole=True)

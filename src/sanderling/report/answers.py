@@ -39,12 +39,15 @@ def describe(
     Returns: the answer as ``text`` and ``picture`` (PNG bytes or None). Outputs that do not have the shape
         that the task leads to expect are described as plain numbers.
     """
-    arrays = [np.asarray(output).astype(np.float64) for output in outputs if _is_numeric(output)]
-    if not arrays or not any(array.size for array in arrays):
+    numeric = (output for output in outputs if _is_numeric(output) and np.asarray(output).size)
+    arrays = [np.asarray(output).astype(np.float64) for output in numeric]
+    if not arrays:
         return {"text": "no numbers", "picture": None}
     broken = sum(int((~np.isfinite(array)).sum()) for array in arrays)
     if broken:
         return {"text": f"{broken} values are NaN or infinite\n{_numbers(arrays)}", "picture": None}
+    # Squares and sums of what follows stay finite; no real answer comes near.
+    arrays = [array.clip(-1e100, 1e100) for array in arrays]
     reader = _READERS.get(task.name, _other)
     answer = reader(arrays, thumbnail, labels, input_size)
     return answer if answer is not None else _other(arrays, thumbnail, labels, input_size)
@@ -61,7 +64,7 @@ def _classify(
 ) -> Answer | None:
     scores = next((a.ravel() for a in arrays if a.size > 1), arrays[0].ravel())
     if scores.size == 1:
-        return {"text": f"score {significant(float(scores[0]))}", "picture": None}
+        return {"text": f"score {_figure(float(scores[0]))}", "picture": None}
     shares, unit = _probabilities(scores)
     order = np.argsort(-scores, kind="stable")[:_SHOWN]
     names = _names(labels, scores.size)
@@ -183,8 +186,8 @@ def _raw_scores(arrays: list[Values], labels: Sequence[str] | None) -> Answer | 
 
 def _embed(arrays: list[Values], thumbnail: object, labels: object, size: object) -> Answer | None:
     vector = max(arrays, key=lambda a: a.size).ravel()
-    first = ", ".join(significant(float(v)) for v in vector[:4])
-    length = significant(float(np.linalg.norm(vector)))
+    first = ", ".join(_figure(float(v)) for v in vector[:4])
+    length = _figure(float(np.linalg.norm(vector)))
     return {"text": f"{vector.size} numbers, length {length}\n{first}, …", "picture": None}
 
 
@@ -214,15 +217,19 @@ def _numbers(arrays: list[Values]) -> str:
         shape = "×".join(str(d) for d in array.shape) or "scalar"
         lead = f"output {position + 1} " if len(arrays) > 1 else ""
         if array.size == 1 and finite.size:
-            lines.append(f"{lead}{significant(float(finite[0]), 4)}")
+            lines.append(f"{lead}{_figure(float(finite[0]), 4)}")
         elif finite.size:
-            low, mean, high = (significant(float(v)) for v in (finite.min(), finite.mean(), finite.max()))
+            low, mean, high = (_figure(float(v)) for v in (finite.min(), finite.mean(), finite.max()))
             lines.append(f"{lead}[{shape}] from {low} to {high}, mean {mean}")
         else:
             lines.append(f"{lead}[{shape}]")
     if len(arrays) > 4:
         lines.append(f"and {len(arrays) - 4} more outputs")
     return "\n".join(lines)
+
+
+def _figure(value: float, digits: int = 3) -> str:
+    return significant(value, digits) if value == 0 or 1e-6 <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
 
 
 def _probabilities(scores: Values) -> tuple[Values, str]:

@@ -71,9 +71,7 @@ def positive_axis(
     return _with_ticks(Axis("linear", low, high, start, end), _linear_ticks(low, high, most_ticks), show)
 
 
-def drop_axis(
-    values: Sequence[float], knee: float, start: float, end: float, most_ticks: int = 6
-) -> Axis:
+def drop_axis(values: Sequence[float], knee: float, start: float, end: float, most_ticks: int = 6) -> Axis:
     """Makes an axis for drops, which may be 0 or below: two-part where they go far beyond the budget.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import zipfile
@@ -129,9 +130,10 @@ def _sensitivity(outcome: Outcome) -> tuple[Sensitivity, ...]:
         Sensitivity(
             operator=row["operator"],
             kind=row["kind"],
-            drop=row["damage"],
+            drop=row["damage"] if row.get("measured", True) else math.nan,
             cost_share=row.get("cost_share"),
             keep_float=row["operator"] in kept,
+            measure="squared error of the outputs over their power",
         )
         for row in outcome.sensitivity
     ]

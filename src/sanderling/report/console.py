@@ -39,22 +39,25 @@ def trials_table(data: ReportData) -> TrialsTable:
     """Returns: the trials as a table for ``rich.console.Console.print``.
 
     Columns go by priority until the rest fits; figures are never cut, long names wrap, and
-    very long ones are shortened in the middle. Rich leaves out colours where ``NO_COLOR`` is set and all control codes when the output is piped.
+    very long ones are shortened in the middle. Rich leaves out colours where ``NO_COLOR`` is set and all
+    control codes when the output is piped.
     """
     return TrialsTable(data)
 
 
-def verdict_panel(data: ReportData) -> Panel:
-    """Returns: the verdict in a frame, with what to do next."""
-    from rich.panel import Panel
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class VerdictPanel:
+    """The verdict as a Rich renderable: a frame with the sentence and what to do next."""
 
-    sentence = data.verdict.rstrip(". ") or verdict.compose(data)
-    text = Text(plain(sentence) + ".", style="bold")
-    for step in verdict.advice(data):
-        text.append(f"\n– {plain(step)}", style="not bold")
-    colour = "green" if data.winner and not verdict.float_wins(data) else "yellow" if data.winner else "red"
-    return Panel(text, title=Text(plain(shorten(data.model.name, 40))), title_align="left", border_style=colour)
+    data: ReportData
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield _panel(self.data, ascii_only=options.ascii_only)
+
+
+def verdict_panel(data: ReportData) -> VerdictPanel:
+    """Returns: the verdict in a frame, with what to do next, for ``rich.console.Console.print``."""
+    return VerdictPanel(data)
 
 
 def print_report(data: ReportData, console: Console | None = None) -> None:
@@ -72,16 +75,32 @@ def print_report(data: ReportData, console: Console | None = None) -> None:
         console.print(trials_table(data))
 
 
+def _panel(data: ReportData, *, ascii_only: bool) -> Panel:
+    from rich import box
+    from rich.panel import Panel
+    from rich.text import Text
+
+    sentence = data.verdict.rstrip(". ") or verdict.compose(data)
+    text = Text(_clean(sentence, ascii_only) + ".", style="bold")
+    for step in verdict.advice(data):
+        text.append(_clean(f"\n– {step}", ascii_only), style="not bold")
+    colour = "green" if data.winner and not verdict.float_wins(data) else "yellow" if data.winner else "red"
+    title = Text(_clean(shorten(data.model.name, 40), ascii_only))
+    frame = box.ASCII if ascii_only else box.ROUNDED
+    return Panel(text, title=title, title_align="left", border_style=colour, box=frame)
+
+
 def _table(data: ReportData, width: int, *, ascii_only: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     lines = [_line(row) for row in view.rows(data)]
-    if ascii_only:
-        lines = [{k: v.translate(_ASCII) for k, v in line.items()} for line in lines]
+    lines = [{k: _clean(v, ascii_only) for k, v in line.items()} for line in lines]
     chosen, name_width, why_width = _fit(lines, width)
-    table = Table(box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(
+        box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold"
+    )
     for column in chosen:
         right = column not in ("candidate", "status", "why")
         table.add_column(
@@ -96,7 +115,9 @@ def _table(data: ReportData, width: int, *, ascii_only: bool) -> Table:
         style = "bold" if line["best"] else ""
         cells = []
         for column in chosen:
-            text = shorten(line[column], 3 * name_width) if column == "candidate" else line[column]
+            text = line[column]
+            if column == "candidate":
+                text = _clean(shorten(text, 3 * name_width), ascii_only)
             cells.append(Text(text, style=_STYLES[line["status"]] if column == "status" else ""))
         table.add_row(*cells, style=style)
     return table
@@ -107,7 +128,12 @@ def _line(row: view.Row) -> dict[str, str]:
     line = {"#": str(row.number), "candidate": name, "status": row.status, "why": row.reason + row.rest}
     line |= {column: cell.text for column, cell in row.cells}
     line["best"] = "yes" if row.best else ""
-    return {column: plain(text).replace("\n", " ").replace("\t", " ") for column, text in line.items()}
+    return {column: text.replace("\n", " ").replace("\t", " ") for column, text in line.items()}
+
+
+def _clean(text: str, ascii_only: bool) -> str:
+    text = plain(text)
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii") if ascii_only else text
 
 
 def _fit(lines: list[dict[str, str]], width: int) -> tuple[list[str], int, int]:

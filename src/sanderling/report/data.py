@@ -7,10 +7,10 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from sanderling.errors import UsageError
+from sanderling.errors import RecipeError, UsageError
 from sanderling.measure.results import Fidelity, Latency
 from sanderling.report.parts import (
     Answer,
@@ -132,7 +132,7 @@ class ReportData:
             )
         try:
             return _report(cls, value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
             raise UsageError(
                 f"the report is damaged ({type(error).__name__}: {error})",
                 where="report.json",
@@ -260,8 +260,10 @@ def _numbers(value: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 def _latency(value: dict[str, Any] | None) -> Latency | None:
     if value is None:
         return None
-    value = {k: v for k, v in value.items() if (k, v) != ("load_ms", None)}
-    return Latency.from_json({k: _number(v) for k, v in value.items()})
+    # What was not measured takes the field's own default, NaN.
+    optional = {f.name for f in fields(Latency) if f.default is not MISSING}
+    known = {k: v for k, v in value.items() if v is not None or k not in optional}
+    return Latency.from_json({k: _number(v) for k, v in known.items()})
 
 
 def _fidelity(value: dict[str, Any] | None) -> Fidelity | None:

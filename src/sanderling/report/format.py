@@ -118,7 +118,8 @@ def significant(value: float, digits: int = 3) -> str:
     """Returns: a finite number with this many significant digits, without exponent: ``0.0784``, ``123``."""
     if value == 0:
         return "0"
-    decimals = digits - 1 - floor(log10(abs(_rounded(value, digits))))
+    # The exponent after rounding, read from the text: 9.999 has that of 10.0.
+    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])
     return f"{value:.{max(0, decimals)}f}".replace("-", _MINUS)
 
 

@@ -1,12 +1,10 @@
-"""``report.html`` and ``report.json``: one self-contained page that asks nothing of the network."""
+"""``report.html``: one self-contained page that asks nothing of the network."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import secrets
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,37 +68,6 @@ def render(data: ReportData) -> str:
         commands=view.commands(data),
         view=view,
     )  # fmt: skip
-
-
-def write_report(data: ReportData, folder: str | Path) -> tuple[Path, Path]:
-    """Writes ``report.html`` and ``report.json``, each at once or not at all.
-
-    Args:
-        data: the result of a search.
-        folder: made when it does not exist.
-
-    Returns: the paths of the page and of the JSON.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, document = folder / "report.html", folder / "report.json"
-    write_text(document, data.to_text())
-    write_text(page, render(data))
-    return page, document
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file (UTF-8) atomically: a reader sees the old file or the new one, never a part.
-
-    Lone surrogates, which file names may carry, are written as ``?``.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(text.encode("utf-8", errors="replace"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @cache

@@ -110,11 +110,14 @@ class Sensitivity:
     Attributes:
         operator: the name of its first output tensor.
         kind: ``CONV_2D``.
-        drop: the drop when this operator alone is quantized.
-        cost_share: its share of the float model's time (0..1); None when unknown.
+        drop: how far the answers move when this operator alone is quantized, in terms of ``measure``; NaN
+            when it was not measured.
+        cost_share: its share of the float model's cost (time, or arithmetic where no time was taken), 0 to
+            1; None when unknown.
         ms_saved: milliseconds that quantizing it saves; None when unknown.
         keep_float: the winner (or nearest candidate) keeps it float.
         note: why, in words.
+        measure: what ``drop`` is, in words, when it is not the task's drop.
     """
 
     operator: str
@@ -124,6 +127,7 @@ class Sensitivity:
     ms_saved: float | None = None
     keep_float: bool = False
     note: str = ""
+    measure: str = "drop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,11 @@ def read_picture(picture: bytes) -> PILImage.Image:
                 hint="give smaller thumbnails",
             )
         image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError as error:
+        raise UsageError(
+            "a picture is neither a PNG nor a JPEG", where="report", hint="give PNG or JPEG bytes"
+        ) from error
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise UsageError(
             f"a picture cannot be read ({error})", where="report", hint="give PNG or JPEG bytes"
         ) from error
@@ -131,9 +135,7 @@ def draw_points(thumbnail: bytes | None, points: npt.NDArray[np.floating[Any]]) 
     return _saved(image)
 
 
-def draw_boxes(
-    thumbnail: bytes | None, boxes: npt.NDArray[np.floating[Any]], texts: Sequence[str]
-) -> bytes:
+def draw_boxes(thumbnail: bytes | None, boxes: npt.NDArray[np.floating[Any]], texts: Sequence[str]) -> bytes:
     """Draws boxes [N, 4] (top, left, bottom, right from 0 to 1) with a text each on the thumbnail."""
     image, scale = _canvas(thumbnail)
     from PIL import ImageDraw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import Literal
 
@@ -119,7 +120,7 @@ def scatter(data: ReportData, measure: Measure, *, width: int, height: int) -> P
     marks.sort(key=lambda mark: (mark.best, mark.kind == "baseline", mark.front, mark.kind == "ok"))
     lines, texts, allowed = _budget_lines(data, kind, frame, x_axis, y_axis, marks)
     corners = _front([(mark.x, mark.y) for mark in marks if mark.front], frame)
-    strokes = [*zip(corners, corners[1:], strict=False), *(((a, b), (c, d)) for a, b, c, d in lines)]
+    strokes = [*pairwise(corners), *(((a, b), (c, d)) for a, b, c, d in lines)]
     return Plot(
         title=kind.title,
         width=width,
@@ -231,15 +232,22 @@ def _labels(
         key=lambda mark: (not mark.best, mark.kind != "baseline"),
     )
     obstacles = [*taken, *_boxes(marks)]
-    obstacles += [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in strokes]
-    texts = ((m.x, m.y, _texts(m, length)) for m in named)
+    hard = [Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in strokes]
+    texts = [(m.x, m.y, _texts(m, length)) for m in named]
     bars = [Box(m.x - 3, min(m.error) - 1, m.x + 3, max(m.error) + 1) for m in marks if m.error]
-    return place(texts, obstacles, frame, _FONT, bars)
+    if not named or not named[0].best or place(texts[:1], obstacles + hard, frame, _FONT):
+        return place(texts, obstacles + hard, frame, _FONT, bars)
+    # The winner is named even where its name must cross a line.
+    first = place([(named[0].x, named[0].y, ["winner"])], obstacles, frame, _FONT, hard + bars)
+    return first + place(texts[1:], obstacles + hard + [label.box for label in first], frame, _FONT, bars)
 
 
 def _texts(mark: Mark, length: int) -> list[str]:
     short = [mark.name if len(mark.name) <= n else mark.name[: n - 1] + "…" for n in (length, 24)]
-    return [*dict.fromkeys(short), *(["winner"] if mark.best else ["float"] if mark.kind == "baseline" else [])]
+    return [
+        *dict.fromkeys(short),
+        *(["winner"] if mark.best else ["float"] if mark.kind == "baseline" else []),
+    ]
 
 
 def _boxes(marks: Sequence[Mark]) -> list[Box]:
@@ -247,7 +255,7 @@ def _boxes(marks: Sequence[Mark]) -> list[Box]:
 
 
 def _front(points: Sequence[Pixel], frame: Box) -> list[Pixel]:
-    """Corners of the border of what is beaten, a staircase: from a point, worse is right and up (smaller y)."""
+    """Corners of the border of what is beaten, a staircase: worse is right and up (smaller y)."""
     kept: list[Pixel] = []
     for x, y in sorted(points, key=lambda p: (p[0], -p[1])):
         if not kept or y > kept[-1][1]:

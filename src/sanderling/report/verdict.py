@@ -265,4 +265,4 @@ def _two_digits(value: float, direction: Callable[[float], int]) -> str:
     if value <= 0:
         return "0"
     decimals = 1 - floor(log10(value))
-    return f"{direction(round(value * 10.0**decimals, 6)) / 10.0**decimals:.{max(0, decimals)}f}"
+    return f"{direction(round(value * 10.0**decimals, 12)) / 10.0**decimals:.{max(0, decimals)}f}"

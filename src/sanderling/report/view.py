@@ -235,14 +235,14 @@ def pairs(examples: Sequence[Example]) -> list[Pair]:
     room = _PICTURE_BYTES
     found = []
     for example in ordered[:_EXAMPLES]:
-        shown = []
-        for answer in ({"text": "", "picture": example.thumbnail}, example.reference, example.candidate):
-            one = _shown(answer, room)  # type: ignore[arg-type]
-            room -= len(one.picture)
-            shown.append(one)
+        sample: Answer = {"text": "", "picture": example.thumbnail}
+        thumbnail, reference, candidate = (
+            _shown(answer, room) for answer in (sample, example.reference, example.candidate)
+        )
+        room -= sum(len(shown.picture) for shown in (thumbnail, reference, candidate))
         same = example.reference["text"] == example.candidate["text"] and example.badness == 0
         badness = f"{example.badness:.3g}" if isfinite(example.badness) else MISSING
-        found.append(Pair(example.name, badness, *shown, same))
+        found.append(Pair(example.name, badness, thumbnail, reference, candidate, same))
     return found
 
 
@@ -283,10 +283,15 @@ def commands(data: ReportData) -> list[tuple[str, str]]:
     if data.winner is None:
         return []
     model = shlex.quote(data.model.file or f"{data.model.name}.tflite")
-    python = 'import sanderling as sd\n\nsession = sd.Session("best.json")   # as it was measured\ny = session(x)'
+    python = (
+        'import sanderling as sd\n\nsession = sd.Session("best.json")   # as it was measured\ny = session(x)'
+    )
     return [
         ("Run it", python),
-        ("Repeat the recipe on a retrained model", f"sanderling optimize {model} --recipe best.json -o again"),
+        (
+            "Repeat the recipe on a retrained model",
+            f"sanderling optimize {model} --recipe best.json -o again",
+        ),
     ]
 
 

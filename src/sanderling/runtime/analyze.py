@@ -125,7 +125,8 @@ class Analysis:
         value["summary"]["operators"] = dict(self.summary.operators)
         value["summary"]["dtypes"] = dict(self.summary.dtypes)
         value["rows"] = [
-            asdict(row) | {"engines": {engine.name: engine.verdicts[row.index] or "ok" for engine in self.engines}}
+            asdict(row)
+            | {"engines": {engine.name: engine.verdicts[row.index] or "ok" for engine in self.engines}}
             for row in self.rows
         ]
         value["engines"] = [
@@ -211,7 +212,9 @@ def _port(tensor: Tensor, name: str, described: TensorMetadata | None) -> PortIn
         name=name,
         dtype=tensor.dtype.value,
         shape=tensor.shape,
-        signature=tensor.shape_signature if len(tensor.shape_signature) == len(tensor.shape) else tensor.shape,
+        signature=tensor.shape_signature
+        if len(tensor.shape_signature) == len(tensor.shape)
+        else tensor.shape,
         scale=float(quant.scale[0]) if quant is not None and single else None,
         zero_point=int(quant.zero_point[0]) if quant is not None and single else None,
         channels=0 if quant is None or single else int(quant.scale.size),

@@ -21,8 +21,8 @@ _NEEDED = (
 VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS")
 # Instructions that decide how fast float and int8 kernels are, by the names that Linux gives them.
 _FLAGS = (
-    "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8",
-    "amx_bf16", "asimd", "asimddp", "fphp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
+    "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_int8", "amx_bf16", "asimd", "asimddp", "fphp", "asimdhp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
 
 
@@ -101,7 +101,9 @@ def examine() -> Checkup:
     packages = {name: _version(name) for name in _NEEDED}
     cpu, engines = examine_cpu(), tuple(_engine(name) for name in registry.names())
     cache = settings().cache
-    environment = {name: value for name, value in sorted(os.environ.items()) if name.startswith("SANDERLING_")}
+    environment = {
+        name: value for name, value in sorted(os.environ.items()) if name.startswith("SANDERLING_")
+    }
     return Checkup(
         python=platform.python_version(),
         executable=sys.executable,
@@ -135,9 +137,7 @@ def examine_cpu() -> Cpu:
     )
 
 
-def _problems(
-    packages: Mapping[str, str | None], engines: tuple[EngineState, ...], cache: Path
-) -> list[str]:
+def _problems(packages: Mapping[str, str | None], engines: tuple[EngineState, ...], cache: Path) -> list[str]:
     found = [
         f"{name} is not installed: run pip install {name}"
         for name, installed in packages.items()

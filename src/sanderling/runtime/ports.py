@@ -121,9 +121,7 @@ def _check_shape(array: Array, port: Port) -> None:
 
 
 def _agree(shape: tuple[int, ...], signature: tuple[int, ...]) -> bool:
-    return len(shape) == len(signature) and all(
-        w in (-1, n) for n, w in zip(shape, signature, strict=True)
-    )
+    return len(shape) == len(signature) and all(w in (-1, n) for n, w in zip(shape, signature, strict=True))
 
 
 def _dims(shape: tuple[int, ...]) -> str:

@@ -215,7 +215,10 @@ def load_npz(path: Path) -> dict[str, Array]:
         SampleError: it is damaged or holds Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise SampleError("holds a single array: rename it to .npy", where=str(path))
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise SampleError(f"cannot read the .npz file ({error})", where=str(path)) from error

@@ -219,7 +219,8 @@ def fit(values: Array, spec: Input, where: str) -> Array:
         return np.ascontiguousarray(quantize(array, spec))
     if target.kind in "iu":
         return _integers(array, spec, where)
-    cast = np.ascontiguousarray(array.astype(target))
+    with np.errstate(over="ignore"):  # what overflows is reported below
+        cast = np.ascontiguousarray(array.astype(target))
     if target.kind == "f" and not np.isfinite(cast).all():
         raise SampleError(f"a value for input {spec.name!r} is too large for {spec.dtype.value}", where=where)
     return cast

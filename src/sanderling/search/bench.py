@@ -60,19 +60,27 @@ class Bench:
         *,
         seconds: float,
         timeout: float,
+        usual: int,
     ) -> Latency:
-        """Times two models in turn. Returns: the candidate's latency beside the baseline's."""
-        a, b = self._handle(baseline, threads, LOAD_TIMEOUT), self._handle(candidate, threads, LOAD_TIMEOUT)
-        value: dict[str, Any] = self._worker.call(
-            "sanderling.measure.latency:interleave",
-            baseline=a,
-            candidate=b,
+        """Times two models in turn, both on ``threads``, beside the baseline on its ``usual`` number.
+
+        Returns: the candidate's latency.
+        """
+        contenders = [(baseline, threads), (candidate, threads)]
+        if threads != usual:
+            contenders.append((baseline, usual))
+        handles = [self._handle(path, count, LOAD_TIMEOUT) for path, count in contenders]
+        rows: list[dict[str, Any]] = self._worker.call(
+            "sanderling.measure.latency:interleave_many",
+            handles=handles,
             feeds=list(feeds),
             seconds=seconds,
             timeout=timeout,
             doing=f"timing {candidate.name}",
         )
-        return Latency.from_json({**value, "load_ms": self._load_ms[(candidate, threads)]})
+        reference_p50 = rows[2]["p50"] if threads != usual else float("nan")
+        load_ms = self._load_ms[(candidate, threads)]
+        return Latency.from_json({**rows[1], "load_ms": load_ms, "reference_p50": reference_p50})
 
     def unload(self, path: Path) -> None:
         """Frees a model."""

@@ -14,7 +14,7 @@ from sanderling.search.events import Listener, Phase, Progress, silent
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.laboratory import TIMING_FEEDS, TIMING_SECONDS
-from sanderling.search.prepare import check_finite, decide_task, read_subjects
+from sanderling.search.prepare import decide_task, first_answers, read_subjects
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
 
@@ -86,8 +86,7 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
 
     listen(Phase("reading the models and the samples"))
     a, b = read_subjects(request, bench, tell)
-    check_finite(a, bench, lambda done, total: None)
-    task = decide_task(request, a, bench)
+    task = decide_task(request, a, first_answers(a, bench))
     max_drop = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
     budget = replace(request.budget, max_drop=max_drop)
     threads = request.threads or 1
@@ -95,12 +94,15 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
     examiner.task, examiner.evaluate = task, request.evaluate
     listen(Phase("comparing answers"))
     fidelity = examiner.examine(
-        b.path, _all_parts(a, b), progress=lambda done, total: listen(Progress("samples", done, total))
+        b.path,
+        threads,
+        _all_parts(a, b),
+        progress=lambda done, total: listen(Progress("samples", done, total)),
     )
     listen(Phase("timing"))
     samples = b.split.search
     feeds = [samples[p] for p in range(min(TIMING_FEEDS, len(samples)))]
-    latency = bench.time(a.path, b.path, threads, feeds, seconds=TIMING_SECONDS, timeout=120)
+    latency = bench.time(a.path, b.path, threads, feeds, seconds=TIMING_SECONDS, timeout=120, usual=threads)
     wants_memory = budget.max_memory_bytes is not None
     memory = peak_memory(b.path, bench.engine, threads, feeds[:1]) if wants_memory else None
     sizes = b.path.stat().st_size, a.path.stat().st_size

@@ -9,29 +9,33 @@ from sanderling.search.trial import Trial
 
 # Two figures closer than this are the same: the machine's noise decides nothing.
 SAME = 1.03
+# A file is clearly smaller below this ratio; a table more or less decides nothing.
+SMALLER = 1.10
 
 
 def cost(trial: Trial, budget: Budget) -> float:
-    """Returns: what the budget wants small: milliseconds, or bytes."""
+    """Returns: what the budget wants small: time as a share of the original's, or bytes."""
     if budget.minimize == "size":
         return float(trial.size_bytes)
     if budget.minimize == "memory":
         return float(trial.peak_memory_bytes or 2**62)
-    return trial.latency.p50 if trial.latency else float("inf")
+    return trial.latency.cost if trial.latency else float("inf")
 
 
 def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
     """Returns: trials that may win, the best first.
 
     Those that fit, and those that only lack samples to prove it: confirming decides. Among trials whose cost
-    is the same within noise the smaller drop comes first, then the smaller file.
+    is the same within noise a clearly smaller file comes first, then the smaller drop.
     """
     left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t))]
     ordered: list[Trial] = []
     while left:
         least = min(cost(t, budget) for t in left)
         tied = [t for t in left if cost(t, budget) <= least * SAME]
-        first = min(tied, key=lambda t: (_drop(t), t.size_bytes, t.threads, cost(t, budget)))
+        smallest = min(t.size_bytes for t in tied)
+        small = [t for t in tied if t.size_bytes <= smallest * SMALLER]
+        first = min(small, key=lambda t: (_drop(t), t.threads, t.size_bytes, cost(t, budget)))
         ordered.append(first)
         left.remove(first)
     return ordered
@@ -48,7 +52,7 @@ def _drop(trial: Trial) -> float:
 def pareto(trials: Sequence[Trial]) -> list[str]:
     """Returns: ids of the trials that no other beats in latency, size and drop together, fastest first."""
     points = {
-        t.id: (t.latency.p50, float(t.size_bytes), max(0.0, t.fidelity.drop))
+        t.id: (t.latency.cost, float(t.size_bytes), max(0.0, t.fidelity.drop))
         for t in trials
         if t.latency and t.fidelity and not t.fidelity.failure and t.fidelity.drop == t.fidelity.drop
     }

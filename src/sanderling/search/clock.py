@@ -35,5 +35,5 @@ class Clock:
         return self.left() - self.reserve
 
     def bound(self, seconds: float, *, least: float = 1.0) -> float:
-        """Returns: ``seconds``, or what is left when that is less (at least ``least``)."""
-        return max(least, min(seconds, self.left()))
+        """Returns: ``seconds``, or what is usable when that is less (at least ``least``)."""
+        return max(least, min(seconds, self.usable()))

@@ -29,22 +29,33 @@ def confirm_winner(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Sets ``outcome.best`` and ``outcome.confirm``; trials that do not hold get the status they deserve."""
-    ranked = ranking(outcome.trials, outcome.budget)
     tries = 0
-    for trial in ranked:
-        changes_nothing = not trial.recipe.steps and trial.model == outcome.subjects[0].name
-        if not changes_nothing:
-            tries += 1
-        if tries > MOST_TRIES and not changes_nothing:
+    for trial in ranking(outcome.trials, outcome.budget):
+        if _is_original(outcome, trial):
+            # The original needs no proof that it answers like itself.
+            outcome.best, outcome.confirm = trial.id, trial.fidelity
+            return
+        tries += 1
+        if tries > MOST_TRIES:
             continue
-        fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
+        if laboratory.clock.left() <= 1:
+            outcome.stopped = outcome.stopped or "there was no time left to confirm every candidate"
+            continue
+        try:
+            fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
+        except SanderlingError as error:
+            _replace(outcome, replace(trial, status="failed", reason=f"could not be confirmed: {error}"))
+            continue
         if status == "ok":
             outcome.best, outcome.confirm = trial.id, fidelity
-            _replace(
-                outcome, replace(trial, status="ok", reason=trial.reason if trial.status == "ok" else "")
-            )
+            kept = trial.reason if trial.status == "ok" else ""
+            _replace(outcome, replace(trial, status="ok", reason=kept))
             return
         _replace(outcome, replace(trial, status=status, reason=f"on samples it had not seen: {reason}"))
+
+
+def _is_original(outcome: Outcome, trial: Trial) -> bool:
+    return not trial.recipe.steps and trial.model == outcome.subjects[0].name
 
 
 def _confirmed(
@@ -60,7 +71,7 @@ def _confirmed(
     if known is None:
         subject = subject_of(outcome, trial)
         file = file_of(outcome, laboratory, trial)
-        own, all_seen = _examined(outcome, laboratory, subject, file, progress)
+        own, all_seen = _examined(outcome, laboratory, subject, file, trial.threads, progress)
         known = {"confirm": own.to_json(), "pooled": all_seen.to_json()}
         study.remember(key, known)
     own, pooled = Fidelity.from_json(known["confirm"]), Fidelity.from_json(known["pooled"])
@@ -86,18 +97,19 @@ def _examined(
     laboratory: Laboratory,
     subject: Subject,
     file: Path,
+    threads: int,
     progress: Callable[[int, int], None],
 ) -> tuple[Fidelity, Fidelity]:
     reference = outcome.subjects[0].split
     confirm = [(reference.confirm, subject.split.confirm)]
-    own = laboratory.examiner.examine(file, confirm, progress=progress)
+    own = laboratory.examiner.examine(file, threads, confirm, progress=progress)
     if reference.confirm.indices == reference.search.indices or outcome.request.evaluate is not None:
         return own, own
     status, _ = decide(own, outcome.budget.max_drop or 0.0)
     if status != "undecided":
         return own, own
     both = [*confirm, (reference.search, subject.split.search)]
-    return own, laboratory.examiner.examine(file, both, progress=progress)
+    return own, laboratory.examiner.examine(file, threads, both, progress=progress)
 
 
 def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[ExampleAnswer]:
@@ -114,7 +126,7 @@ def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[Ex
         return shown  # one sample's answer depends on those before it
     for position in worst:
         right = laboratory.examiner.reference_answers(reference, position, position + 1)[0]
-        given = laboratory.examiner.answers(file, own, position, position + 1)[0]
+        given = laboratory.examiner.answers(file, winner.threads, own, position, position + 1)[0]
         index = own.indices[position]
         shown.append(ExampleAnswer(own.name_of(index), own.thumbnail(index), badness[position], right, given))
     return shown

@@ -23,6 +23,8 @@ from sanderling.search.workshop import Workshop
 TIMING_SECONDS = 4.0
 # A candidate whose answers are wrong is timed just well enough to say what was given up.
 ROUGH_SECONDS = 1.0
+# Of the whole time, for timing one candidate: short searches look less closely.
+TIMING_SHARE = 1 / 45
 TIMING_FEEDS = 8
 
 
@@ -86,7 +88,7 @@ class Laboratory:
         try:
             trial = self._measured(subject, proposal, trial, progress)
         except SanderlingError as error:
-            if self.clock.left() <= 1:
+            if self.clock.usable() <= 1:
                 raise OutOfTime from None
             trial = replace(trial, status="failed", reason=str(error))
         return replace(trial, seconds=round(time.monotonic() - start, 3))
@@ -98,9 +100,10 @@ class Laboratory:
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
         if refused := self._refused(file):
             return replace(trial, status="rejected", reason=refused)
-        self.bench.load(file, proposal.threads, timeout=self.clock.bound(60, least=5))
+        self.bench.load(file, proposal.threads, timeout=self.clock.bound(60))
         fidelity = self.examiner.examine(
             file,
+            proposal.threads,
             [(self.reference.split.search, subject.split.search)],
             max_drop=self.budget.max_drop,
             progress=lambda done, total: progress("comparing answers", done, total),
@@ -131,13 +134,15 @@ class Laboratory:
         )
 
     def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
-        """Times the candidate beside the reference at the same number of threads."""
+        """Times the candidate beside the reference at the same number of threads, and at the usual one."""
         samples = subject.split.search
         feeds = [samples[p] for p in range(min(TIMING_FEEDS, len(samples)))]
-        wanted = ROUGH_SECONDS if rough else TIMING_SECONDS
-        seconds = max(0.5, min(wanted, self.clock.usable() / 4))
-        timeout = self.clock.bound(seconds * 4 + 60, least=5)
-        return self.bench.time(self.reference.path, file, threads, feeds, seconds=seconds, timeout=timeout)
+        whole = self.clock.seconds or float("inf")
+        seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, whole * TIMING_SHARE))
+        timeout = self.clock.bound(seconds * 4 + 60)
+        usual = self.examiner.threads
+        baseline = self.reference.path
+        return self.bench.time(baseline, file, threads, feeds, seconds=seconds, timeout=timeout, usual=usual)
 
     def _memory(self, file: Path, subject: Subject, threads: int) -> int | None:
         samples = subject.split.search

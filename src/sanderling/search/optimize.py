@@ -10,6 +10,7 @@ from typing import Any
 
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
+from sanderling.errors import RunError
 from sanderling.search import choose, ladder
 from sanderling.search.artifacts import write_best
 from sanderling.search.bench import Bench
@@ -30,9 +31,10 @@ from sanderling.search.identity import trial_id, versions
 from sanderling.search.laboratory import Laboratory, OutOfTime
 from sanderling.search.ladder import Proposal, Skipped, State
 from sanderling.search.outcome import Outcome
-from sanderling.search.prepare import check_finite, decide_task, make_folder, read_subjects
+from sanderling.search.prepare import decide_task, first_answers, make_folder, read_subjects
 from sanderling.search.request import Request
 from sanderling.search.sensitivity import measured_plans
+from sanderling.search.sizes import settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
@@ -40,8 +42,6 @@ from sanderling.search.workshop import Workshop
 
 CANDIDATES = "candidates"
 STUDY = "study.db"
-# Kept back for confirming the winner and writing the report: seconds, and the share of the whole time.
-LEAST_RESERVE, RESERVE = 4.0, 0.12
 MOST_THREADS = 8
 
 
@@ -59,8 +59,6 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
     """
     make_folder(request.output)
     clock = Clock(request.budget.seconds)
-    if request.budget.seconds is not None:
-        clock.reserve = max(LEAST_RESERVE, RESERVE * request.budget.seconds)
     bench = Bench()
     workshop = Workshop(request.output / CANDIDATES, clock)
     try:
@@ -91,8 +89,8 @@ class _Search:
         subjects = read_subjects(request, self.bench, self._tell)
         reference = subjects[0]
         self._phase("asking the original for its answers")
-        check_finite(reference, self.bench, lambda done, total: None)
-        task = decide_task(request, reference, self.bench)
+        look = first_answers(reference, self.bench)
+        task = decide_task(request, reference, look)
         self._tell(Note(f"compared by: {task.metric}" + (f" ({task.why})" if task.why else "")))
         self.examiner = Examiner(self.bench, reference, request.threads or 1, self.clock)
         self.examiner.task, self.examiner.evaluate = task, request.evaluate
@@ -103,6 +101,10 @@ class _Search:
         )
         self.drop = json.dumps([task.name, task.metric, default, request.seed])
         self.study = Study.open(request.output / STUDY, self._study_key(subjects), resume=request.resume)
+        subjects, note = settle(subjects, self.study, self.clock, look.seconds_per_sample)
+        if note:
+            self._tell(Note(note))
+        self.laboratory.reference = self.examiner.reference = subjects[0]
         self.outcome = Outcome(request, subjects, task, budget, notes=self.notes)
         self._search(subjects)
         self._finish()
@@ -176,6 +178,7 @@ class _Search:
     def _trial(self, subject: Subject, proposal: Proposal) -> Trial:
         """Measures a proposal, or takes it from the study."""
         samples = subject.split.search.fingerprint
+        samples = f"{samples}:{len(subject.split.search)}"
         identity = trial_id(
             subject.hash, proposal.recipe, self.bench.engine, proposal.threads, samples, self.drop
         )
@@ -200,12 +203,20 @@ class _Search:
         except BaseException:
             self.study.abandon(identity)
             raise
+        if not self.outcome.trials and trial.status == "failed":
+            self.study.abandon(identity)
+            raise RunError(
+                f"the original could not be measured: {trial.reason}",
+                where=str(subject.path),
+                hint="run it with sanderling bench to see more",
+            )
         self.study.finish(trial)
         return trial
 
     def _finish(self) -> None:
         """Confirms the winner and writes it."""
         outcome = self.outcome
+        self.clock.reserve = 0.0
         self._phase("confirming the winner on samples it has not seen")
         confirm_winner(outcome, self.laboratory, self.study, self._progress("confirming"))
         outcome.pareto = choose.pareto(outcome.trials)

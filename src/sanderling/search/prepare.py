@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sanderling.analysis.summary import summarize
 from sanderling.errors import SampleError, SanderlingError, UsageError
 from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
 from sanderling.runtime.loading import read_model
 from sanderling.samples.load import load_samples
 from sanderling.samples.samples import Feed, Samples, Split, split
@@ -141,40 +144,52 @@ def _comparable(subjects: list[Subject]) -> None:
             )
 
 
-def decide_task(request: Request, subject: Subject, bench: Bench) -> Task:
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """The reference's answers to a few samples.
+
+    Attributes:
+        outputs: per sample, real values.
+        labels: theirs, None without labels.
+        seconds_per_sample: what reading and running one took.
+    """
+
+    outputs: list[list[Array]]
+    labels: list[Any] | None
+    seconds_per_sample: float
+
+
+def first_answers(subject: Subject, bench: Bench) -> FirstLook:
+    """Runs the reference on a few samples.
+
+    Raises:
+        SampleError: it does not answer with finite numbers.
+    """
+    samples = subject.split.search.first(LOOK)
+    start = time.monotonic()
+    feeds = [samples[position] for position in range(len(samples))]
+    outputs = bench.run(subject.path, 1, feeds, timeout=300)
+    taken = (time.monotonic() - start) / len(samples)
+    for position, arrays in enumerate(outputs):
+        if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays):
+            name = samples.name_of(samples.indices[position])
+            raise SampleError(
+                f"the model itself answers NaN or infinity to sample {name!r}",
+                where=str(subject.path),
+                hint="check the samples' normalisation (--mean, --std, --scale)",
+            )
+    known = samples.labels is not None
+    labels = [samples.label(position) for position in range(len(samples))] if known else None
+    return FirstLook(outputs, labels, taken)
+
+
+def decide_task(request: Request, subject: Subject, look: FirstLook) -> Task:
     """Returns: how answers are compared: the user's metric, the named task, or a guess from the answers."""
     from sanderling.tasks.custom import custom
     from sanderling.tasks.guess import get_task, guess_task
 
-    samples = subject.split.search.first(LOOK)
-    feeds = [samples[position] for position in range(len(samples))]
-    outputs = bench.run(subject.path, 1, feeds, timeout=300)
     if request.metric is not None:
         return custom(request.metric, subject.model.output_names())
-    known = samples.labels is not None
-    labels = [samples.label(position) for position in range(len(samples))] if known else None
     if request.task is not None:
-        return get_task(request.task, subject.model, outputs, labels=labels)
-    return guess_task(subject.model, outputs, labels=labels)
-
-
-def check_finite(subject: Subject, bench: Bench, progress: Callable[[int, int], None]) -> None:
-    """Checks that the reference itself answers with finite numbers.
-
-    Raises:
-        SampleError: it does not.
-    """
-    import numpy as np
-
-    samples = subject.split.search.first(LOOK)
-    feeds = [samples[position] for position in range(len(samples))]
-    for position, outputs in enumerate(bench.run(subject.path, 1, feeds, timeout=300)):
-        progress(position + 1, len(samples))
-        for array in outputs:
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                name = samples.name_of(samples.indices[position])
-                raise SampleError(
-                    f"the model itself answers NaN or infinity to sample {name!r}",
-                    where=str(subject.path),
-                    hint="check the samples' normalisation (--mean, --std, --scale)",
-                )
+        return get_task(request.task, subject.model, look.outputs, labels=look.labels)
+    return guess_task(subject.model, look.outputs, labels=look.labels)

@@ -39,7 +39,9 @@ def measured_plans(
             on_progress=lambda value: progress(int(value[0]), int(value[1])),
             source=str(subject.path),
             calibration=str(workshop.calibration(subject)),
-            settings={k: v for k, v in recipe.steps[0].settings.items() if k in ("calibration", "percentile")},
+            settings={
+                k: v for k, v in recipe.steps[0].settings.items() if k in ("calibration", "percentile")
+            },
             seconds=seconds,
         )
         study.remember(key, known)

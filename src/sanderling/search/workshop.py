@@ -58,7 +58,7 @@ class Workshop:
             source=str(subject.path),
             out=str(file),
             calibration=str(self.calibration(subject)),
-            timeout=self.clock.bound(300, least=5),
+            timeout=self.clock.bound(300),
             doing=f"making '{recipe.name}'",
         )
         return file, Applied.from_json(value)
@@ -74,7 +74,7 @@ class Workshop:
 
     def call(self, function: str, *, on_progress: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
         """Calls a function in the compressing worker."""
-        timeout = self.clock.bound(600, least=5)
+        timeout = self.clock.bound(600)
         return self._worker.call(function, timeout=timeout, on_progress=on_progress, **kwargs)
 
     def close(self) -> None:

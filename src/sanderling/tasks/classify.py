@@ -17,7 +17,13 @@ MAX_CLASSES = 25_000
 
 
 def classify(
-    output: int = 0, *, binary: bool = False, offset: int = 0, labelled: bool = False, why: str = ""
+    output: int = 0,
+    *,
+    binary: bool = False,
+    offset: int = 0,
+    labelled: bool = False,
+    ignore_labels: bool = False,
+    why: str = "",
 ) -> Task:
     """Builds the task.
 
@@ -29,12 +35,13 @@ def classify(
         binary: one value per sample, a probability (or a logit, when it leaves 0..1), cut in the middle.
         offset: added to labels (1 for models whose class 0 is the background).
         labelled: labels will be given; only the metric's wording depends on it.
+        ignore_labels: measure agreement even where labels are given.
         why: how the task was decided.
     """
 
     def observe(reference: Outputs, candidate: Outputs, label: Any) -> Stats:
         ours, theirs = (_answer(o[output], binary) for o in (reference, candidate))
-        known = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+        known = not ignore_labels and isinstance(label, (int, np.integer)) and not isinstance(label, bool)
         right = int(label) + offset if known else -1
         return np.array([ours == right, theirs == right, ours == theirs, known], np.float64)
 
@@ -85,9 +92,15 @@ def recognise(view: View, labels: Sequence[Any] | None, *, forced: bool = False)
     classes = max(output.plain, default=1)
     offset, more = label_offset(classes, labels)
     binary = output.size == 1
+    fits = labels_fit(max(classes, 2), labels)
     which = f"output {output.name!r} " if len(view.outputs) > 1 else "the output "
     return classify(
-        output.position, binary=binary, offset=offset, labelled=usable(labels), why=which + words + more
+        output.position,
+        binary=binary,
+        offset=offset,
+        labelled=fits,
+        ignore_labels=labels is not None and not fits,
+        why=which + words + more,
     )
 
 
@@ -117,13 +130,27 @@ def usable(labels: Sequence[Any] | None) -> bool:
     )
 
 
+def labels_fit(classes: int, labels: Sequence[Any] | None) -> bool:
+    """Returns: whether there are labels and all of them number one of the classes."""
+    if labels is None or not usable(labels):
+        return False
+    offset = 1 if classes == 1001 and max(int(v) for v in labels) <= 999 else 0
+    return all(0 <= int(v) + offset < classes for v in labels)
+
+
 def label_offset(classes: int, labels: Sequence[Any] | None) -> tuple[int, str]:
     """Decides whether labels count without the background class that the model has as class 0.
 
-    Returns: what to add to labels, and words that say so.
+    Returns: what to add to labels, and words that say so (or why the labels are of no use).
     """
-    if labels is None or not usable(labels):
-        return 0, "" if labels is None else "; the labels are no class numbers, so agreement is measured"
-    if classes == 1001 and max(int(v) for v in labels) <= 999:
+    if labels is None:
+        return 0, ""
+    if not usable(labels):
+        return 0, "; the labels are no class numbers, so agreement is measured"
+    numbers = [int(v) for v in labels]
+    if not labels_fit(max(classes, 2), labels):
+        ends = f"{min(numbers)}..{max(numbers)}"
+        return 0, f"; the labels {ends} are none of its {max(classes, 2)} classes, so agreement is measured"
+    if classes == 1001 and max(numbers) <= 999:
         return 1, "; the model has 1001 classes and the labels 0..999, so class = label + 1"
     return 0, ""

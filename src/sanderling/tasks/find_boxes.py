@@ -126,7 +126,8 @@ def _grid(view: View, forced: bool) -> Task | None:
     found = BoxFormat(
         "grid", output.position, output.position, view.side, objectness=objectness, transposed=transposed
     )
-    words = f"output {output.name!r} holds {rows} rows of a box and scores, as YOLO gives them"return detect(found, why=words)
+    words = f"output {output.name!r} holds {rows} rows of a box and scores, as YOLO gives them"
+    return detect(found, why=words)
 
 
 def _cells(rows: int, side: tuple[int, int]) -> int | None:

@@ -92,12 +92,11 @@ def _vector(view: View, labels: Sequence[Any] | None) -> Task | None:
 
 
 def _labelled(view: View, labels: Sequence[Any] | None) -> Task | None:
-    """Labels that fit a vector of scores mean classes, whatever else the model gives."""
-    assert labels is not None
-    task = classify.recognise(view, labels)
-    sizes = [max(o.plain, default=1) for o in view.outputs if len(o.plain) <= 1]
-    largest = max(int(v) for v in labels)
-    return task if task is not None and any(largest < max(size, 2) for size in sizes) else None
+    """Labels that number the classes of a vector of scores mean classes, whatever else the model gives."""
+    vectors = [max(o.plain, default=1) for o in view.outputs if len(o.plain) <= 1]
+    if not any(classify.labels_fit(max(size, 2), labels) for size in vectors):
+        return None
+    return classify.recognise(view, labels)
 
 
 def _repeats_input(view: View) -> bool:

@@ -46,16 +46,16 @@ def squares(reference: Any, candidate: Any) -> tuple[float, float, float]:
     )
 
 
-def relative_rmse(error: float, reference: float) -> float:
-    """Returns: sqrt(error / reference) of two sums of squares; sqrt(error) where the reference is 0."""
+def relative_rmse(error: float, reference: float, elements: float) -> float:
+    """Returns: sqrt(error / reference) of two sums of squares; the plain RMSE where the reference is 0."""
     if reference > 0:
         return float(np.sqrt(error / reference))
-    return float(np.sqrt(error))
+    return float(np.sqrt(error / elements)) if elements else 0.0
 
 
 def _combine(stats: Sequence[Any]) -> tuple[float, float]:
     sums = np.asarray(stats).sum(axis=0)
-    worst = max((relative_rmse(error, reference) for error, reference, _ in sums), default=0.0)
+    worst = max((relative_rmse(*row) for row in sums), default=0.0)
     return worst, worst
 
 

@@ -1,4 +1,4 @@
-"""The verbs a user imports: keyword arguments in, plain results out. The command line goes through them too."""
+"""The verbs a user imports: keyword arguments in, plain results out. The command line uses them too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Model
     from sanderling.measure.bench import BenchResult
     from sanderling.measure.diff import DiffResult
+    from sanderling.report.result import Result
     from sanderling.runtime.analyze import Analysis
     from sanderling.search.budget import Budget
     from sanderling.search.check import CheckResult
     from sanderling.search.events import Listener
-    from sanderling.report.result import Result
 
 __all__ = ["analyze", "bench", "check", "diff", "load", "optimize"]
 
@@ -73,7 +73,8 @@ def bench(
         engines: names of engines.
         threads: thread counts.
         seconds: time for all comparisons together.
-        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``, ``limit``.
+        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
+            ``limit``.
 
     Raises:
         SanderlingError: nothing could be run, or an argument is wrong.
@@ -85,8 +86,8 @@ def bench(
     found, how = find_samples(samples, _reading(**reading), named[0])
     options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
     return race(
-        [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds, samples=found,
-        reading=options,
+        [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
+        samples=found, reading=options,
     )  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def diff(
         samples: inputs; None: a zoo model's own, else noise.
         tolerance: relative error from which two operators disagree; None takes 0.001 for two float models and
             0.1 where one computes with integers.
-        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``, ``limit``.
+        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
+            ``limit``.
 
     Raises:
         SanderlingError: a model cannot be run, or the two do not take the same inputs.
@@ -154,8 +156,8 @@ def check(
     budget = Budget(max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput)
     found, how = find_samples(samples, _reading(**reading), a)
     request = Request(
-        models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how, budget=_positive(budget),
-        task=task, metric=metric, threads=_at_least_one(threads), seed=seed,
+        models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how,
+        budget=_positive(budget), task=task, metric=metric, threads=_at_least_one(threads), seed=seed,
     )  # fmt: skip
     return examine(request, listen or silent)
 
@@ -163,8 +165,9 @@ def check(
 def optimize(
     model: str | Path | Sequence[str | Path], samples: Any = None, *, output: str | Path = "optimized",
     labels: Labels | None = None, target: str = "cpu", max_drop: float | None = None,
-    max_latency_ms: float | None = None, max_size_bytes: int | None = None, max_memory_bytes: int | None = None,
-    min_throughput: float | None = None, minimize: str = "latency", task: str | None = None,
+    max_latency_ms: float | None = None, max_size_bytes: int | None = None,
+    max_memory_bytes: int | None = None, min_throughput: float | None = None, minimize: str = "latency",
+    task: str | None = None,
     metric: str | Callable[..., float] | None = None,
     evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
     allow_ops: Sequence[str] | None = None, threads: int | None = None, seconds: float | None = None,
@@ -204,7 +207,6 @@ def optimize(
     from sanderling.search.budget import Budget
     from sanderling.search.request import Request
     from sanderling.verbs import find
-    from sanderling.verbs.search import search
 
     named = find.as_list(model)
     minimized: Any = find.one_of(minimize, find.MINIMIZE, "minimize", later=("energy",))
@@ -216,10 +218,13 @@ def optimize(
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
     request = Request(
         models=tuple(find.find_model(each) for each in named), samples=found, output=Path(output),
-        reading=how, budget=_positive(budget), target=target, task=task, metric=metric, evaluate=evaluate, io=io,
-        allow_ops=None if allow_ops is None else tuple(allow_ops), threads=_at_least_one(threads),
+        reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
+        evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
+        threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]), seed=seed,
     )  # fmt: skip
+    from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
+
     return search(request, listen)
 
 

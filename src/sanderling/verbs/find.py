@@ -75,15 +75,16 @@ def _folder(path: Path) -> FormatError:
     else:
         files = sorted(path.glob("*.tflite"))
         hint = f"did you mean {files[0]}?" if files else "give a .tflite file"
+        if len(files) > 1:
+            hint = f"it holds {len(files)} of them, for example {files[0]}"
     return FormatError("is a folder, expected a .tflite file", where=str(path), hint=hint)
 
 
 def _nearby(path: Path) -> str:
     beside = sorted(path.parent.glob("*.tflite"))[:1000] if path.parent.is_dir() else []
-    names = {name: name for name in zoo.bundled()}
-    for each in beside:
-        names |= {each.stem: str(each), each.name: str(each)}
-    close = difflib.get_close_matches(path.name, [*names], 1)
+    # Endings would make any two names alike.
+    names = {name: name for name in zoo.bundled()} | {each.stem: str(each) for each in beside}
+    close = difflib.get_close_matches(path.stem, [*names], 1)
     if close:
         return f"did you mean {names[close[0]]}?"
     if not path.parent.is_dir():

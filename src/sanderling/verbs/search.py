@@ -34,5 +34,3 @@ def _elsewhere(target: str) -> list[Note]:
     device = TARGETS.get(target, "")
     text = f"all candidates are timed on this machine, not on {device}: times there will differ"
     return [Note(text, loud=True)] if device else []
-
-

@@ -14,7 +14,11 @@ def analyze(
     top: Annotated[
         int | None,
         typer.Option(
-            "--top", metavar="N", min=1, help="Show only the N operators with the most MACs.", show_default=False
+            "--top",
+            metavar="N",
+            min=1,
+            help="Show only the N operators with the most MACs.",
+            show_default=False,
         ),
     ] = None,
     json: options.Json = False,

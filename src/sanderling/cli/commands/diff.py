@@ -24,7 +24,9 @@ def diff(
     ] = None,
     worst: Annotated[
         int | None,
-        typer.Option("--worst", metavar="N", min=1, help="Show only the N worst operators.", show_default=False),
+        typer.Option(
+            "--worst", metavar="N", min=1, help="Show only the N worst operators.", show_default=False
+        ),
     ] = None,
     mean: options.Mean = None,
     std: options.Std = None,

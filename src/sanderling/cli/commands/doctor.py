@@ -40,7 +40,9 @@ def _worker() -> dict[str, Any]:
     start = time.perf_counter()
     try:
         with Worker() as worker:
-            worker.call("sanderling.measure.serving:load", path=str(model), timeout=60.0, doing="loading a model")
+            worker.call(
+                "sanderling.measure.serving:load", path=str(model), timeout=60.0, doing="loading a model"
+            )
     except SanderlingError as error:
         return {"ok": False, "reason": str(error), "seconds": None}
     return {"ok": True, "reason": "", "seconds": round(time.perf_counter() - start, 3)}

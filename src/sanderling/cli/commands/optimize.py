@@ -41,7 +41,9 @@ Minimize = Annotated[
 Time = Annotated[str | None, _search("--time", "TIME", "For the whole search: 10m.", show_default=False)]
 Threads = Annotated[
     int | None,
-    _search("--threads", "N", "Only so many threads. Default: 1, more at the end.", min=1, show_default=False),
+    _search(
+        "--threads", "N", "Only so many threads. Default: 1, more at the end.", min=1, show_default=False
+    ),
 ]
 Recipe = Annotated[
     str | None, _search("--recipe", "best.json", "Apply just this recipe, then check it.", show_default=False)
@@ -161,7 +163,9 @@ def _operator(name: str, builtin: Iterable[str]) -> str:
         return upper
     close = difflib.get_close_matches(upper, list(builtin), 1)
     if close:
-        raise UsageError(f"there is no operator {name!r}", where="--allow-ops", hint=f"did you mean {close[0]}?")
+        raise UsageError(
+            f"there is no operator {name!r}", where="--allow-ops", hint=f"did you mean {close[0]}?"
+        )
     return name  # a custom operator's own name
 
 
@@ -170,7 +174,6 @@ def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
     from sanderling.cli.failure import Interrupted, exit_with, option_names
     from sanderling.cli.live import Live
     from sanderling.cli.output import print_json
-    from sanderling.cli.show_result import show
 
     live = Live(quiet=as_json)
     try:
@@ -181,6 +184,8 @@ def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
     if as_json:
         print_json({**result.data.to_json(), "output": str(result.output)})
     else:
+        from sanderling.cli.show_result import show
+
         show(result)
     if result.exit_code:
         exit_with(result.exit_code)

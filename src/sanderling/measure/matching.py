@@ -1,0 +1,107 @@
+"""Which operator of one graph is the counterpart of which operator of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from sanderling.graph.graph import Graph, Node
+
+# Converters change the representation of a value, not the value: they are nobody's counterpart by position.
+_CONVERTERS = {"QUANTIZE", "DEQUANTIZE", "CAST"}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A pair of operators that ought to compute the same.
+
+    Attributes:
+        index_a, index_b: positions of the nodes.
+        tensor_a, tensor_b: indices of their first outputs.
+        by: ``name`` or ``position``.
+    """
+
+    index_a: int
+    index_b: int
+    tensor_a: int
+    tensor_b: int
+    by: str
+
+
+def match(a: Graph, b: Graph) -> list[Match]:
+    """Pairs operators by the name of their first output, or by kind and size where names differ.
+
+    Pairs never cross: a later operator of A has a later counterpart in B.
+
+    Returns: pairs in A's order.
+    """
+    named = _increasing(_by_name(a, b))
+    pairs: list[tuple[int, int, str]] = []
+    low_a = low_b = 0
+    for high_a, high_b in [*named, (len(a.nodes), len(b.nodes))]:
+        gap = _by_position(a, range(low_a, high_a), b, range(low_b, high_b))
+        pairs += [(i, j, "position") for i, j in gap]
+        if high_a < len(a.nodes):
+            pairs.append((high_a, high_b, "name"))
+        low_a, low_b = high_a + 1, high_b + 1
+    return [Match(i, j, a.nodes[i].outputs[0], b.nodes[j].outputs[0], by) for i, j, by in pairs]
+
+
+def _by_name(a: Graph, b: Graph) -> list[tuple[int, int]]:
+    """Returns: pairs whose first outputs have the same name and size, in A's order."""
+    found: dict[str, int] = {}
+    for index, node in enumerate(b.nodes):
+        name = _name(b, node)
+        if name:
+            found.setdefault(name, index)
+    pairs = []
+    for index, node in enumerate(a.nodes):
+        other = found.pop(_name(a, node), None) if _name(a, node) else None
+        if other is not None and _size(a, node) == _size(b, b.nodes[other]):
+            pairs.append((index, other))
+    return pairs
+
+
+def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns: the longest part of the pairs that does not cross (longest increasing subsequence)."""
+    from bisect import bisect_left
+
+    ends: list[int] = []  # smallest last element of an increasing run of each length
+    places: list[int] = []
+    before: list[int | None] = []
+    for position, (_, j) in enumerate(pairs):
+        length = bisect_left(ends, j)
+        before.append(places[length - 1] if length else None)
+        if length == len(ends):
+            ends.append(j)
+            places.append(position)
+        else:
+            ends[length], places[length] = j, position
+    chain: list[tuple[int, int]] = []
+    at = places[-1] if places else None
+    while at is not None:
+        chain.append(pairs[at])
+        at = before[at]
+    return chain[::-1]
+
+
+def _by_position(a: Graph, span_a: range, b: Graph, span_b: range) -> list[tuple[int, int]]:
+    """Returns: the longest common sequence of operators of the same kind and size."""
+    left = [i for i in span_a if a.nodes[i].outputs and a.nodes[i].op not in _CONVERTERS]
+    right = [j for j in span_b if b.nodes[j].outputs and b.nodes[j].op not in _CONVERTERS]
+    keys = [_key(a, a.nodes[i]) for i in left], [_key(b, b.nodes[j]) for j in right]
+    blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
+    return [(left[m.a + k], right[m.b + k]) for m in blocks for k in range(m.size)]
+
+
+def _key(graph: Graph, node: Node) -> tuple[str, int]:
+    return node.kind, _size(graph, node)
+
+
+def _size(graph: Graph, node: Node) -> int:
+    return graph.tensors[node.outputs[0]].type.size if node.outputs else 0
+
+
+def _name(graph: Graph, node: Node) -> str:
+    return graph.tensors[node.outputs[0]].name if node.outputs and node.op not in _CONVERTERS else ""

@@ -1,0 +1,172 @@
+"""What a user reads when something is wrong, and how the process ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sanderling.cli import main
+from sanderling.cli.failure import Interrupted, parts
+from sanderling.errors import FormatError, UsageError
+
+WRONG_USAGE = [
+    ("analyze", "missing argument 'MODEL'"),
+    ("anlyze digits", "did you mean 'analyze'?"),
+    ("analyze digits --tpo 3", "there is no option --tpo; did you mean --top?"),
+    ("analyze digits --top 0", "--top: "),
+    ("optimize digits --max-drop 5", "--max-drop: got '5', which could mean 5% or 500%"),
+    ("optimize digits --max-latency 5", "--max-latency: got '5', which has no unit"),
+    (
+        "optimize digits --max-size 1QB",
+        "--max-size: got '1QB', expected a size; for example --max-size 1.5MB",
+    ),
+    ("optimize digits --min-throughput 5ms", "--min-throughput: got '5ms', expected a rate"),
+    ("optimize digits --time soon", "--time: got 'soon', expected a time"),
+    ("optimize digits --target gpu", "--target: this version cannot do 'gpu' yet; choose one of: cpu,"),
+    ("optimize digits --target microcontroller", "--target: this version cannot do 'microcontroller' yet"),
+    ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
+    ("optimize digits --device adb:1", "--device: this version cannot do 'adb:1' yet"),
+    ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),
+    ("optimize digits --minimize energy", "--minimize: this version cannot do 'energy' yet"),
+    (
+        "optimize digits --minimize speed",
+        "--minimize: there is no 'speed'; choose one of: latency, size, memory",
+    ),
+    ("optimize digits --io int4", "--io: there is no 'int4'; did you mean"),
+    (
+        "optimize digits --allow-ops CONV2D",
+        "--allow-ops: there is no operator 'CONV2D'; did you mean CONV_2D?",
+    ),
+    ("optimize digits --resume --recipe best.json", "--recipe: "),
+    ("optimize digits --threads none", "--threads: "),
+    ("bench digits --engine litter", "--engine: there is no 'litter'; did you mean 'litert'?"),
+    ("bench digits --threads 1,x", "--threads: got '1,x', expected a list of whole numbers"),
+    ("bench digits --limit 0", "--limit: got 0, expected at least 1"),
+    ("bench digits --mean red", "--mean: got 'red', expected a number"),
+    ("diff digits digits --tolerance 3", "--tolerance: got '3', which could mean"),
+]
+FAILED = [
+    ("analyze digts", "digts: there is no such file or zoo model; did you mean digits?"),
+    ("analyze no/such/model.tflite", "the folder no/such does not exist either"),
+    ("optimize digits --samples no-such-folder", "no-such-folder: there are no such samples"),
+    ("check digits nowhere.tflite", "nowhere.tflite: there is no such file or zoo model"),
+    ("optimize digits --recipe no-such.json", "no-such.json: cannot be read"),
+]
+
+
+@pytest.mark.parametrize("command, said", WRONG_USAGE, ids=[c for c, _ in WRONG_USAGE])
+def test_wrong_usage_is_one_sentence_and_exit_2(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_sentence(command, said, 2, capsys)
+
+
+@pytest.mark.parametrize("command, said", FAILED, ids=[c for c, _ in FAILED])
+def test_what_fails_is_one_sentence_and_exit_1(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_sentence(command, said, 1, capsys)
+
+
+def check_sentence(command: str, said: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_with_json_the_error_is_one_document_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["optimize", "digits", "--max-latency", "5", "--json"]) == 2
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert error == {
+        "what": "got '5', which has no unit",
+        "where": "--max-latency",
+        "hint": "write 5ms, 5s or 5m",
+    }
+    assert err.startswith("error: --max-latency: ")
+
+
+def test_a_folder_names_what_is_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "net.tflite").write_bytes(b"")
+    assert main(["analyze", str(tmp_path)]) == 1
+    assert f"did you mean {tmp_path / 'net.tflite'}?" in capsys.readouterr().err
+
+
+def test_other_formats_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "net.onnx"
+    source.write_bytes(b"onnx")
+    assert main(["analyze", str(source)]) == 1
+    assert "is a .onnx file, and this version reads .tflite only" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.tflite"
+    bad.write_bytes(b"certainly no model")
+    assert main(["bench", str(bad)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {bad}: is not a .tflite model")
+
+
+def test_debug_adds_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SANDERLING_DEBUG", "1")
+    assert main(["analyze", "digts"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in err
+    assert "find_model" in err
+
+
+def test_an_unexpected_exception_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(model: object) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr("sanderling.verbs.analyze", broken)
+    assert main(["analyze", "digits"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "error: internal error: ZeroDivisionError: one; "
+        "run again with SANDERLING_DEBUG=1 and report what it prints\n"
+    )
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(model: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sanderling.verbs.analyze", interrupted)
+    assert main(["analyze", "digits"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", "evil\x1b[2J.tflite"]) == 1
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (UsageError("x"), 2),
+        (FormatError("x"), 1),
+        (Interrupted("kept"), 130),
+        (MemoryError(), 1),
+        (PermissionError(13, "Permission denied", "file"), 1),
+        (RuntimeError("x"), 1),
+    ],
+)
+def test_exit_codes(error: Exception, code: int) -> None:
+    assert parts(error)[3] == code
+
+
+def test_a_system_error_is_put_into_words() -> None:
+    assert parts(PermissionError(13, "Permission denied", "file"))[:2] == ("permission denied", "file")
