@@ -27,7 +27,7 @@ from sanderling.report.data import (
 from sanderling.search.budget import Budget
 from sanderling.search.trial import Trial
 
-FLOAT_MS, FLOAT_BYTES = 7.5, 13_986_000
+FLOAT_MS, FLOAT_BYTES, TWO_THREADS = 7.5, 13_986_000, 1.81
 HOSTILE = "<script>alert('x')</script>\"&'\x1b[31m\u202ekcatta/[bold]{{7*7}}"
 
 # name, technique, settings, rung, engine, threads, size, speed-up, drop, status, reason
@@ -73,17 +73,14 @@ ROWS: list[tuple[str, str, dict[str, Any], str, str, int, float, float, float, s
 ]  # fmt: skip
 
 
-def latency(base: float, speedup: float, rng: random.Random) -> Latency:
-    p50 = base / speedup
-    return Latency(
-        p50,
-        p50 * rng.uniform(1.05, 1.3),
-        rng.randint(80, 900),
-        speedup,
-        (speedup * 0.982, speedup * 1.019),
-        base * rng.uniform(0.99, 1.01),
-        rng.uniform(2, 40),
-    )
+def latency(base: float, speedup: float, rng: random.Random, threads: int = 1) -> Latency:
+    """The table's speed-ups are against one thread; a latency's is against the original on as many."""
+    p50, same = base / speedup, base / TWO_THREADS if threads == 2 else base
+    ratio = same / p50
+    interval = (ratio * 0.982, ratio * 1.019)
+    load_ms, runs = rng.uniform(2, 40), rng.randint(80, 900)
+    found = Latency(p50, p50 * rng.uniform(1.05, 1.3), runs, ratio, interval, same, load_ms)
+    return replace(found, reference_p50=base) if threads == 2 else found
 
 
 def fidelity(drop: float, samples: int = 240) -> Fidelity:
@@ -116,7 +113,7 @@ def trial(number: int, row: tuple[Any, ...], rng: random.Random, base_ms: float 
         threads=threads,
         rung=rung,
         size_bytes=round(size * FLOAT_BYTES),
-        latency=latency(base_ms, speed, rng) if ran else None,
+        latency=latency(base_ms, speed, rng, threads) if ran else None,
         peak_memory_bytes=round(rng.uniform(9e6, 31e6)) if ran else None,
         fidelity=fidelity(drop) if ran else None,
         status=status,
@@ -349,7 +346,11 @@ def scaled(factor: float) -> ReportData:
 
     def slow(value: Latency | None) -> Latency | None:
         return value and replace(
-            value, p50=value.p50 * factor, p90=value.p90 * factor, baseline_p50=value.baseline_p50 * factor
+            value,
+            p50=value.p50 * factor,
+            p90=value.p90 * factor,
+            baseline_p50=value.baseline_p50 * factor,
+            **({"reference_p50": value.reference_p50 * factor} if value.reference_p50 > 0 else {}),
         )
 
     return replace(

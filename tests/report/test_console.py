@@ -89,4 +89,4 @@ def test_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.TextIOWrapper(buffer, encoding="ascii")
     print_report(made_up.typical(), Console(file=file, width=100))
     file.flush()
-    assert "3.94x" in buffer.getvalue().decode("ascii")
+    assert "2.18x" in buffer.getvalue().decode("ascii")

@@ -47,7 +47,10 @@ def test_gains(speedup: float, size: float, words: str) -> None:
 
 
 def test_threads_are_not_hidden() -> None:
-    assert "(2 threads against 1)" in verdict.compose(made_up.typical())
+    said = verdict.compose(made_up.typical())
+    assert "2.2× faster" in said
+    assert "(both on 2 threads; 3.9× against the original on 1)" in said
+    assert "threads" not in verdict.compose(winner_with(2.0, 2.0))
 
 
 def test_answers_are_told_as_agreement_or_as_drop() -> None:
@@ -81,7 +84,7 @@ def test_float_wins_with_the_reason() -> None:
     )
     fast = made_up.typical()
     only_float = replace(fast, best=fast.trials[0].id)
-    assert "is 3.9× faster, but" in verdict.compose(only_float)
+    assert "is 2.2× faster, but" in verdict.compose(only_float)
 
 
 def test_nothing_fits_names_the_nearest_and_the_options_that_would_accept_it() -> None:

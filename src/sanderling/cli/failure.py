@@ -59,6 +59,9 @@ def tell(error: BaseException, as_json: bool) -> int:
     """
     if isinstance(error, Hangup):
         raise BrokenPipeError
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(str(error))  # empty where Rich has printed the help already
+        return WRONG_USAGE
     what, where, hint, code = parts(error)
     from sanderling.cli.output import print_json, stderr
 

@@ -48,21 +48,22 @@ def apply(
         shutil.copyfile(source, out)
         return replace(applied, size_bytes=out.stat().st_size)
     techniques = [find(step.technique) for step in recipe.steps]
-    for step, technique in zip(recipe.steps, techniques, strict=True):
-        with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
-            work = Work(Path(folder), calibration, threads)
+    with tempfile.TemporaryDirectory(prefix="sanderling-") as scratch:
+        for number, (step, technique) in enumerate(zip(recipe.steps, techniques, strict=True)):
             if technique.needs_calibration and calibration is None:
                 raise RecipeError(
                     f"{technique.name} needs samples to find the ranges of the activations",
                     hint="give --samples",
                 )
-            model, done = technique.apply(model, step.settings, work)
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
+            model, done = technique.apply(model, step.settings, Work(folder, calibration, threads))
             verify(model)
             applied = applied.then(done)
-            size = write(model, out)
-            # The scratch folder goes, and with it the file behind this model's weights.
-            model = replace(read(out), source=model.source)
-    _check_runs(out)
+        made = Path(scratch) / "made.tflite"
+        size = write(model, made)
+        _check_runs(made)
+        shutil.copyfile(made, out)
     return replace(applied, size_bytes=size)
 
 
@@ -100,7 +101,6 @@ def _check_runs(file: Path) -> None:
                 interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
         invoke(interpreter)
     except RunError as error:
-        file.unlink(missing_ok=True)
         raise RecipeError(
             f"the result does not run in LiteRT: {error.what}", hint="use another technique for this model"
         ) from None

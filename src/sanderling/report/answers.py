@@ -44,10 +44,10 @@ def describe(
     if not arrays:
         return {"text": "no numbers", "picture": None}
     broken = sum(int((~np.isfinite(array)).sum()) for array in arrays)
+    # Squares and sums of what is left stay finite; no real answer comes near the bound.
+    arrays = [np.where(np.isfinite(array), array.clip(-1e100, 1e100), np.nan) for array in arrays]
     if broken:
         return {"text": f"{broken} values are NaN or infinite\n{_numbers(arrays)}", "picture": None}
-    # Squares and sums of what follows stay finite; no real answer comes near.
-    arrays = [array.clip(-1e100, 1e100) for array in arrays]
     reader = _READERS.get(task.name, _other)
     answer = reader(arrays, thumbnail, labels, input_size)
     return answer if answer is not None else _other(arrays, thumbnail, labels, input_size)

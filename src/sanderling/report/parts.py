@@ -86,7 +86,8 @@ class SamplesInfo:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The float original as it was given, on one thread.
+    """The float original as it was given, on the thread count that candidates are compared at (one, unless
+    the user asked for another).
 
     Attributes:
         size_bytes: of the file.

@@ -187,7 +187,9 @@ def _baseline_mark(data: ReportData, kind: _Kind, x: float, y: float) -> Mark:
     base = data.baseline
     lines = ["float original", "drop: 0 % by definition"]
     if base.latency:
-        lines.append(f"latency: {format_ms(base.latency.p50)} on {base.threads} thread")
+        lines.append(
+            f"latency: {format_ms(base.latency.p50)}, {base.threads} thread{'s' if base.threads != 1 else ''}"
+        )
     lines.append(f"size: {format_bytes(base.size_bytes)}")
     return Mark(x, y, "baseline", "\n".join(lines), "", "float original")
 

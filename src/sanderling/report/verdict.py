@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, inf, isfinite, log, log10
 
+from sanderling.measure.results import Latency
 from sanderling.report.data import ReportData
 from sanderling.report.format import format_bytes, format_ms, format_ratio, format_share
 from sanderling.search.budget import Budget
@@ -189,9 +190,17 @@ def _gain_words(best: Trial, data: ReportData) -> str:
         )
     joint = " but " if len({good for good, _ in words}) > 1 else " and "
     text = joint.join(word for _, word in words) + " than the float original"
-    if best.threads != data.baseline.threads and speed is not None:
-        text += f" ({best.threads} threads against {data.baseline.threads})"
+    if best.latency and best.threads != data.baseline.threads:
+        text += f" ({_threads(best.latency, best.threads, data.baseline.threads)})"
     return f"{text}, {same[0]}" if same else text
+
+
+def _threads(latency: Latency, threads: int, original: int) -> str:
+    """What was compared with what: the speed-up is that against the original on as many threads."""
+    text = f"both on {threads} thread{'s' if threads != 1 else ''}"
+    if isfinite(latency.reference_p50) and latency.p50 > 0:
+        text += f"; {format_ratio(latency.reference_p50 / latency.p50, 2)} against the original on {original}"
+    return text
 
 
 def _answer_words(best: Trial, data: ReportData) -> str:

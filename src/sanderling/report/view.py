@@ -120,7 +120,7 @@ def figures(data: ReportData) -> list[Figure]:
             Figure(
                 "speed-up",
                 format_ratio(latency.speedup),
-                note=f"95 % interval {format_interval(low, high)}",
+                note=f"95 % interval {format_interval(low, high)}" + _same_threads(trial, data),
                 good=good,
             )
         )
@@ -140,6 +140,10 @@ def figures(data: ReportData) -> list[Figure]:
         size, before = format_bytes(trial.size_bytes), format_bytes(data.baseline.size_bytes)
         found.append(Figure("size of the file", size, before, note, good))
     return [*found, *_drop_figure(data, trial)]
+
+
+def _same_threads(trial: Trial, data: ReportData) -> str:
+    return f", both on {trial.threads} threads" if trial.threads != data.baseline.threads else ""
 
 
 def _drop_figure(data: ReportData, trial: Trial) -> list[Figure]:

@@ -106,7 +106,7 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
     wants_memory = budget.max_memory_bytes is not None
     memory = peak_memory(b.path, bench.engine, threads, feeds[:1]) if wants_memory else None
     sizes = b.path.stat().st_size, a.path.stat().st_size
-    measured = Measured(*sizes, latency, fidelity, memory, is_baseline=True)
+    measured = Measured(*sizes, latency, fidelity, memory, gains=False)
     status, reason = judge(measured, budget)
     return CheckResult(
         status == "ok",

@@ -14,27 +14,36 @@ Judgement = tuple[Status, str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What there is to judge; None where it was not measured."""
+    """What there is to judge; None where it was not measured.
+
+    Attributes:
+        size_bytes, baseline_bytes: of the candidate's file and of the original's.
+        latency, fidelity, peak_memory_bytes: as measured.
+        is_original: it is the reference itself, which needs no proof that it answers like itself.
+        gains: it must gain something over the original to be worth anything (not so in a gate for CI).
+    """
 
     size_bytes: int
     baseline_bytes: int
     latency: Latency | None
     fidelity: Fidelity | None
     peak_memory_bytes: int | None
-    is_baseline: bool
+    is_original: bool = False
+    gains: bool = True
 
 
 def judge(measured: Measured, budget: Budget) -> Judgement:
     """Returns: ``ok`` or why not. Wrong answers weigh before broken limits, those before being slow."""
     status: Status = "ok"
     reason = ""
-    if measured.fidelity is not None and budget.max_drop is not None:
+    compared = measured.fidelity is not None and not measured.is_original
+    if compared and measured.fidelity is not None and budget.max_drop is not None:
         status, reason = decide(measured.fidelity, budget.max_drop)
         if status == "rejected":
             return status, reason
     if over := _over_a_limit(measured, budget):
         return "rejected", over
-    if not measured.is_baseline and (pointless := _pointless(measured, budget)):
+    if not measured.is_original and measured.gains and (pointless := _pointless(measured, budget)):
         return "rejected", pointless
     return status, reason
 

@@ -114,7 +114,7 @@ class Laboratory:
             None,
             fidelity,
             None,
-            is_baseline=file == self.reference.path,
+            is_original=file == self.reference.path,
         )
         wrong = judge(measured, self.budget)[0] == "rejected"
         latency = self._latency(subject, file, proposal.threads, rough=wrong)
