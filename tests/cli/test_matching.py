@@ -44,6 +44,12 @@ def test_position_pairs_what_has_other_names() -> None:
     assert pairs(a, b) == [(0, 0, "position"), (1, 1, "position"), (2, 2, "name")]
 
 
+def test_names_that_were_counted_anew_are_not_trusted() -> None:
+    a = [("CONV_2D", "conv2d", 8), ("CONV_2D", "conv2d_1", 8), ("CONV_2D", "conv2d_2", 8)]
+    b = [("CONV_2D", "conv2d_1", 8), ("CONV_2D", "conv2d_2", 8), ("CONV_2D", "conv2d_3", 8)]
+    assert pairs(a, b) == [(i, i, "position") for i in range(3)]
+
+
 def test_another_size_is_no_counterpart() -> None:
     assert pairs([("CONV_2D", "c", 8)], [("CONV_2D", "c", 16)]) == []
 

@@ -81,12 +81,6 @@ def test_a_search_without_a_winner_fails_and_still_reports(tmp_path: Path) -> No
     assert not (tmp_path / "out" / "best.tflite").exists()
 
 
-def test_a_target_that_is_not_this_machine_is_said_loudly(tmp_path: Path) -> None:
-    arguments = ["--limit", "20", "--time", "4s", "--threads", "1", "-o", str(tmp_path / "out")]
-    done = run("optimize", "digits", "--target", "raspberry-pi", *arguments)
-    assert "warning: all candidates are timed on this machine, not on a Raspberry Pi" in done.stderr
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     folder = tmp_path / "out"
@@ -105,7 +99,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
             break
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)  # closes the pipes, too
     assert process.returncode == 130
     assert out == ""
     last = err.splitlines()[-1]
@@ -117,17 +111,15 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    process = subprocess.Popen(
-        command("analyze", "digits", "--json"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == b""
-    assert process.wait(30) == 141
+    arguments = command("analyze", "digits", "--json")
+    with subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 141
 
 
 def test_no_color_is_honoured_and_ascii_terminals_work() -> None:

@@ -49,7 +49,7 @@ class Live:
             self._previous = signal.signal(signal.SIGINT, self._interrupt)
         if not self._quiet and self._console.is_terminal:
             self._bar = _bar(self._console)
-            self._task = self._bar.add_task("starting", total=None, left="")
+            self._task = self._bar.add_task("starting", total=None, deadline=math.inf)
             self._bar.start()
         return self
 
@@ -97,16 +97,14 @@ class Live:
     def _show(self, text: str) -> None:
         self._title = text
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task, total=None, description=shorten(text, 44), left=self._left())
+            self._bar.reset(self._task, total=None, description=shorten(text, 44), deadline=self._deadline)
 
     def _advance(self, what: str, done: int, total: int) -> None:
         if self._bar is not None and self._task is not None:
             text = shorten(f"{self._title}: {plain(what)}", 60)
-            self._bar.update(self._task, description=text, completed=done, total=total, left=self._left())
-
-    def _left(self) -> str:
-        left = self._deadline - time.monotonic()
-        return f"{format_seconds(max(0.0, left))} left" if math.isfinite(left) else ""
+            self._bar.update(
+                self._task, description=text, completed=done, total=total, deadline=self._deadline
+            )
 
     def _print(self, text: Text) -> None:
         """Prints above the live line; a long text goes on where it is, for a pipe, or wraps at words."""
@@ -139,13 +137,21 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
 
 
 def _bar(console: object) -> Bar:
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+
+    class Left(ProgressColumn):
+        """The time left, counted down between events too."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields["deadline"] - time.monotonic()
+            shown = f"{format_seconds(max(0.0, left))} left" if math.isfinite(left) else ""
+            return Text(shown, "dim")
 
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
-        TextColumn("{task.fields[left]}", style="dim", markup=False),
+        Left(),
         console=console,  # type: ignore[arg-type]
         transient=True,
     )

@@ -54,9 +54,9 @@ def model_argument(name: str, help_text: str) -> Any:
     return typer.Argument(metavar=name, help=help_text, autocompletion=_models, show_default=False)
 
 
-_MODEL = "A .tflite file, or the name of a zoo model (sanderling zoo list)."
-Model = Annotated[str, model_argument("MODEL", _MODEL)]
-Models = Annotated[list[str], model_argument("MODEL…", f"{_MODEL} Several are compared.")]
+MODEL_HELP = "A .tflite file, or the name of a zoo model (sanderling zoo list)."
+Model = Annotated[str, model_argument("MODEL", MODEL_HELP)]
+Models = Annotated[list[str], model_argument("MODEL", f"{MODEL_HELP} Several are compared.")]
 Samples = Annotated[
     str | None,
     typer.Option(
@@ -67,7 +67,7 @@ Samples = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document and nothing else.")]
 
 
 def _reading(name: str, metavar: str, help_text: str) -> Any:

@@ -64,7 +64,7 @@ def _operators(shown: Sequence[Difference], result: DiffResult, marked: set[int]
 def _cells(row: Difference, *, first: bool, marked: bool) -> list[str]:
     kind = row.kind_a if row.kind_a == row.kind_b else f"{row.kind_a}/{row.kind_b}"
     figures = (format_share(row.relative_error), format_share(row.own_error), _decibels(row))
-    note = "← they part here" if first else "← worst" if marked else ""
+    note = "← first" if first else "← worst" if marked else ""
     return [
         str(row.index_a),
         shorten(plain(kind), 22),

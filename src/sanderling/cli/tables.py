@@ -51,7 +51,7 @@ def room_for(column: int, head: Sequence[str], lines: Sequence[Sequence[str]], w
     """
     widest = [max(map(cell_len, cells)) for cells in zip(head, *lines, strict=True)]
     taken = sum(widest) - widest[column] + COLUMN_GAP * (len(head) - 1)
-    return max(12, width - taken)
+    return max(10, width - taken)
 
 
 def common_folder(names: Sequence[str]) -> str:

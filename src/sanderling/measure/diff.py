@@ -20,7 +20,7 @@ from sanderling.errors import InputMismatch, RunError
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.measure.client import Worker
-from sanderling.measure.matching import Match, match
+from sanderling.measure.matching import Match, comparable, match
 from sanderling.measure.serving import Feed, Loaded, arrange, load_file
 from sanderling.runtime.loading import read_model
 from sanderling.runtime.ports import dequantize, to_stored
@@ -71,7 +71,8 @@ class DiffResult:
         outputs: the models' outputs, as the engine really runs them (all its optimizations on).
         tolerance: relative error from which two values disagree.
         first: index into ``rows`` of the first pair beyond the tolerance, None when all agree.
-        alone_a, alone_b: operators of A (of B) without a counterpart.
+        alone_a, alone_b: operators of A (of B) without a counterpart, converters of a representation
+            (QUANTIZE, DEQUANTIZE, CAST) left out.
         samples: what they were fed, in words.
         count: how many samples.
         kernels: the kernels that the operators were run with, for A and B.
@@ -120,7 +121,7 @@ def diff(
 
     model_a, model_b = read_model(a), read_model(b)
     options = {name: value for name, value in (reading or {}).items() if value is not None}
-    loaded = load_samples(samples, model_a, **{"limit": _SAMPLES, **options})
+    loaded = load_samples(samples, model_a, **{"limit": _SAMPLES, **options}, count_synthetic=_SAMPLES)
     feeds = [loaded[position] for position in range(len(loaded))]
     if tolerance is None:
         floats = summarize(model_a).is_float and summarize(model_b).is_float
@@ -132,7 +133,7 @@ def diff(
         )  # fmt: skip
     rows = tuple(_difference(row) for row in found["rows"])
     beyond = (i for i, row in enumerate(rows) if row.compared and not row.relative_error <= tolerance)
-    alone = len(model_a.main.nodes) - len(rows), len(model_b.main.nodes) - len(rows)
+    alone = len(comparable(model_a.main)) - len(rows), len(comparable(model_b.main)) - len(rows)
     return DiffResult(
         str(a), str(b), rows, tuple(_difference(row) for row in found["outputs"]), tolerance,
         next(beyond, None), *alone, loaded.origin, len(feeds), tuple(found["kernels"]), loaded.notes,

@@ -32,10 +32,24 @@ class Match:
 def match(a: Graph, b: Graph) -> list[Match]:
     """Pairs operators by the name of their first output, or by kind and size where names differ.
 
-    Pairs never cross: a later operator of A has a later counterpart in B.
+    Pairs never cross: a later operator of A has a later counterpart in B. Where kinds and sizes alone pair
+    more operators, names are not to be trusted (a model exported again counts ``conv2d_1`` anew).
 
     Returns: pairs in A's order.
     """
+    named = _by_name_first(a, b)
+    plain = _by_position(a, range(len(a.nodes)), b, range(len(b.nodes)))
+    pairs = named if len(named) >= len(plain) else [(i, j, "position") for i, j in plain]
+    return [Match(i, j, a.nodes[i].outputs[0], b.nodes[j].outputs[0], by) for i, j, by in pairs]
+
+
+def comparable(graph: Graph) -> list[int]:
+    """Returns: positions of the operators that may have a counterpart: all but converters."""
+    return [i for i, node in enumerate(graph.nodes) if node.outputs and node.op not in _CONVERTERS]
+
+
+def _by_name_first(a: Graph, b: Graph) -> list[tuple[int, int, str]]:
+    """Returns: pairs of the same name, and between them pairs by position."""
     named = _increasing(_by_name(a, b))
     pairs: list[tuple[int, int, str]] = []
     low_a = low_b = 0
@@ -45,7 +59,7 @@ def match(a: Graph, b: Graph) -> list[Match]:
         if high_a < len(a.nodes):
             pairs.append((high_a, high_b, "name"))
         low_a, low_b = high_a + 1, high_b + 1
-    return [Match(i, j, a.nodes[i].outputs[0], b.nodes[j].outputs[0], by) for i, j, by in pairs]
+    return pairs
 
 
 def _by_name(a: Graph, b: Graph) -> list[tuple[int, int]]:
@@ -88,8 +102,8 @@ def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _by_position(a: Graph, span_a: range, b: Graph, span_b: range) -> list[tuple[int, int]]:
     """Returns: the longest common sequence of operators of the same kind and size."""
-    left = [i for i in span_a if a.nodes[i].outputs and a.nodes[i].op not in _CONVERTERS]
-    right = [j for j in span_b if b.nodes[j].outputs and b.nodes[j].op not in _CONVERTERS]
+    left = [i for i in comparable(a) if i in span_a]
+    right = [j for j in comparable(b) if j in span_b]
     keys = [_key(a, a.nodes[i]) for i in left], [_key(b, b.nodes[j]) for j in right]
     blocks = SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks()
     return [(left[m.a + k], right[m.b + k]) for m in blocks for k in range(m.size)]

@@ -41,11 +41,14 @@ class Latency:
         return 1 / self.speedup
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Returns: strict JSON values: what was not measured (NaN) is null."""
+        return {key: None if value != value else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Latency:
-        return cls(**{**value, "speedup_ci95": tuple(value["speedup_ci95"])})
+        """Reads what ``to_json`` wrote."""
+        known = {key: float("nan") if entry is None else entry for key, entry in value.items()}
+        return cls(**{**known, "speedup_ci95": tuple(value["speedup_ci95"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ def place(
 
 def _candidates(x: float, y: float, text: str, size: float) -> Iterable[Label]:
     width = text_width(text, size)
-    for gap in (9.0, 15.0, 23.0, 34.0):
+    # Farther away a label would seem to belong to another point.
+    for gap in (9.0, 15.0):
         level = size * 0.35
         for dx, dy in (
             (gap, level),

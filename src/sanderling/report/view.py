@@ -288,7 +288,10 @@ def commands(data: ReportData) -> list[tuple[str, str]]:
         return []
     model = shlex.quote(data.model.file or f"{data.model.name}.tflite")
     python = (
-        'import sanderling as sd\n\nsession = sd.Session("best.json")   # as it was measured\ny = session(x)'
+        "import sanderling as sd\n\n"
+        "# engine, threads and precision as they were measured\n"
+        'session = sd.Session("best.json")\n'
+        "y = session(x)"
     )
     return [
         ("Run it", python),

@@ -34,7 +34,7 @@ def write_best(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> None:
     file = file_of(outcome, laboratory, winner)
     try:
         copy_whole(file, outcome.output / BEST_MODEL)
-        text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False)
+        text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False, allow_nan=False)
         write_whole(text + "\n", outcome.output / BEST_RECIPE)
     except OSError as error:
         raise SanderlingError(

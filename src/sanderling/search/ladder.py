@@ -43,7 +43,8 @@ class State:
         threads: the thread count at which candidates are compared.
         more_threads: other counts worth trying at the end.
         io: what static quantization does to the model's inputs and outputs.
-        rewrites: what the lossless passes would do, one line each.
+        rewrites: what rewriting the graph would do, one line each.
+        prefix: steps that pay on this model by themselves and go before every other technique.
         trials: measured so far, in order.
         mixed_plans: gives lists of operators to keep float, shortest first; slow, so asked for only
             when static int8 is fast enough but not good enough. None when it cannot be had.
@@ -57,6 +58,7 @@ class State:
     rewrites: tuple[str, ...]
     mixed_plans: Callable[[Recipe], list[list[str]]]
     trials: list[Trial] = field(default_factory=list)
+    prefix: tuple[Step, ...] = ()
 
     @property
     def baseline(self) -> Trial:
@@ -73,22 +75,37 @@ class State:
 
 Rung = Callable[[State], Iterator[Proposal | Skipped]]
 
-AS_IS, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, LOSSLESS, THREADS = (
-    "as it is", "static int8", "dynamic int8", "float16 weights", "weight-only int8", "int4 weights",
-    "mixed int8 and float", "lossless rewrites", "more threads",
+AS_IS, REWRITE, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, THREADS = (
+    "as it is", "rewritten", "static int8", "dynamic int8", "float16 weights", "weight-only int8",
+    "int4 weights", "mixed int8 and float", "fewer channels", "more threads",
 )  # fmt: skip
 # Faster than the best so far by less than this is not worth a search of its own.
 WORTH = 1.10
 MIXED_TRIALS = 6
+SLIM_TRIALS, SLIM_FIRST, SLIM_STEP = 6, 0.6, 0.06
 
 
 def _proposal(state: State, rung: str, name: str, *steps: Step) -> Proposal:
-    return Proposal(name, Recipe(name, steps), rung, state.threads)
+    if state.prefix:
+        name = f"rewritten, {name}"
+    return Proposal(name, Recipe(name, (*state.prefix, *steps)), rung, state.threads)
 
 
 def as_is(state: State) -> Iterator[Proposal | Skipped]:
     """The model itself: what everything is compared with."""
     yield _proposal(state, AS_IS, "float, as it is" if state.summary.is_float else "as it is")
+
+
+def rewrite(state: State) -> Iterator[Proposal | Skipped]:
+    """The same arithmetic in a form that the engine runs faster. If it pays, everything else builds on it."""
+    if not state.rewrites:
+        yield Skipped(REWRITE, "there is nothing in this model to fold, to fuse or to remove")
+        return
+    step = Step("rewrite")
+    yield Proposal("rewritten", Recipe("rewritten", (step,)), REWRITE, state.threads)
+    measured = state.trials[-1]
+    if measured.status == "ok" and measured.latency and measured.latency.speedup_ci95[0] > 1:
+        state.prefix = (step,)
 
 
 def _static(state: State, calibration: str, **settings: float) -> Proposal:
@@ -138,6 +155,9 @@ def float16(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield Skipped(FLOAT16, "the model is quantized already")
         return
+    if "float32" not in state.summary.precisions:
+        yield Skipped(FLOAT16, "the weights are float16 already")
+        return
     yield _proposal(state, FLOAT16, "float16 weights", Step("float16"))
 
 
@@ -155,14 +175,6 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
         yield Skipped(INT4, "the model is quantized already")
         return
     yield _proposal(state, INT4, "int4 weights", Step("int4_weights"))
-
-
-def lossless(state: State) -> Iterator[Proposal | Skipped]:
-    """Rewrites that keep the answers."""
-    if not state.rewrites:
-        yield Skipped(LOSSLESS, "there is nothing to fold or to remove in this model")
-        return
-    yield _proposal(state, LOSSLESS, "lossless rewrites", Step("lossless"))
 
 
 def mixed(state: State) -> Iterator[Proposal | Skipped]:
@@ -194,9 +206,10 @@ def _bisect(state: State, recipe: Recipe, plans: list[list[str]]) -> Iterator[Pr
         if low > high:
             break
         middle = (low + high) // 2
-        step = recipe.steps[0]
+        step = recipe.steps[-1]
         settings = {**step.settings, "keep_float": plans[middle]}
-        name = f"mixed int8, {len(plans[middle])} operators in float ({step.settings['calibration']})"
+        kept = "1 operator" if len(plans[middle]) == 1 else f"{len(plans[middle])} operators"
+        name = f"mixed int8, {kept} in float ({step.settings['calibration']})"
         yield _proposal(state, MIXED, name, Step(step.technique, settings))
         trial = state.trials[-1]
         if trial.status == "ok" or (trial.status == "rejected" and "slower" in trial.reason):
@@ -207,13 +220,42 @@ def _bisect(state: State, recipe: Recipe, plans: list[list[str]]) -> Iterator[Pr
         yield Skipped(MIXED, "no number of float operators kept the budget")
 
 
+def slim(state: State) -> Iterator[Proposal | Skipped]:
+    """Fewer channels: less arithmetic, faster on every engine. Looks for the least that keeps the budget."""
+    if not state.summary.is_float:
+        yield Skipped(SLIM, "the model is quantized already")
+        return
+    low, high = 0.0, 1.0  # shares of the arithmetic: known to be too little, known to be enough
+    best: Trial | None = None
+    for _ in range(SLIM_TRIALS):
+        keep = SLIM_FIRST if (low, high) == (0.0, 1.0) else round((low + high) / 2, 3)
+        yield _proposal(state, SLIM, f"{keep:.0%} of the arithmetic", Step("slim", {"keep": keep}))
+        trial = state.trials[-1]
+        if trial.status == "failed":
+            break
+        if trial.status == "ok":
+            best, high = trial, keep
+        else:
+            low = keep
+        if high - low < SLIM_STEP:
+            break
+    if best is None:
+        return
+    slimmed = next(step for step in best.recipe.steps if step.technique == "slim")
+    less = f"{slimmed.settings['keep']:.0%} of the arithmetic"
+    if max((t.speedup or 0.0 for t in state.of_rung(STATIC)), default=0.0) > WORTH:
+        step = Step("static_int8", {"calibration": "minmax", "io": state.io})
+        yield _proposal(state, SLIM, f"{less}, static int8", slimmed, step)
+    yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
+
+
 def threads(state: State) -> Iterator[Proposal | Skipped]:
     """The fastest candidates, and the original, on more threads."""
     if not state.more_threads:
         yield Skipped(THREADS, "one thread count was asked for, or the machine has one core")
         return
     good = [t for t in state.trials if t.status == "ok" and t.latency and t.rung != AS_IS]
-    fastest = sorted(good, key=lambda t: t.latency.p50 if t.latency else 0.0)[:2]
+    fastest = sorted(good, key=lambda t: t.latency.cost if t.latency else 0.0)[:2]
     for count in state.more_threads:
         for trial in [state.baseline, *fastest]:
             base = trial.name
@@ -222,12 +264,13 @@ def threads(state: State) -> Iterator[Proposal | Skipped]:
 
 LADDER: tuple[tuple[str, Rung], ...] = (
     (AS_IS, as_is),
+    (REWRITE, rewrite),
     (STATIC, static_int8),
+    (SLIM, slim),
+    (MIXED, mixed),
     (FLOAT16, float16),
     (DYNAMIC, dynamic_int8),
-    (MIXED, mixed),
     (WEIGHTS, weight_only),
-    (LOSSLESS, lossless),
     (INT4, int4),
     (THREADS, threads),
 )

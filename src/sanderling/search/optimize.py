@@ -158,7 +158,7 @@ class _Search:
         request = self.request
         cores = min(os.cpu_count() or 1, MOST_THREADS)
         more = () if request.threads else tuple(c for c in (2, 4, 8) if c <= cores)
-        _, rewrites = passes.run(subject.model)
+        _, rewrites = passes.run(subject.model, passes.FASTER)
         return State(
             subject.summary,
             self.laboratory.budget,

@@ -31,16 +31,18 @@ def measured_plans(
     key = f"sensitivity:{subject.hash[:16]}"
     known = study.recall(key)
     if known is None:
+        # Steps that come before quantizing have changed the graph that is quantized.
+        source, _ = workshop.make(subject, Recipe("before quantizing", recipe.steps[:-1]))
         seconds = min(MOST_SECONDS, SHARE_OF_TIME * workshop.clock.usable())
         if seconds < 3:
             return [], []
         known = workshop.call(
             "sanderling.compress.sensitivity:sensitivity_in_worker",
             on_progress=lambda value: progress(int(value[0]), int(value[1])),
-            source=str(subject.path),
+            source=str(source),
             calibration=str(workshop.calibration(subject)),
             settings={
-                k: v for k, v in recipe.steps[0].settings.items() if k in ("calibration", "percentile")
+                k: v for k, v in recipe.steps[-1].settings.items() if k in ("calibration", "percentile")
             },
             seconds=seconds,
         )

@@ -69,7 +69,7 @@ def bench(
     Args:
         models: ``.tflite`` files or zoo models; the first, on the first engine and thread count, is what the
             others are compared with.
-        samples: inputs to time them on; None: a zoo model's own, else noise.
+        samples: inputs to time them on, or the name of a zoo model; None: noise, in each model's own shape.
         engines: names of engines.
         threads: thread counts.
         seconds: time for all comparisons together.
@@ -83,7 +83,7 @@ def bench(
     from sanderling.verbs.find import as_list, find_model, find_samples
 
     named = as_list(models)
-    found, how = find_samples(samples, _reading(**reading), named[0])
+    found, how = find_samples(samples, _reading(**reading), "")
     options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
     return race(
         [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
@@ -235,7 +235,7 @@ def _reading(**options: Any) -> Any:
     known = ("mean", "std", "scale", "preprocess", "sample_rate", "limit")
     for name in options:
         if name not in known:
-            raise TypeError(f"there is no argument {name!r} (how samples are read: {', '.join(known)})")
+            raise TypeError(f"unexpected keyword argument {name!r}")
     if options.get("limit") is not None and options["limit"] < 1:
         raise UsageError(f"got {options['limit']}, expected at least 1", where="limit")
     return Reading(labels=Path(labels) if isinstance(labels, str) else labels, **options)

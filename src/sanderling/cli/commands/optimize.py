@@ -20,7 +20,7 @@ _LATER = {
 }
 
 
-def _search(name: str, metavar: str | None, help_text: str, **more: Any) -> Any:
+def _search(name: str, metavar: str, help_text: str, **more: Any) -> Any:
     return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=_SEARCH, **more)
 
 
@@ -48,7 +48,7 @@ Threads = Annotated[
 Recipe = Annotated[
     str | None, _search("--recipe", "best.json", "Apply just this recipe, then check it.", show_default=False)
 ]
-Resume = Annotated[bool, _search("--resume", None, "Go on from the study in the output folder.")]
+Resume = Annotated[bool, _search("--resume", "", "Go on from the study in the output folder.")]
 Seed = Annotated[int, _search("--seed", "N", "Fixes splits and resampling.")]
 Io = Annotated[
     str,
@@ -72,7 +72,7 @@ Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
 
 
 def optimize(
-    models: Annotated[list[str], options.model_argument("MODEL…", f"{options._MODEL} Several compete.")],
+    models: Annotated[list[str], options.model_argument("MODEL", f"{options.MODEL_HELP} Several compete.")],
     samples: options.Samples = None,
     labels: options.Labels = None,
     target: Target = "cpu",

@@ -1,0 +1,287 @@
+"""The steps of slimming: look at the original, choose channels, cut, fit layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sanderling.compress import reconstruct
+from sanderling.compress._observe import observe
+from sanderling.compress._readers import (
+    Floats,
+    Reader,
+    bias_position,
+    readers,
+    sample_rows,
+    weights_array,
+    weights_matrix,
+)
+from sanderling.compress._widths import Curve, Macs, allocate, allowed
+from sanderling.compress.calibration import Feeds
+from sanderling.compress.channels import ChannelMap, cut, trace
+from sanderling.compress.reconstruct import Elimination, Problem
+from sanderling.graph.graph import Graph, Model, Node, Tensor
+from sanderling.graph.types import Array, DType, TensorType
+
+_ROWS = 4096  # samples of one operator's input, over all feeds
+_VALUES = 96_000_000  # and of all operators together, in float32 values
+_ROUNDS = 24  # the slimmed model runs at most so often
+_TRIALS = 4e10  # multiply-accumulates spent on trying groups one by one
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """What the original gave at an operator that reads channels which may go.
+
+    Attributes:
+        rows: [n, d] samples of its input.
+        feeds: [n] the feed of each.
+        problem: least squares of its own.
+    """
+
+    rows: Floats
+    feeds: npt.NDArray[np.int64]
+    problem: Problem
+
+
+class Slimming:
+    """One model on its way to fewer channels."""
+
+    def __init__(self, model: Model, feeds: Feeds, folder: Path, threads: int = 1) -> None:
+        """Args:
+        model: folded, float.
+        feeds: calibration feeds.
+        folder: for scratch files.
+        threads: CPU threads for LiteRT.
+        """
+        self.model, self.feeds, self.threads = model, feeds, threads
+        self.file = folder / "part.tflite"
+        self.graph: Graph = model.main
+        self.found: ChannelMap = trace(self.graph)
+        self.macs = Macs(self.graph, self.found)
+        channels = {channel for group in self.found.groups for channel in group.channels}
+        self.readers = readers(self.graph, dict(self.found.slots), channels)
+        self.per_feed = self._rows_per_feed()
+
+    def _rows_per_feed(self) -> int:
+        columns = sum(len(reader.columns) for reader in self.readers) or 1
+        rows = min(_ROWS, max(256, _VALUES // columns))
+        return max(1, -(-rows // len(self.feeds)))
+
+    def share(self, widths: Sequence[int]) -> float:
+        """Returns: multiply-accumulates with these widths / those of the original."""
+        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
+        return self.macs.total(np.array(widths, np.float64)) / max(full, 1.0)
+
+    # --- looking ---
+
+    def look(self) -> dict[int, Seen]:
+        """Runs the original. Returns: by the operator's position."""
+        rows, feeds = self._sample(self.model, self.readers)
+        return {
+            r.position: Seen(
+                rows[r.position],
+                feeds[r.position],
+                reconstruct.pose(rows[r.position], r.matrix, r.columns, centre=r.has_bias),
+            )
+            for r in self.readers
+        }
+
+    def _sample(
+        self, model: Model, wanted: Sequence[Reader]
+    ) -> tuple[dict[int, Floats], dict[int, npt.NDArray[np.int64]]]:
+        rows: dict[int, list[Floats]] = {reader.position: [] for reader in wanted}
+        tensors = [reader.tensor for reader in wanted]
+        for number, values in enumerate(
+            observe(model, tensors, self.feeds, self.file, threads=self.threads)
+        ):
+            for reader in wanted:
+                rng = np.random.default_rng((reader.position, number))
+                part = sample_rows(model.main, reader, values[reader.tensor], self.per_feed, rng)
+                rows[reader.position].append(part)
+        feeds = {p: np.repeat(np.arange(len(parts)), [len(a) for a in parts]) for p, parts in rows.items()}
+        return {p: np.concatenate(parts) for p, parts in rows.items()}, feeds
+
+    # --- choosing ---
+
+    def orders(self, seen: Mapping[int, Seen], granularity: int) -> list[Elimination]:
+        """Returns: for every group, in which order its channels go and what that costs its readers."""
+        found = []
+        for group in self.found.groups:
+            problems = [
+                seen[r.position].problem for r in self.readers if np.isin(r.columns, group.channels).any()
+            ]
+            lowest = allowed(group, granularity)[-1]
+            found.append(reconstruct.eliminate(problems, group.channels, lowest))
+        return found
+
+    def curves(
+        self, seen: Mapping[int, Seen], orders: Sequence[Elimination], granularity: int
+    ) -> list[Curve]:
+        """Returns: for every group, width → damage at the model's outputs."""
+        tried = [allowed(group, granularity) for group in self.found.groups]
+        scales = self._scales(seen, orders, tried)
+        return [
+            Curve({w: scale * order.damage[len(group) - w] for w in widths})
+            for group, order, widths, scale in zip(self.found.groups, orders, tried, scales, strict=True)
+        ]
+
+    def _scales(
+        self,
+        seen: Mapping[int, Seen],
+        orders: Sequence[Elimination],
+        tried: Sequence[Sequence[int]],
+    ) -> list[float]:
+        """Narrows one group at a time and measures the error at the outputs.
+
+        Returns: for every group, error at the outputs / damage at the readers.
+        """
+        answers = _answers(self.graph)
+        possible = sum(len(widths) > 1 for widths in tried) or 1
+        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
+        limit = int(np.clip(_TRIALS / (possible * max(full, 1.0)), 4, 48))
+        want = list(observe(self.model, answers, self.feeds, self.file, threads=self.threads, limit=limit))
+        scales = []
+        for group, order, widths in zip(self.found.groups, orders, tried, strict=True):
+            if len(widths) == 1:
+                scales.append(1.0)
+                continue
+            middle = min(widths[1:], key=lambda w: abs(w - len(group) / 2))
+            removed = len(group) - middle
+            narrow, _ = self.cut(seen, order.order[:removed])
+            got = observe(narrow, answers, self.feeds, self.file, threads=self.threads, limit=limit)
+            error = _relative_error(answers, want, list(got))
+            scales.append(error / max(order.damage[removed], 1e-12))
+        return scales
+
+    # --- cutting and fitting ---
+
+    def cut(self, seen: Mapping[int, Seen], gone: Sequence[int]) -> tuple[Model, list[Reader]]:
+        """Removes channels; what reads them makes up for it as well as the original's samples tell.
+
+        Returns: the model, and the operators that lost inputs, as they were.
+        """
+        graph = cut(self.graph, self.found, gone)
+        missing = np.array(sorted(gone), np.int64)
+        hit = [reader for reader in self.readers if np.isin(reader.columns, missing).any()]
+        tensors = list(graph.tensors)
+        for reader in hit:
+            kept = ~np.isin(reader.columns, missing)
+            full = reconstruct.compensate(
+                seen[reader.position].problem, reader.matrix, reader.columns, kept
+            )
+            outputs = self._kept_outputs(reader, missing)
+            _install(graph, tensors, reader, full[:, outputs])
+        return self.model.with_main(replace(graph, tensors=tuple(tensors))), hit
+
+    def _kept_outputs(self, reader: Reader, missing: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        slots = self.found.slots[self.graph.nodes[reader.position].outputs[0]]
+        kept = ~np.isin(slots, missing)
+        return np.repeat(kept, reader.matrix.shape[1] // kept.size)
+
+    def fit(self, model: Model, seen: Mapping[int, Seen], hit: Sequence[Reader], gone: Sequence[int]) -> Model:
+        """Fits the operators in the order of execution, each on what those before it now give."""
+        missing = np.array(sorted(gone), np.int64)
+        for batch in _rounds(self.graph, hit):
+            rows, feeds = self._sample(model, batch)
+            graph = model.main
+            tensors = list(graph.tensors)
+            for reader in batch:
+                outputs = self._kept_outputs(reader, missing)
+                start = _matrix(graph, reader)
+                targets = seen[reader.position].rows @ reader.matrix[:, outputs]
+                matrix, shift = reconstruct.refit(
+                    rows[reader.position], targets, start, feeds[reader.position], centre=reader.has_bias
+                )
+                nodes = _install(graph, tensors, reader, matrix, shift if reader.has_bias else None)
+                graph = replace(graph, nodes=nodes)
+            model = model.with_main(replace(graph, tensors=tuple(tensors)))
+        return model
+
+
+def _matrix(graph: Graph, reader: Reader) -> npt.NDArray[np.float64]:
+    return weights_matrix(graph, graph.nodes[reader.position]).astype(np.float64)
+
+
+def _install(
+    graph: Graph,
+    tensors: list[Tensor],
+    reader: Reader,
+    matrix: npt.NDArray[np.float64],
+    shift: npt.NDArray[np.float64] | None = None,
+) -> tuple[Node, ...]:
+    """Puts fitted weights into ``tensors``. Returns: the nodes, of which one may have got a bias."""
+    node = graph.nodes[reader.position]
+    index = node.inputs[1]
+    tensors[index] = replace(tensors[index], data=weights_array(graph, node, matrix))
+    if shift is None:
+        return graph.nodes
+    place = bias_position(node)
+    operands = [*node.inputs, *[-1] * (place + 1 - len(node.inputs))]
+    if operands[place] >= 0:
+        old = tensors[operands[place]]
+        assert old.data is not None
+        tensors[operands[place]] = replace(old, data=(old.data + shift.reshape(old.shape)).astype(np.float32))
+        return graph.nodes
+    operands[place] = len(tensors)
+    name = f"{tensors[index].name}_bias"
+    tensors.append(Tensor(name, TensorType(shift.shape, DType.FLOAT32), shift.astype(np.float32)))
+    nodes = list(graph.nodes)
+    nodes[reader.position] = replace(node, inputs=tuple(operands))
+    return tuple(nodes)
+
+
+def _rounds(graph: Graph, hit: Sequence[Reader]) -> list[list[Reader]]:
+    """Returns: the operators in batches; as far as there may be so many, none depends on one of its batch."""
+    by_position = {reader.position: reader for reader in hit}
+    depth: dict[int, int] = {}
+    levels: dict[int, list[Reader]] = {}
+    for position, node in enumerate(graph.nodes):
+        level = max((depth.get(index, 0) for index in node.inputs), default=0)
+        if position in by_position:
+            levels.setdefault(level, []).append(by_position[position])
+            level += 1
+        for index in node.outputs:
+            depth[index] = level
+    ordered = [levels[level] for level in sorted(levels)]
+    size = -(-len(ordered) // _ROUNDS)
+    return [sum(ordered[start : start + size], []) for start in range(0, len(ordered), size)]
+
+
+# Behind these the answers say less about the error than before: they saturate, choose or sort.
+_LAST = frozenset({"SOFTMAX", "LOG_SOFTMAX", "ARG_MAX", "ARG_MIN", "TOPK_V2", "CUSTOM"})
+
+
+def _answers(graph: Graph) -> list[int]:
+    """Returns: the float tensors by which the damage to a model's answers is measured."""
+    maker = {index: node for node in graph.nodes for index in node.outputs}
+    found: dict[int, None] = {}
+    todo = list(graph.outputs)
+    while todo:
+        index = todo.pop(0)
+        tensor, node = graph.tensors[index], maker.get(index)
+        if node is None or tensor.is_constant:
+            continue
+        if tensor.dtype is DType.FLOAT32 and node.op not in _LAST:
+            found[index] = None
+        else:
+            todo.extend(i for i in node.inputs if i >= 0)
+    return list(found)
+
+
+def _relative_error(
+    tensors: Sequence[int], want: Sequence[Mapping[int, Array]], got: Sequence[Mapping[int, Array]]
+) -> float:
+    """Returns: mean over tensors of squared error / variance around the tensor's mean."""
+    errors = []
+    for index in tensors:
+        pairs = [(w[index].astype(np.float64), g[index].astype(np.float64)) for w, g in zip(want, got, strict=True)]
+        error = sum(float(np.sum((w - g) ** 2)) for w, g in pairs)
+        mean = np.mean([w.mean() for w, _ in pairs])
+        power = sum(float(np.sum((w - mean) ** 2)) for w, _ in pairs)
+        errors.append(error / max(power, 1e-12))
+    return float(np.mean(errors)) if errors else 1.0

@@ -1,0 +1,133 @@
+"""How many channels each group keeps: the least damage for the multiply-accumulates saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sanderling.analysis.cost import rows
+from sanderling.compress._tracer import ChannelMap, Group
+from sanderling.graph.graph import Graph
+
+Counts = npt.NDArray[np.float64]
+_OPERANDS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
+# No group gets narrower than this share of its width: beyond, the samples say little about the damage.
+_NARROWEST = 8
+
+
+class Macs:
+    """Multiply-accumulates as a function of the groups' widths, without building the graph."""
+
+    def __init__(self, graph: Graph, found: ChannelMap) -> None:
+        owner = np.full(found.count, -1, np.int64)
+        for number, group in enumerate(found.groups):
+            owner[list(group.channels)] = number
+        self._full = np.array([len(group) for group in found.groups], np.float64)
+        self._fixed = 0.0
+        work, narrow, wide = [], [], []
+        for node, row in zip(graph.nodes, rows(graph), strict=True):
+            macs = float(row.macs or 0)
+            result = found.slots.get(node.outputs[0]) if node.outputs else None
+            if not macs or result is None:
+                self._fixed += macs
+                continue
+            place = _OPERANDS.get(node.op)
+            operand = None if place is None else found.slots.get(node.inputs[place])
+            work.append(macs)
+            wide.append(self._shares(owner, result))
+            narrow.append(self._shares(owner, operand))
+        self._work = np.array(work)
+        self._wide, self._narrow = np.array(wide), np.array(narrow)
+
+    def _shares(self, owner: npt.NDArray[np.int64], slots: npt.NDArray[np.int64] | None) -> Counts:
+        """Returns: [groups + 1] which share of a tensor's channels each group has, the rest last."""
+        shares = np.zeros(len(self._full) + 1)
+        if slots is None or not slots.size:
+            shares[-1] = 1.0
+        else:
+            np.add.at(shares, owner[slots], 1.0 / slots.size)
+        return shares
+
+    def total(self, widths: Counts) -> float:
+        """Returns: the multiply-accumulates of a call when the groups have these widths."""
+        if not self._work.size:
+            return self._fixed
+        left = np.append(widths / self._full, 1.0)
+        return float(self._fixed + np.sum(self._work * (self._wide @ left) * (self._narrow @ left)))
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What narrowing a group costs.
+
+    Attributes:
+        damage: width → damage, for every width that the group may have, its full one included.
+    """
+
+    damage: Mapping[int, float]
+
+
+def allowed(group: Group, granularity: int) -> list[int]:
+    """Returns: the widths that a group may have, widest first: its own and lower multiples."""
+    size = len(group)
+    lowest = max(granularity, -(-size // _NARROWEST))
+    return [size, *(n for n in range(size - 1, lowest - 1, -1) if n % granularity == 0)]
+
+
+def allocate(macs: Macs, curves: Sequence[Curve], keep: float) -> list[int]:
+    """Chooses widths: each time the step of least damage for what it saves, until enough is saved.
+
+    Args:
+        macs: of the model.
+        curves: per group.
+        keep: share of the multiply-accumulates to come down to.
+
+    Returns: the width of every group; the share is not reached where all groups are as narrow as they may be.
+    """
+    widths = [max(curve.damage) for curve in curves]
+    target = keep * macs.total(np.array(widths, np.float64)) * (1 + 1e-9)
+    while (now := macs.total(np.array(widths, np.float64))) > target:
+        moves = list(_moves(macs, curves, widths))
+        if not moves:
+            break
+        best = min(moves, key=lambda move: move.damage / max(now - move.macs, 1.0))
+        if best.macs <= target:  # the last step: the rate no longer matters, only what it costs
+            best = min((move for move in moves if move.macs <= target), key=lambda move: move.damage)
+        widths[best.group] = best.width
+    _give_back(macs, curves, widths, target)
+    return widths
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    group: int
+    width: int
+    damage: float  # by how much it grows
+    macs: float  # of the model afterwards
+
+
+def _moves(
+    macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False
+) -> Iterator[_Move]:
+    """Yields: every change of one group's width."""
+    trial = np.array(widths, np.float64)
+    for number, curve in enumerate(curves):
+        before = curve.damage[widths[number]]
+        for width, damage in curve.damage.items():
+            if (width > widths[number]) if wider else (width < widths[number]):
+                trial[number] = width
+                yield _Move(number, width, damage - before, macs.total(trial))
+        trial[number] = widths[number]
+
+
+def _give_back(macs: Macs, curves: Sequence[Curve], widths: list[int], target: float) -> None:
+    """Widens groups again where the last steps overshot."""
+    while True:
+        fits = [m for m in _moves(macs, curves, widths, wider=True) if m.macs <= target and m.damage < 0]
+        if not fits or macs.total(np.array(widths, np.float64)) > target:
+            return
+        best = min(fits, key=lambda move: move.damage)
+        widths[best.group] = best.width
