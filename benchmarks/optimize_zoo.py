@@ -2,7 +2,7 @@
 
     python benchmarks/optimize_zoo.py LIST.json -o OUT [--time 3m] [--only NAME]
 
-LIST.json: [{"model": "a.tflite", "samples": "photos/", "options": ["--mean", "127.5", "--std", "127.5"]}, …],
+LIST.json: [{"model": "a.tflite", "samples": "photos/", "options": ["--mean", "127.5", "--std", "127.5"]}],
 paths relative to the list. Prints a table and writes OUT/results.json; models that are done are not run again.
 """
 
@@ -14,6 +14,7 @@ import math
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ def optimize(entry: dict[str, Any], folder: Path, out: Path, limit: str) -> dict
     target = out / model.stem
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "sanderling", "optimize", str(model), "--samples", str(samples), "--time", limit,
-         "-o", str(target), "--json", *options],
+        [sys.executable, "-m", "sanderling", "optimize", str(model), "--samples", str(samples),
+         "--time", limit, "-o", str(target), "--json", *options],
         capture_output=True, text=True,
     )  # fmt: skip
     seconds = time.monotonic() - start
@@ -47,7 +48,7 @@ def optimize(entry: dict[str, Any], folder: Path, out: Path, limit: str) -> dict
     std = numbers.get("--std", 1 / numbers.get("--scale", 1.0))
     again = subprocess.run(
         [sys.executable, str(HERE / "remeasure.py"), str(model), str(target), str(samples),
-         str(numbers.get("--mean", 0.0)), str(std)],
+         str(numbers.get("--mean", 0.0)), str(numbers.get("--std", 1.0))],
         capture_output=True, text=True,
     )  # fmt: skip
     return {
@@ -82,11 +83,11 @@ def main() -> None:
         file.write_text(json.dumps(rows, indent=1))
         print(json.dumps({k: v for k, v in rows[-1].items() if k not in ("rejected", "verdict")}), flush=True)
     gains = [row["speedup"] for row in rows if "speedup" in row]
-    print(f"\n{'model':36} {'winner':44} {'speed-up':>8} {'again':>6} {'drop':>8} {'again':>8} {'s':>4}")
+    print(f"\n{'model':34} {'winner':42} {'speed-up':>8} {'again':>6} {'drop':>8} {'again':>8} {'s':>4}")
     for row in rows:
         again = row.get("again", {})
         print(
-            f"{row['model']:36.36} {row.get('winner', row.get('error', ''))[:44]:44} {row.get('speedup', 0):8.2f}"
+            f"{row['model']:34.34} {row.get('winner', row.get('error', ''))[:42]:42} {row.get('speedup', 0):8.2f}"
             f" {again.get('speedup', math.nan):6.2f} {row.get('drop', math.nan):8.4f}"
             f" {again.get('drop', math.nan):8.4f} {row['seconds']:4.0f}"
         )

@@ -1,4 +1,7 @@
-"""Measures a winner again, with nothing but LiteRT, NumPy and Pillow: python remeasure.py MODEL DIR SAMPLES [MEAN STD]"""
+"""Measures a winner again with nothing but LiteRT, NumPy and Pillow.
+
+python benchmarks/remeasure.py MODEL DIR SAMPLES [MEAN STD]
+"""
 
 import json
 import sys

@@ -6,15 +6,14 @@ already; of a transposed convolution every pixel [rows, I] gives KH · KW · O c
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sanderling.compress._tracer import Slots
+from sanderling.compress._tracer import ChannelMap, Slots
 from sanderling.graph.graph import Graph, Node
-from sanderling.graph.types import Array
+from sanderling.graph.types import Array, DType
 from sanderling.ops._conv import padding_before, window
 
 Floats = npt.NDArray[np.float32]
@@ -31,29 +30,56 @@ class Reader:
         tensor: index of its operand.
         columns: [d] the channel that each row of the matrix multiplies.
         matrix: [d, O] its weights.
-        has_bias: a change of the mean can be taken up by a bias.
+        bias: [O], None where there is none.
+        centred: a change of the mean can be taken up by a bias.
+        cuttable: reads channels that may go, not only what depends on them.
     """
 
     position: int
     tensor: int
     columns: Slots
     matrix: Floats
-    has_bias: bool
+    bias: Floats | None
+    centred: bool
+    cuttable: bool
 
 
-def readers(graph: Graph, slots: dict[int, Slots], channels: Collection[int]) -> list[Reader]:
-    """Returns: the operators whose weights meet any of these channels, in the graph's order."""
-    wanted = np.array(sorted(channels), np.int64)
-    found = []
+def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
+    """Returns: the operators whose weights could be fitted, in the graph's order: those that read channels which
+    may go, and all that depend on such channels."""
+    wanted = np.array(sorted(c for group in found.groups for c in group.channels), np.int64)
+    reached = {index for group in found.groups for index in group.tensors}
+    result = []
     for position, node in enumerate(graph.nodes):
-        if node.op not in _OPERAND:
+        if reached.isdisjoint(node.inputs):
             continue
-        tensor = node.inputs[_OPERAND[node.op]]
-        if tensor in slots and np.isin(slots[tensor], wanted).any():
-            matrix = weights_matrix(graph, node)
-            columns = np.tile(slots[tensor], matrix.shape[0] // slots[tensor].size)
-            found.append(Reader(position, tensor, columns, matrix, node.op in _BIAS))
-    return found
+        reached.update(node.outputs)
+        place = _OPERAND.get(node.op, 0)
+        slots = found.slots.get(node.inputs[place])
+        if node.op not in _OPERAND or slots is None or not _fits(graph, node, slots):
+            continue
+        matrix, bias = weights_matrix(graph, node), _bias(graph, node)
+        columns = np.tile(slots, matrix.shape[0] // slots.size)
+        cuttable = bool(np.isin(slots, wanted).any())
+        result.append(Reader(position, node.inputs[place], columns, matrix, bias, node.op in _BIAS, cuttable))
+    return result
+
+
+def _fits(graph: Graph, node: Node, slots: Slots) -> bool:
+    """Returns: whether the weights are a plain matrix over the operand's channels (not grouped, not computed)."""
+    weights = graph.tensors[node.inputs[1]]
+    plain = weights.is_constant and weights.dtype is DType.FLOAT32 and weights.sparsity is None
+    if node.op == "FULLY_CONNECTED":
+        return plain and weights.shape[1] % slots.size == 0
+    return plain and weights.shape[3] == slots.size
+
+
+def _bias(graph: Graph, node: Node) -> Floats | None:
+    place = _BIAS.get(node.op, -1)
+    if place < 0 or place >= len(node.inputs) or node.inputs[place] < 0:
+        return None
+    data = graph.tensors[node.inputs[place]].data
+    return None if data is None else data.reshape(-1)
 
 
 def weights_matrix(graph: Graph, node: Node) -> Floats:

@@ -45,7 +45,7 @@ class Seen:
 
     rows: Floats
     feeds: npt.NDArray[np.int64]
-    problem: Problem
+    problem: Problem | None
 
 
 class Slimming:
@@ -63,8 +63,7 @@ class Slimming:
         self.graph: Graph = model.main
         self.found: ChannelMap = trace(self.graph)
         self.macs = Macs(self.graph, self.found)
-        channels = {channel for group in self.found.groups for channel in group.channels}
-        self.readers = readers(self.graph, dict(self.found.slots), channels)
+        self.readers = readers(self.graph, self.found)
         self.per_feed = self._rows_per_feed()
 
     def _rows_per_feed(self) -> int:
@@ -86,7 +85,9 @@ class Slimming:
             r.position: Seen(
                 rows[r.position],
                 feeds[r.position],
-                reconstruct.pose(rows[r.position], r.matrix, r.columns, centre=r.has_bias),
+                reconstruct.pose(rows[r.position], r.matrix, r.columns, centre=r.centred)
+                if r.cuttable
+                else None,
             )
             for r in self.readers
         }
@@ -113,7 +114,9 @@ class Slimming:
         found = []
         for group in self.found.groups:
             problems = [
-                seen[r.position].problem for r in self.readers if np.isin(r.columns, group.channels).any()
+                problem
+                for r in self.readers
+                if (problem := seen[r.position].problem) and np.isin(r.columns, group.channels).any()
             ]
             lowest = allowed(group, granularity)[-1]
             found.append(reconstruct.eliminate(problems, group.channels, lowest))
@@ -171,12 +174,21 @@ class Slimming:
         tensors = list(graph.tensors)
         for reader in hit:
             kept = ~np.isin(reader.columns, missing)
-            full = reconstruct.compensate(
-                seen[reader.position].problem, reader.matrix, reader.columns, kept
-            )
+            problem = seen[reader.position].problem
+            assert problem is not None
+            full = reconstruct.compensate(problem, reader.matrix, reader.columns, kept)
             outputs = self._kept_outputs(reader, missing)
             _install(graph, tensors, reader, full[:, outputs])
-        return self.model.with_main(replace(graph, tensors=tuple(tensors))), hit
+        return self.model.with_main(replace(graph, tensors=tuple(tensors))), self._after(hit)
+
+    def _after(self, hit: Sequence[Reader]) -> list[Reader]:
+        """Returns: these operators, and all that depend on them."""
+        first = {self.graph.nodes[reader.position].outputs[0] for reader in hit}
+        reached = set(first)
+        for node in self.graph.nodes:
+            if not reached.isdisjoint(node.inputs):
+                reached.update(node.outputs)
+        return [r for r in self.readers if self.graph.nodes[r.position].outputs[0] in reached]
 
     def _kept_outputs(self, reader: Reader, missing: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         slots = self.found.slots[self.graph.nodes[reader.position].outputs[0]]
@@ -194,10 +206,14 @@ class Slimming:
                 outputs = self._kept_outputs(reader, missing)
                 start = _matrix(graph, reader)
                 targets = seen[reader.position].rows @ reader.matrix[:, outputs]
+                if reader.bias is not None:
+                    targets += reader.bias[outputs]
+                act = str(graph.nodes[reader.position].attrs.get("fused_activation_function", "NONE"))
                 matrix, shift = reconstruct.refit(
-                    rows[reader.position], targets, start, feeds[reader.position], centre=reader.has_bias
+                    rows[reader.position], targets, start, feeds[reader.position], centre=reader.centred,
+                    activation=act if reader.centred else "NONE",
                 )
-                nodes = _install(graph, tensors, reader, matrix, shift if reader.has_bias else None)
+                nodes = _install(graph, tensors, reader, matrix, shift if reader.centred else None)
                 graph = replace(graph, nodes=nodes)
             model = model.with_main(replace(graph, tensors=tuple(tensors)))
         return model
@@ -225,7 +241,7 @@ def _install(
     if operands[place] >= 0:
         old = tensors[operands[place]]
         assert old.data is not None
-        tensors[operands[place]] = replace(old, data=(old.data + shift.reshape(old.shape)).astype(np.float32))
+        tensors[operands[place]] = replace(old, data=shift.reshape(old.shape).astype(np.float32))
         return graph.nodes
     operands[place] = len(tensors)
     name = f"{tensors[index].name}_bias"

@@ -225,27 +225,35 @@ def refit(
     feeds: Index,
     *,
     centre: bool,
+    activation: str = "NONE",
 ) -> tuple[Matrix, Matrix]:
     """Fits an operator's weights to what it should give, held to a start by a ridge chosen on held-out feeds.
 
     Args:
         rows: [n, d] its input in the network as it now is.
-        targets: [n, O] what it gave in the original, without bias.
+        targets: [n, O] what it gave in the original, bias included, before the activation.
         start: [d, O] weights to stay close to.
         feeds: [n] the feed that each row comes from.
         centre: a bias takes up the means.
+        activation: TFLite's name of the fused activation: what it cuts off need not be met.
 
-    Returns: weights [d, O] and the change of the bias [O] (zero where there is none to change).
+    Returns: weights [d, O] and the bias [O] (zero where there is none to change).
     """
     held = np.isin(feeds, np.unique(feeds)[4::5])
     best: float | None = None
+    low, high = LIMITS.get(activation, (None, None))
     if held.any() and not held.all():
         trained = _Ridge(rows[~held], targets[~held], start, centre=centre)
-        errors = {ridge: trained.error(ridge, rows[held], targets[held]) for ridge in (*_RIDGES, None)}
+        errors = {
+            ridge: trained.error(*trained.fit(ridge, low, high), rows[held], targets[held], low, high)
+            for ridge in (*_RIDGES, None)
+        }
         best = min(errors, key=lambda ridge: errors[ridge])
-    whole = _Ridge(rows, targets, start, centre=centre)
-    weights = start if best is None else whole.solve(best)
-    return weights, whole.shift(weights)
+    return _Ridge(rows, targets, start, centre=centre).fit(best, low, high)
+
+
+LIMITS: dict[str, tuple[float | None, float | None]] = {"RELU": (0.0, None), "RELU6": (0.0, 6.0)}
+_ITERATIONS = 4
 
 
 class _Ridge:
@@ -259,29 +267,49 @@ class _Ridge:
         *,
         centre: bool,
     ) -> None:
-        self.start = start
+        self.start, self.centre = start, centre
         self.mean = rows.mean(0, dtype=np.float64) * centre
-        self.target_mean = targets.mean(0, dtype=np.float64) * centre
         self.rows = rows - self.mean
-        rest = (targets - self.target_mean) - self.rows @ start
+        self.targets = targets.astype(np.float64)
         self.by_rows = self.rows.shape[0] < self.rows.shape[1]
         self.gram = self.rows @ self.rows.T if self.by_rows else self.rows.T @ self.rows
-        self.right = rest if self.by_rows else self.rows.T @ rest
         self.scale = float(np.sum(self.rows**2)) / self.rows.shape[1] or 1.0
+        self.before = self.rows @ start
 
-    def solve(self, ridge: float) -> Matrix:
-        """Returns: the weights [d, O]."""
-        system = self.gram + ridge * self.scale * np.eye(len(self.gram))
-        change = np.linalg.solve(system, self.right)
-        return np.asarray(self.start + (self.rows.T @ change if self.by_rows else change))
+    def fit(self, ridge: float | None, low: float | None, high: float | None) -> tuple[Matrix, Matrix]:
+        """Returns: weights [d, O] and bias [O]."""
+        targets = self.targets
+        inverse = None if ridge is None else np.linalg.inv(self.gram + ridge * self.scale * np.eye(len(self.gram)))
+        for _ in range(_ITERATIONS if low is not None else 1):
+            weights, bias = self._solve(inverse, targets)
+            if low is None:
+                break
+            given = self.rows @ weights + (bias + self.mean @ weights)
+            targets = np.where(self.targets <= low, np.minimum(given, low), self.targets)
+            if high is not None:
+                targets = np.where(self.targets >= high, np.maximum(given, high), targets)
+        return weights, bias
 
-    def shift(self, weights: Matrix) -> Matrix:
-        """Returns: what the bias has to take up."""
-        return np.asarray(self.target_mean - self.mean @ weights)
+    def _solve(self, inverse: Matrix | None, targets: Matrix) -> tuple[Matrix, Matrix]:
+        target_mean = targets.mean(0) * self.centre
+        weights = self.start
+        if inverse is not None:
+            rest = targets - target_mean - self.before
+            right = rest if self.by_rows else self.rows.T @ rest
+            change = inverse @ right
+            weights = self.start + (self.rows.T @ change if self.by_rows else change)
+        return weights, np.asarray(target_mean - self.mean @ weights)
 
     def error(
-        self, ridge: float | None, rows: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
+        self,
+        weights: Matrix,
+        bias: Matrix,
+        rows: npt.NDArray[np.float32],
+        targets: npt.NDArray[np.float32],
+        low: float | None,
+        high: float | None,
     ) -> float:
-        """Returns: squared error on other rows; None for the start as it is."""
-        weights = self.start if ridge is None else self.solve(ridge)
-        return float(np.sum((rows @ weights + self.shift(weights) - targets) ** 2))
+        """Returns: squared error on other rows, after the activation."""
+        given = np.clip(rows @ weights + bias, low, high) if low is not None else rows @ weights + bias
+        want = np.clip(targets, low, high) if low is not None else targets
+        return float(np.sum((given - want) ** 2))

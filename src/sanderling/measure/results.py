@@ -47,8 +47,9 @@ class Latency:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Latency:
         """Reads what ``to_json`` wrote."""
-        known = {key: float("nan") if entry is None else entry for key, entry in value.items()}
-        return cls(**{**known, "speedup_ci95": tuple(value["speedup_ci95"])})
+        known: dict[str, Any] = {key: float("nan") if v is None else v for key, v in value.items()}
+        known["speedup_ci95"] = tuple(value["speedup_ci95"])
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)

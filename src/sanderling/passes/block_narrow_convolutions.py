@@ -30,7 +30,9 @@ MAX_GROWTH_BYTES = 1 << 18
 _OUTPUTS, _COLUMNS = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32)
 # Predicted cost in vector multiply-adds (about 0.3 ns on the processors where this was fitted).
 _PER_POSITION, _PER_PIXEL, _PER_COPY, _PER_OPERATOR = 1, 8, 0.7, 4000
-_L1_BYTES, _BEYOND_L1 = 32 << 10, 1.25
+_HALF_FILLED = 0.8
+# Weights that 16 channels need at once, in bytes, and how much slower they are than ones that stay in L1.
+_SLOWER = ((16 << 10, 1.0), (24 << 10, 1.1), (40 << 10, 1.25), (192 << 10, 1.35), (1 << 40, 2.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,11 @@ def _plan(site: _Site, outputs: int, group: int) -> _Plan:
 def _convolution(weights: Shape, pixels: int) -> float:
     """Returns: the predicted cost of a convolution with weights [O, KH, KW, C]."""
     channels, height, width, depth = weights
-    cost = pixels * (height * width * (depth + _PER_POSITION) + _PER_PIXEL) * -(-channels // LANES)
-    return cost * (_BEYOND_L1 if height * width * depth * LANES * 4 > _L1_BYTES else 1.0)
+    rest = channels % LANES
+    vectors = channels // LANES + (0 if rest == 0 else _HALF_FILLED if 2 * rest <= LANES else 1)
+    panel = height * width * depth * LANES * 4
+    slower = next(factor for size, factor in _SLOWER if panel <= size)
+    return pixels * (height * width * (depth + _PER_POSITION) + _PER_PIXEL) * vectors * slower
 
 
 def _cost(site: _Site, plan: _Plan) -> float:

@@ -85,11 +85,10 @@ def load_samples(
     opened = _open(source, model, inputs, preprocess, sample_rate, count_synthetic, seed)
     notes = [*opened.source.notes, *opened.notes]
     given = normalization_given(mean, std, scale)
-    settled = _Settled(opened.source, UNIT)
     if preprocess is None:
         settled = settle_normalization(opened.source, model, inputs, given, run, seed=seed)
-    elif given is not None:
-        notes.append("mean, std and scale were not used: the preprocess function makes the inputs")
+    else:
+        settled = _Settled(opened.source, UNIT, _ignored(given))
     found, label_notes = _labels(settled.source, opened.label_file, labels, model)
     notes += [*settled.notes, *label_notes]
     reader = Reader(settled.source, inputs, preprocess)
@@ -108,6 +107,15 @@ def load_samples(
     samples = samples if limit is None else _limited(samples, limit)
     samples[0]  # an unfit source is told now rather than in the middle of a search
     return samples
+
+
+def _ignored(given: Normalization | None) -> tuple[str, ...]:
+    """Returns: what to tell about a normalization that a preprocess function makes pointless."""
+    return (
+        ()
+        if given is None
+        else ("mean, std and scale were not used: the preprocess function makes the inputs",)
+    )
 
 
 def _open(
