@@ -42,10 +42,7 @@ def optimize(entry: dict[str, Any], folder: Path, out: Path, limit: str) -> dict
         }
     report = json.loads((target / "report.json").read_text())
     best = json.loads((target / "best.json").read_text())
-    numbers = {
-        o: float(v) for o, v in zip(options, options[1:], strict=False) if o in ("--mean", "--std", "--scale")
-    }
-    std = numbers.get("--std", 1 / numbers.get("--scale", 1.0))
+    numbers = {o: float(v) for o, v in pairwise(options) if o in ("--mean", "--std")}
     again = subprocess.run(
         [sys.executable, str(HERE / "remeasure.py"), str(model), str(target), str(samples),
          str(numbers.get("--mean", 0.0)), str(numbers.get("--std", 1.0))],

@@ -39,7 +39,9 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     channels, *kernel, _ = weights.shape
     strides = (stride_h, stride_w)
     # SAME gives input × stride, VALID adds what the last window reaches beyond that.
-    beyond = [0, 0] if padding == "SAME" else [max(k - s, 0) for k, s in zip(kernel, strides, strict=True)]
+    beyond = [0, 0] if padding == "SAME" else [k - s for k, s in zip(kernel, strides, strict=True)]
+    if min(beyond) < 0:
+        return None
     height, width = (
         size * stride + more for size, stride, more in zip(image[1:3], strides, beyond, strict=True)
     )

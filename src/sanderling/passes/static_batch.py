@@ -19,25 +19,13 @@ def apply(model: Model) -> tuple[Model, list[str]]:
     open_inputs = [graph.tensors[i] for i in graph.inputs if -1 in graph.tensors[i].shape_signature]
     if not open_inputs or len(model.graphs) > 1 or any(min(t.shape, default=1) < 1 for t in open_inputs):
         return model, []
-    fixed = _fixed(graph)
-    shapes = known_shapes(fixed)
-    if any(shapes.get(i) != t.shape for i, t in enumerate(fixed.tensors) if _computed(graph, i)):
-        fixed = _declared(fixed)
+    fixed = _declared(replace(graph, tensors=tuple(_closed(t) for t in graph.tensors)))
     notes = [f"input {t.name!r} is fixed to {'×'.join(map(str, t.shape))}" for t in open_inputs]
     return model.with_main(fixed), notes
 
 
-def _fixed(graph: Graph) -> Graph:
-    """Returns: the graph without open sizes at its inputs."""
-    return replace(graph, tensors=tuple(_closed(t) for t in graph.tensors))
-
-
 def _closed(tensor: Tensor) -> Tensor:
     return replace(tensor, shape_signature=()) if -1 in tensor.shape_signature else tensor
-
-
-def _computed(graph: Graph, index: int) -> bool:
-    return not graph.tensors[index].is_constant and index not in graph.inputs
 
 
 def _declared(graph: Graph) -> Graph:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from sanderling.graph.graph import Model, Node
 from sanderling.passes._editor import Editor, rewrite_nodes
 from sanderling.passes._known_shapes import Shape
@@ -35,8 +33,7 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     if shapes or shape is None or out is None or -1 in (*shape, *out):
         return None
     axis = int(node.attrs.get("axis", 0)) % len(out)
-    run = prod(shape[axis:]) if node.op == "PACK" else prod(shape[axis:])
-    outer = prod(shape[:axis])
+    run, outer = prod(shape[axis:]), prod(shape[:axis])
     if node.op == "CONCATENATION" and (run != 1 or outer == 1):
         return None
     if run == 1 and outer > 1:
