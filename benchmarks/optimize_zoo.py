@@ -2,8 +2,8 @@
 
     python benchmarks/optimize_zoo.py LIST.json -o OUT [--time 3m] [--only NAME]
 
-LIST.json: [{"model": "a.tflite", "samples": "photos/", "options": ["--mean", "127.5", "--std", "127.5"]}],
-paths relative to the list. Prints a table and writes OUT/results.json; models that are done are not run again.
+LIST.json: [{"model": "a.tflite", "samples": "photos/", "options": ["--mean", "0", "--std", "255"]}],
+with paths relative to the list. Prints a table and writes OUT/results.json; what is done is not run again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def optimize(entry: dict[str, Any], folder: Path, out: Path, limit: str) -> dict
         "baseline_bytes": report["baseline"]["size_bytes"], "latency_ms": best["latency_ms"]["p50"],
         "speedup": best["latency_ms"]["speedup"], "drop": best["fidelity"]["drop"],
         "ci95": best["fidelity"]["ci95"], "metric": best["fidelity"]["metric"], "verdict": report["verdict"],
-        "again": json.loads(again.stdout) if again.returncode == 0 else {"error": again.stderr.strip()[-300:]},
+        "again": json.loads(again.stdout) if again.returncode == 0 else {"error": again.stderr[-300:]},
         "rejected": [f"{t['name']}: {t['reason']}" for t in report["trials"] if t["status"] != "ok"],
     }  # fmt: skip
 
@@ -83,15 +83,15 @@ def main() -> None:
     print(f"\n{'model':34} {'winner':42} {'speed-up':>8} {'again':>6} {'drop':>8} {'again':>8} {'s':>4}")
     for row in rows:
         again = row.get("again", {})
+        winner = row.get("winner", row.get("error", ""))[:42]
         print(
-            f"{row['model']:34.34} {row.get('winner', row.get('error', ''))[:42]:42} {row.get('speedup', 0):8.2f}"
+            f"{row['model']:34.34} {winner:42} {row.get('speedup', 0):8.2f}"
             f" {again.get('speedup', math.nan):6.2f} {row.get('drop', math.nan):8.4f}"
             f" {again.get('drop', math.nan):8.4f} {row['seconds']:4.0f}"
         )
     if gains:
-        print(
-            f"geometric mean of {len(gains)} speed-ups: {math.exp(sum(map(math.log, gains)) / len(gains)):.2f}"
-        )
+        mean = math.exp(sum(map(math.log, gains)) / len(gains))
+        print(f"geometric mean of {len(gains)} speed-ups: {mean:.2f}")
 
 
 if __name__ == "__main__":
