@@ -1,5 +1,5 @@
 """Rewrites of a graph that keep its answers, one file each."""
 
-from sanderling.passes.pipeline import FASTER, LOSSLESS, PLAIN_WEIGHTS, run
+from sanderling.passes.pipeline import FASTER, LOSSLESS, PLAIN_WEIGHTS, STATIC, run
 
-__all__ = ["FASTER", "LOSSLESS", "PLAIN_WEIGHTS", "run"]
+__all__ = ["FASTER", "LOSSLESS", "PLAIN_WEIGHTS", "STATIC", "run"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,9 +117,7 @@ class Editor:
         # The declared size only has to be one that the other sizes allow: the engine infers its own.
         sizes = tuple(1 if size < 0 else size for size in shape)
         signature = shape if -1 in shape else ()
-        index = self.builder.tensor(
-            Tensor(name, TensorType(sizes, DType.FLOAT32), shape_signature=signature)
-        )
+        index = self.builder.tensor(Tensor(name, TensorType(sizes, DType.FLOAT32), shape_signature=signature))
         self.shapes[index] = shape
         return index
 
@@ -167,8 +164,9 @@ class Editor:
         return self.emit("TRANSPOSE", (source, permutation), to, "TransposeOptions")
 
     def name(self, node: Node) -> str:
-        """Returns: what a node's first output is called."""
-        return self.graph.tensors[node.outputs[0]].name or node.kind.lower()
+        """Returns: what a node's first output is called, for tensors that are derived from it."""
+        # Converters join the names of all operators that they fused with ";": the first says which it is.
+        return self.graph.tensors[node.outputs[0]].name.split(";")[0] or node.kind.lower()
 
 
 def _decoded(tensor: Tensor) -> Array | None:

@@ -196,9 +196,7 @@ def _emit(editor: Editor, node: Node, site: _Site, plan: _Plan, bias: Array) -> 
     direct = plan.outputs == 1 and flat == site.columns.out
     result = node.outputs[0] if direct else editor.value(shape, f"{name}/blocked")
     attrs = {**node.attrs, "padding": plan.padding, "stride_w": plan.across.stride}
-    editor.builder.node(
-        replace(node, inputs=(source, weights, offsets), outputs=(result,), attrs=attrs)
-    )
+    editor.builder.node(replace(node, inputs=(source, weights, offsets), outputs=(result,), attrs=attrs))
     _unblock(editor, node, (batch, rows, flat, channels), site.columns.out, result)
 
 

@@ -96,6 +96,7 @@ class Laboratory:
     def _measured(
         self, subject: Subject, proposal: Proposal, trial: Trial, progress: Callable[[str, int, int], None]
     ) -> Trial:
+        progress("making it", 0, 1)
         file, applied = self.workshop.make(subject, proposal.recipe)
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
         if refused := self._refused(file):
@@ -117,6 +118,7 @@ class Laboratory:
             is_original=file == self.reference.path,
         )
         wrong = judge(measured, self.budget)[0] == "rejected"
+        progress("timing", 0, 1)
         latency = self._latency(subject, file, proposal.threads, rough=wrong)
         memory = None if wrong else self._memory(file, subject, proposal.threads)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory)

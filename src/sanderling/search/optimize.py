@@ -100,6 +100,7 @@ class _Search:
             reference, self.bench, self.workshop, self.examiner, budget, self.clock, request.allow_ops
         )
         self.drop = json.dumps([task.name, task.metric, default, request.seed])
+        self._phase("opening the study")
         self.study = Study.open(request.output / STUDY, self._study_key(subjects), resume=request.resume)
         subjects, note = settle(subjects, self.study, self.clock, look.seconds_per_sample)
         if note:

@@ -1,0 +1,36 @@
+"""Technique: exact rewrites that make LiteRT's CPU engine faster (see ``passes.FASTER``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sanderling import passes
+from sanderling.compress.applied import Applied
+from sanderling.compress.options import Options
+from sanderling.compress.technique import Technique, Work
+from sanderling.errors import RecipeError, UsageError
+from sanderling.graph.graph import Model
+
+
+def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
+    """Settings: ``passes``: names of passes in order, by default ``passes.FASTER``; ``static_batch``: also
+    fix the sizes that callers could change, so that the model can no longer be resized (false)."""
+    options = Options("rewrite", settings, ["passes", "static_batch"])
+    names = options.names("passes")
+    if names is None:
+        names = passes.FASTER
+    if options.flag("static_batch", False):
+        names = ("static_batch", *names)
+    try:
+        rewritten, notes = passes.run(model, names)
+    except UsageError as error:
+        raise RecipeError(error.what, where="rewrite", hint=error.hint) from None
+    return rewritten, Applied(notes=tuple(notes))
+
+
+TECHNIQUE = Technique(
+    "rewrite",
+    "Rearranges the arithmetic so that LiteRT's CPU engine runs it faster; the answers stay up to rounding.",
+    apply,
+)
