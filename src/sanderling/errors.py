@@ -77,8 +77,16 @@ class WorkerError(RunError):
     detail: str = ""
 
 
+class StorageError(SanderlingError):
+    """A file cannot be written: the disk is full, or the place does not allow it."""
+
+
 class SampleError(SanderlingError):
     """The samples cannot be read or do not fit the model."""
+
+
+class UnreadableSample(SampleError):
+    """One sample cannot be read or does not fit: nothing can be compared on it, whatever the candidate."""
 
 
 class RecipeError(SanderlingError):

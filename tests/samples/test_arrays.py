@@ -136,7 +136,7 @@ def test_files_that_are_damaged_or_hold_objects(tmp_path: Path) -> None:
     (tmp_path / "bad.npy").write_bytes(b"\x93NUMPY\1\0")
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], object), allow_pickle=True)
     for name in ("bad.npz", "bad.npy", "objects.npy"):
-        with pytest.raises(SampleError, match="cannot read the"):
+        with pytest.raises(SampleError, match=r"cannot read the|never read"):
             load_samples(tmp_path / name, model(tensor("x", (1, 4))))
 
 

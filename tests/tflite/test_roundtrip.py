@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanderling import tflite
-from sanderling.errors import FormatError
+from sanderling.errors import FormatError, StorageError
 from sanderling.graph.constant import decode, pack
 from sanderling.graph.equal import difference
 from sanderling.graph.graph import Model, Sparsity, Tensor
@@ -169,7 +169,7 @@ def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(importlib.import_module("sanderling.tflite.write"), "_stream", full)
-    with pytest.raises(FormatError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         tflite.write(classifier(seed=1), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["m.tflite"]

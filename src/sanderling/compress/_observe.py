@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def observe(
     file: Path,
     *,
     threads: int = 1,
-    limit: int | None = None,
+    only: Collection[int] | None = None,
 ) -> Iterator[dict[int, Array]]:
     """Runs a model over feeds. The tensors become its outputs, so that LiteRT still computes at full speed.
 
@@ -31,7 +31,7 @@ def observe(
         feeds: calibration feeds by ``model.input_names()``.
         file: where to put the shortened model; replaced.
         threads: CPU threads for LiteRT.
-        limit: how many feeds at most, evenly spread over all.
+        only: numbers of the feeds to run; None for all.
 
     Yields: for every feed, the tensors' values by index.
 
@@ -46,9 +46,8 @@ def observe(
     if wanted:
         write(_shortened(model, wanted), file)
         interpreter = load(file, threads)
-    step = max(1, len(feeds) // limit) if limit else 1
     for number, feed in enumerate(feeds):
-        if number % step or (limit and number // step >= limit):
+        if only is not None and number not in only:
             continue
         values = {index: feed[given[index]] for index in tensors if index in given}
         if interpreter is not None:

@@ -85,7 +85,7 @@ class Slimming:
             r.position: Seen(
                 rows[r.position],
                 feeds[r.position],
-                reconstruct.pose(rows[r.position], r.matrix, r.columns, centre=r.centred)
+                reconstruct.pose(rows[r.position], r.matrix, r.columns, feeds[r.position], centre=r.centred)
                 if r.cuttable
                 else None,
             )
@@ -144,10 +144,8 @@ class Slimming:
         Returns: for every group, error at the outputs / damage at the readers.
         """
         answers = _answers(self.graph)
-        possible = sum(len(widths) > 1 for widths in tried) or 1
-        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
-        limit = int(np.clip(_TRIALS / (possible * max(full, 1.0)), 4, 48))
-        want = list(observe(self.model, answers, self.feeds, self.file, threads=self.threads, limit=limit))
+        feeds = self._judges(tried)
+        want = list(observe(self.model, answers, self.feeds, self.file, threads=self.threads, only=feeds))
         scales = []
         for group, order, widths in zip(self.found.groups, orders, tried, strict=True):
             if len(widths) == 1:
@@ -156,10 +154,20 @@ class Slimming:
             middle = min(widths[1:], key=lambda w: abs(w - len(group) / 2))
             removed = len(group) - middle
             narrow, _ = self.cut(seen, order.order[:removed])
-            got = observe(narrow, answers, self.feeds, self.file, threads=self.threads, limit=limit)
+            got = observe(narrow, answers, self.feeds, self.file, threads=self.threads, only=feeds)
             error = _relative_error(answers, want, list(got))
             scales.append(error / max(order.damage[removed], 1e-12))
         return scales
+
+    def _judges(self, tried: Sequence[Sequence[int]]) -> frozenset[int]:
+        """Returns: the feeds on which groups are tried: held out while weights were fitted, where enough."""
+        numbers = np.arange(len(self.feeds))
+        held = numbers[reconstruct.held_out(numbers)]
+        numbers = held if len(held) else numbers
+        trials = sum(len(widths) > 1 for widths in tried) or 1
+        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
+        limit = int(np.clip(_TRIALS / (trials * max(full, 1.0)), 4, len(numbers)))
+        return frozenset(numbers[:limit].tolist())
 
     # --- cutting and fitting ---
 
@@ -176,9 +184,14 @@ class Slimming:
             kept = ~np.isin(reader.columns, missing)
             problem = seen[reader.position].problem
             assert problem is not None
-            full = reconstruct.compensate(problem, reader.matrix, reader.columns, kept)
             outputs = self._kept_outputs(reader, missing)
-            _install(graph, tensors, reader, full[:, outputs])
+            matrix = reconstruct.compensate(problem, reader.matrix[:, outputs], reader.columns, kept)
+            bias = None
+            if reader.centred:
+                mean = seen[reader.position].rows.mean(0, dtype=np.float64)
+                bias = mean @ reader.matrix[:, outputs] - mean[kept] @ matrix
+                bias += 0.0 if reader.bias is None else reader.bias[outputs]
+            graph = replace(graph, nodes=_install(graph, tensors, reader, matrix, bias))
         return self.model.with_main(replace(graph, tensors=tuple(tensors))), self._after(hit)
 
     def _after(self, hit: Sequence[Reader]) -> list[Reader]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import tempfile
 from dataclasses import replace
@@ -45,7 +47,7 @@ def apply(
     verify(model)
     applied = Applied(recipe.name)
     if not recipe.steps:
-        shutil.copyfile(source, out)
+        _place(source, out)
         return replace(applied, size_bytes=out.stat().st_size)
     techniques = [find(step.technique) for step in recipe.steps]
     with tempfile.TemporaryDirectory(prefix="sanderling-") as scratch:
@@ -63,8 +65,18 @@ def apply(
         made = Path(scratch) / "made.tflite"
         size = write(model, made)
         _check_runs(made)
-        shutil.copyfile(made, out)
+        _place(made, out)
     return replace(applied, size_bytes=size)
+
+
+def _place(file: Path, out: Path) -> None:
+    """Copies a file so that it appears whole or not at all, even if this process is killed."""
+    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        shutil.copyfile(file, unfinished)
+        os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def apply_in_worker(

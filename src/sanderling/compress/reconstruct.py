@@ -23,7 +23,7 @@ Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 # Against the mean square of the inputs. Keeps weights near the original where the samples do not tell.
 RIDGE = 1e-3
-_RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # Above this many columns the taps of a kernel share one mixing of channels.
 MAX_COLUMNS = 2048
 _STEPS = 96  # at most so many rounds of elimination for a group
@@ -56,15 +56,26 @@ def moments(rows: npt.NDArray[np.float32], *, centre: bool) -> Matrix:
     return total / max(len(rows), 1)
 
 
+def held_out(feeds: Index) -> Mask:
+    """Returns: which rows to keep for judging: those of every fifth feed, none of fewer than five feeds."""
+    return np.isin(feeds, np.unique(feeds)[4::5])
+
+
 def pose(
-    rows: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], columns: Index, *, centre: bool
+    rows: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32],
+    columns: Index,
+    feeds: Index,
+    *,
+    centre: bool,
 ) -> Problem:
-    """Sets up an operator's problem.
+    """Sets up an operator's problem from all rows but those held out.
 
     Args:
         rows: [n, d] samples of its input.
         weights: [d, O].
         columns: [d] the channel of every column.
+        feeds: [n] the feed that each row comes from.
         centre: a bias takes up the means.
     """
     matrix = weights.astype(np.float64)
@@ -73,12 +84,35 @@ def pose(
         width = len(columns) // taps
         rows = rows.reshape(-1, width)
         matrix = matrix.reshape(taps, width, -1).transpose(1, 0, 2).reshape(width, -1)
-        columns, centre = columns[:width], False
+        columns, feeds, centre = columns[:width], np.repeat(feeds, taps), False
     if matrix.shape[1] > matrix.shape[0]:
         matrix = np.linalg.qr(matrix.T, mode="r").T  # only W·Wᵀ matters
-    second = moments(rows, centre=centre)
-    energy = float(np.einsum("io,ij,jo->", matrix, second, matrix, optimize=True))
-    return Problem(_ridged(second, RIDGE), matrix, columns, max(energy, np.finfo(np.float64).tiny))
+    held = held_out(feeds)
+    second = moments(rows[~held], centre=centre)
+    energy = float(np.sum((second @ matrix) * matrix))
+    ridge = _stable_ridge(second, rows[held], matrix, columns, centre=centre)
+    return Problem(_ridged(second, ridge), matrix, columns, max(energy, np.finfo(np.float64).tiny))
+
+
+def _stable_ridge(
+    second: Matrix, held: npt.NDArray[np.float32], weights: Matrix, columns: Index, *, centre: bool
+) -> float:
+    """Returns: the ridge with which every other channel is best made up for on feeds that were held out.
+
+    Inputs that are the same at all places of an image look redundant on a few images and are not.
+    """
+    _, numbers = np.unique(columns, return_inverse=True)
+    kept = numbers % 2 == 0
+    if not len(held) or kept.all():
+        return RIDGE
+    centred = held - held.mean(0, dtype=np.float64) * centre
+    want = centred[:, ~kept] @ weights[~kept]
+    errors = []
+    for ridge in RIDGES:
+        inner = _ridged(second, ridge)[np.ix_(kept, kept)]
+        change = np.linalg.solve(inner, second[np.ix_(kept, ~kept)] @ weights[~kept])
+        errors.append(float(np.sum((centred[:, kept] @ change - want) ** 2)))
+    return RIDGES[int(np.argmin(errors))]
 
 
 def _ridged(second: Matrix, ridge: float) -> Matrix:
@@ -239,20 +273,20 @@ def refit(
 
     Returns: weights [d, O] and the bias [O] (zero where there is none to change).
     """
-    held = np.isin(feeds, np.unique(feeds)[4::5])
+    held = held_out(feeds)
     best: float | None = None
-    low, high = LIMITS.get(activation, (None, None))
+    limits = LIMITS.get(activation, (None, None))
     if held.any() and not held.all():
         trained = _Ridge(rows[~held], targets[~held], start, centre=centre)
-        errors = {
-            ridge: trained.error(*trained.fit(ridge, low, high), rows[held], targets[held], low, high)
-            for ridge in (*_RIDGES, None)
-        }
-        best = min(errors, key=lambda ridge: errors[ridge])
-    return _Ridge(rows, targets, start, centre=centre).fit(best, low, high)
+        errors = [
+            trained.error(*trained.fit(ridge), rows[held], targets[held], limits) for ridge in (None, *RIDGES)
+        ]
+        best = (None, *RIDGES)[int(np.argmin(errors))]
+    return _Ridge(rows, targets, start, centre=centre).fit(best, limits)
 
 
-LIMITS: dict[str, tuple[float | None, float | None]] = {"RELU": (0.0, None), "RELU6": (0.0, 6.0)}
+_Limits = tuple[float | None, float | None]
+LIMITS: dict[str, _Limits] = {"RELU": (0.0, None), "RELU6": (0.0, 6.0)}
 _ITERATIONS = 4
 
 
@@ -276,27 +310,31 @@ class _Ridge:
         self.scale = float(np.sum(self.rows**2)) / self.rows.shape[1] or 1.0
         self.before = self.rows @ start
 
-    def fit(self, ridge: float | None, low: float | None, high: float | None) -> tuple[Matrix, Matrix]:
+    def fit(self, ridge: float | None, limits: _Limits = (None, None)) -> tuple[Matrix, Matrix]:
         """Returns: weights [d, O] and bias [O]."""
-        targets = self.targets
-        inverse = None if ridge is None else np.linalg.inv(self.gram + ridge * self.scale * np.eye(len(self.gram)))
-        for _ in range(_ITERATIONS if low is not None else 1):
-            weights, bias = self._solve(inverse, targets)
-            if low is None:
-                break
+        system = None if ridge is None else self.gram + ridge * self.scale * np.eye(len(self.gram))
+        weights, bias = self._solve(system, self.targets)
+        low, high = limits
+        if low is None or not self.centre:
+            return weights, bias
+        inverse = None if system is None else np.linalg.inv(system)
+        for _ in range(_ITERATIONS):
             given = self.rows @ weights + (bias + self.mean @ weights)
             targets = np.where(self.targets <= low, np.minimum(given, low), self.targets)
             if high is not None:
                 targets = np.where(self.targets >= high, np.maximum(given, high), targets)
+            weights, bias = self._solve(inverse, targets, inverted=True)
         return weights, bias
 
-    def _solve(self, inverse: Matrix | None, targets: Matrix) -> tuple[Matrix, Matrix]:
+    def _solve(
+        self, system: Matrix | None, targets: Matrix, *, inverted: bool = False
+    ) -> tuple[Matrix, Matrix]:
         target_mean = targets.mean(0) * self.centre
         weights = self.start
-        if inverse is not None:
+        if system is not None:
             rest = targets - target_mean - self.before
             right = rest if self.by_rows else self.rows.T @ rest
-            change = inverse @ right
+            change = system @ right if inverted else np.linalg.solve(system, right)
             weights = self.start + (self.rows.T @ change if self.by_rows else change)
         return weights, np.asarray(target_mean - self.mean @ weights)
 
@@ -306,10 +344,10 @@ class _Ridge:
         bias: Matrix,
         rows: npt.NDArray[np.float32],
         targets: npt.NDArray[np.float32],
-        low: float | None,
-        high: float | None,
+        limits: _Limits,
     ) -> float:
         """Returns: squared error on other rows, after the activation."""
-        given = np.clip(rows @ weights + bias, low, high) if low is not None else rows @ weights + bias
-        want = np.clip(targets, low, high) if low is not None else targets
+        given, want = rows @ weights + bias, targets
+        if limits[0] is not None:
+            given, want = np.clip(given, *limits), np.clip(targets, *limits)
         return float(np.sum((given - want) ** 2))

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,15 +30,19 @@ class Worker:
         memory_limit_bytes: the process is killed when its resident memory grows beyond this. The parent
             looks every 50 ms (an address space limit would count every mapped file and thread stack, and
             makes engines abort rather than say why). Linux and macOS only.
+        folder: where its temporary files go, which it leaves behind when it is killed; None: the system's.
 
     Attributes:
         generation: number of processes started so far.
     """
 
-    def __init__(self, *, name: str = "worker", memory_limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, *, name: str = "worker", memory_limit_bytes: int | None = None, folder: Path | None = None
+    ) -> None:
         self.name = name
         self.generation = 0
         self._limit = memory_limit_bytes
+        self._folder = folder
         self._lock = threading.RLock()
         self._process: Process | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -96,7 +101,7 @@ class Worker:
         if self._process is not None and self._process.alive():
             return self._process
         self._discard()
-        process = Process()
+        process = Process(self._folder)
         self._finalizer = weakref.finalize(self, process.kill)
         self._process = process
         self.generation += 1

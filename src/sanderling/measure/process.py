@@ -29,18 +29,24 @@ class Process:
     A thread of the parent starts it and reads its answers until its end. The thread lives exactly as long as
     the child: on Linux the child dies with the *thread* that started it, so that must not be a caller's.
 
+    Args:
+        folder: where its temporary files go; None leaves that to the system.
+
     Attributes:
         messages: answers as they arrive; a ``WorkerError`` if one cannot be understood; None at the end.
         pid: process id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._log = bytearray()
         self._owner = os.getpid()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         self._reader = threading.Thread(
-            target=_serve, args=(started, self.messages, self._log), name="sanderling-worker", daemon=True
+            target=_serve,
+            args=(started, self.messages, self._log, folder),
+            name="sanderling-worker",
+            daemon=True,
         )
         self._reader.start()
         child = started.get()
@@ -131,10 +137,12 @@ def _serve(
     started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError],
     messages: queue.SimpleQueue[Any],
     log: bytearray,
+    folder: Path | None,
 ) -> None:
     """Starts the child and passes on its answers until it ends. Holds no reference to its ``Process``."""
     paths = [os.path.abspath(entry) for entry in sys.path]
     command = [sys.executable, "-P", "-u", "-c", _BOOT, json.dumps(paths), str(os.getpid())]
+    place = {} if folder is None else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
     try:
         child = subprocess.Popen(
             command,
@@ -142,6 +150,7 @@ def _serve(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env=os.environ | place,
             start_new_session=os.name == "posix",  # Ctrl-C in the terminal reaches the parent only
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )

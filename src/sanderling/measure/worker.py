@@ -7,6 +7,7 @@ output that it was born with; everything else that writes there (libraries, prin
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import importlib
 import inspect
@@ -25,6 +26,8 @@ from sanderling.measure import wire
 
 _FUNCTION = re.compile(r"(sanderling(?:\.[a-z][a-z0-9_]*)+):([a-z][a-z0-9_]*)")
 _PR_SET_PDEATHSIG = 1
+# The disk is full, the quota used up, or it can only be read. Windows has no quota.
+_CANNOT_WRITE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def main(parent: int) -> None:
@@ -111,6 +114,9 @@ def _failure(error: Exception, name: str) -> dict[str, Any]:
         parts = {"what": error.what, "where": error.where, "hint": error.hint}
         extra = getattr(error, "extra", "")
         return {"class": type(error).__name__, **parts, "extra": extra, "detail": detail}
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+        what, where = f"cannot be written ({error.strerror})", str(error.filename or "")
+        return {"class": "StorageError", "what": what, "where": where, "hint": "", "detail": detail}
     lines = str(error).splitlines()
     cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     parts = {"what": f"{name} failed: {cause}", "where": "", "hint": ""}

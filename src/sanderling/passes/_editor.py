@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class Editor:
         self.producers = {index: graph.nodes[position] for index, position in producers(graph).items()}
         self.builder = GraphBuilder.of(graph)
         self._readers = consumers(graph)
-        self._inputs = frozenset(graph.inputs)
+        self._constants: dict[tuple[str, Shape, bytes], int] = {}
 
     def shape(self, index: int, rank: int | None = None) -> Shape | None:
         """Returns: a shape in which nothing but the first size may change between calls (−1), or None."""
@@ -108,9 +109,13 @@ class Editor:
         return values.reshape(-1) if values is not None and values.size == channels else None
 
     def constant(self, values: Array, name: str) -> int:
-        """Adds a constant. Returns: its index."""
+        """Adds a constant, once for equal ones: models share weights. Returns: its index."""
         data = np.ascontiguousarray(values).reshape(values.shape)
-        return self.builder.tensor(Tensor(name, TensorType(values.shape, DType(values.dtype.name)), data))
+        key = (data.dtype.name, data.shape, hashlib.sha256(data.tobytes()).digest())
+        if key not in self._constants:
+            kind = TensorType(data.shape, DType(data.dtype.name))
+            self._constants[key] = self.builder.tensor(Tensor(name, kind, data))
+        return self._constants[key]
 
     def value(self, shape: Shape, name: str) -> int:
         """Adds a float32 value of a shape whose first size may be −1. Returns: its index."""

@@ -20,6 +20,7 @@ from sanderling.passes.rewrite import Pass
 # Position of the weights, axis of their output channels, position of the image, of the bias.
 _WEIGHTED = {"CONV_2D": (1, 0, 0, 2), "DEPTHWISE_CONV_2D": (1, 3, 0, 2), "FULLY_CONNECTED": (1, 0, 0, 2)}
 _ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+MAX_COPY_BYTES = 1 << 16
 _SCALES = ("MUL", "ADD", "SUB", "DIV", "NEG")
 
 
@@ -135,6 +136,9 @@ def _unpadded(node: Node, image: tuple[int, ...], weights: Array) -> bool:
 def _emit(editor: Editor, node: Node, moved: Node, weights: Array, bias: Array, what: str) -> str | None:
     values = [np.asarray(a, np.float32) for a in (weights, bias)]
     if not all(np.isfinite(a).all() for a in values):
+        return None
+    # Weights that several operators share would be stored once for each of them.
+    if len(editor.readers(moved.inputs[1])) > 1 and values[0].nbytes > MAX_COPY_BYTES:
         return None
     name = editor.name(node)
     added = (editor.constant(values[0], f"{name}/weights"), editor.constant(values[1], f"{name}/bias"))

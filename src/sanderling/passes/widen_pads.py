@@ -14,7 +14,7 @@ from sanderling.passes.rewrite import Pass
 
 LONG_RUN = 32  # elements, from which on there is nothing to gain
 # XNNPACK takes the PAD before these into their own padding.
-_FUSED = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_FUSED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
 
 def apply(model: Model) -> tuple[Model, list[str]]:
@@ -33,7 +33,8 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
         return None
     last = padded[-1]
     run = prod(shape[last + 1 :])
-    if run >= LONG_RUN or all(reader.op in _FUSED for reader in editor.readers(node.outputs[0])):
+    readers = {reader.op for reader in editor.readers(node.outputs[0])}
+    if run >= LONG_RUN or (readers and readers <= _FUSED and node.outputs[0] not in editor.graph.outputs):
         return None
     name = editor.name(node)
     amounts = [(int(before), int(after)) for before, after in pads]

@@ -36,7 +36,7 @@ def user_function(spec: str, option: str) -> Callable[..., Any]:
     sys.modules[unique] = module
     try:
         loaded.loader.exec_module(module)
-    except Exception as error:  # the user's code may raise anything; it is told, not hidden
+    except (Exception, SystemExit) as error:  # the user's code may raise anything; it is told, not hidden
         raise UsageError(
             f"{file} fails when it is loaded ({type(error).__name__}: {error})", where=option
         ) from error

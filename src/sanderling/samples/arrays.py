@@ -204,8 +204,21 @@ def load_array(path: Path) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise SampleError(f"cannot read the .npy file ({error})", where=str(path)) from error
+        raise _unreadable(".npy", error, path) from error
     return array
+
+
+def _unreadable(kind: str, error: Exception, path: Path) -> SampleError:
+    """NumPy's words for objects advise to unpickle them, which runs whatever a file says."""
+    if isinstance(error, OSError) and error.strerror:
+        return SampleError(f"cannot be read ({error.strerror})", where=str(path))
+    if "pickle" in str(error) or "object" in str(error).lower():
+        return SampleError(
+            f"is no {kind} file, or holds Python objects, which are never read",
+            where=str(path),
+            hint="save an array of numbers with numpy.save or numpy.savez",
+        )
+    return SampleError(f"cannot read the {kind} file ({error})", where=str(path), hint="save it again")
 
 
 def load_npz(path: Path) -> dict[str, Array]:
@@ -221,7 +234,7 @@ def load_npz(path: Path) -> dict[str, Array]:
                 raise SampleError("holds a single array: rename it to .npy", where=str(path))
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        raise SampleError(f"cannot read the .npz file ({error})", where=str(path)) from error
+        raise _unreadable(".npz", error, path) from error
 
 
 def array_rows(
@@ -296,7 +309,7 @@ def _one_input(
             raise SampleError(
                 f"cannot tell which array feeds input {spec.name!r} ({spec}) among {listed}",
                 where=where,
-                hint=f"name it x or {spec.name!r}, and the labels y",
+                hint=f"name it {' or '.join(dict.fromkeys((spec.name, 'x')))}, and the labels y",
             )
         name = fitting[0]
     label_name = _label_name(arrays, name)

@@ -77,7 +77,7 @@ def model_inputs(model: Model) -> tuple[Input, ...]:
     """Reads the inputs of the main graph.
 
     Raises:
-        SampleError: an input is of a type that samples cannot feed (strings, resources).
+        SampleError: an input is of a type that samples cannot feed (strings, resources), or of size zero.
     """
     graph = model.main
     inputs = []
@@ -93,6 +93,12 @@ def model_inputs(model: Model) -> tuple[Input, ...]:
         batched = len(dims) >= 2 and (dims[0] < 0 or tensor.shape[0] == 1)
         if batched:
             dims = (1, *dims[1:])
+        if 0 in dims:
+            raise SampleError(
+                f"input {name!r} of shape {list(dims)} holds no values, so there is nothing to compare",
+                where=str(model.source or model.name),
+                hint="export the model with the sizes that it is to be run with",
+            )
         shape = tuple(d if d >= 0 else max(s, 1) for d, s in zip(dims, tensor.shape, strict=True))
         inputs.append(Input(name, tuple(dims), shape, tensor.dtype, tensor.quant, batched))
     return tuple(inputs)

@@ -81,7 +81,7 @@ def load_samples(
         raise UsageError(f"a sample rate of {sample_rate} Hz is not possible", where="--sample-rate")
     inputs = model_inputs(model)
     if not inputs:
-        raise SampleError("the model has no inputs to feed", where=model.name)
+        raise SampleError("the model has no inputs to feed", where=str(model.source or model.name))
     opened = _open(source, model, inputs, preprocess, sample_rate, count_synthetic, seed)
     notes = [*opened.source.notes, *opened.notes]
     given = normalization_given(mean, std, scale)

@@ -63,9 +63,15 @@ def normalization_given(mean: Numbers, std: Numbers, scale: float | None) -> Nor
     used = scale if scale is not None else (1 / 255 if fractions else 1.0)
     numbers = np.concatenate([means, stds, [used]])
     if not np.isfinite(numbers).all() or used == 0 or not stds.all():
-        raise UsageError("mean, std and scale must be finite, and std and scale not zero")
+        raise UsageError(
+            "mean, std and scale must be finite, and std and scale not zero", where="--mean, --std, --scale"
+        )
     if 1 not in (means.size, stds.size) and means.size != stds.size:
-        raise UsageError(f"mean has {means.size} values and std {stds.size}: give one, or one per channel")
+        raise UsageError(
+            f"mean has {means.size} values and std {stds.size}",
+            where="--mean, --std",
+            hint="give one, or one per channel",
+        )
     why = f"normalisation as given: (pixel x {used:.6g} - {_words(means)}) / {_words(stds)}"
     if fractions and scale is None:
         why += " (mean and std are at most 1, so pixels were taken as 0..1)"

@@ -88,7 +88,7 @@ class Reader:
             made = self._function(*self.source.raw(index))
         except SampleError:
             raise
-        except Exception as error:  # the user's code may raise anything; it is told, not hidden
+        except (Exception, SystemExit) as error:  # the user's code may raise anything; it is told, not hidden
             raise SampleError(f"preprocess failed ({type(error).__name__}: {error})", where=name) from error
         return fit_all(made, self.inputs, name)
 

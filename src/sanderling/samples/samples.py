@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.errors import SampleError, UnreadableSample
 from sanderling.graph.types import Array
 
 Feed = dict[str, Array]
@@ -45,7 +46,10 @@ class Samples:
         return len(self.indices)
 
     def __getitem__(self, position: int) -> Feed:
-        return self.read(self.indices[position])
+        try:
+            return self.read(self.indices[position])
+        except SampleError as error:
+            raise UnreadableSample(error.what, where=error.where, hint=error.hint) from error
 
     def label(self, position: int) -> Any | None:
         """Returns: the label of the sample at ``position``, None without labels."""

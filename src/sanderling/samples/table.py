@@ -25,8 +25,12 @@ def read_csv(path: Path) -> list[list[str]]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SampleError(f"cannot read the CSV ({error})", where=str(path)) from error
+    except OSError as error:
+        raise SampleError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise SampleError(
+            f"is no text in UTF-8 (byte {error.start})", where=str(path), hint="save it as CSV in UTF-8"
+        ) from error
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     try:

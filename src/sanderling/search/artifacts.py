@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.compress.recipe import Recipe
-from sanderling.errors import RecipeError, SanderlingError
+from sanderling.compress.registry import find
+from sanderling.errors import RecipeError, StorageError
 from sanderling.graph.graph import Model, Tensor
 from sanderling.samples.samples import Samples
 from sanderling.search.confirm import file_of, subject_of
@@ -27,21 +28,43 @@ def write_best(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> None:
     """Writes the winner into the output folder.
 
     Raises:
-        SanderlingError: the folder cannot be written to.
+        StorageError: the folder cannot be written to.
     """
     from sanderling.tflite import read
 
     file = file_of(outcome, laboratory, winner)
     try:
+        # Ended in between, there is a model without a description rather than with that of another one.
+        (outcome.output / BEST_RECIPE).unlink(missing_ok=True)
         copy_whole(file, outcome.output / BEST_MODEL)
         text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False, allow_nan=False)
         write_whole(text + "\n", outcome.output / BEST_RECIPE)
     except OSError as error:
-        raise SanderlingError(
+        raise StorageError(
             f"the winner cannot be written ({error.strerror or error})",
             where=str(outcome.output),
             hint="free some space or choose another output folder, then run again with --resume",
         ) from None
+
+
+def put_aside_best(folder: Path) -> list[Path]:
+    """Renames the winner of an earlier search to ``earlier-best.…``: it is not that of this one.
+
+    Returns: the new names of what was there.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    moved = []
+    for name in (BEST_RECIPE, BEST_MODEL):
+        file, aside = folder / name, folder / f"earlier-{name}"
+        try:
+            if file.exists():
+                os.replace(file, aside)
+                moved.append(aside)
+        except OSError as error:
+            raise StorageError(f"cannot be renamed ({error.strerror or error})", where=str(file)) from None
+    return moved
 
 
 def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
@@ -102,17 +125,23 @@ def read_recipe(path: Path) -> Recipe:
     """Reads the recipe of a ``best.json``, or a file that holds just a recipe.
 
     Raises:
-        RecipeError: there is none in the file.
+        RecipeError: there is none in the file, or it names a technique that there is not.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"is not JSON ({error})", where=str(path)) from None
     if isinstance(value, dict) and isinstance(value.get("recipe"), dict):
         value = value["recipe"]
-    return Recipe.from_json(value)
+    try:
+        recipe = Recipe.from_json(value)
+        for step in recipe.steps:
+            find(step.technique)
+    except RecipeError as error:
+        raise RecipeError(error.what, where=str(path), hint=error.hint) from None
+    return recipe
 
 
 def copy_whole(source: Path, target: Path) -> None:

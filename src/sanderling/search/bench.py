@@ -100,7 +100,7 @@ class Bench:
         if key not in self._handles:
             loaded = self._worker.call(
                 "sanderling.measure.serving:load",
-                path=str(path),
+                path=str(path.resolve()),
                 engine=self.engine,
                 threads=threads,
                 timeout=timeout,

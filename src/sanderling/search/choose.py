@@ -9,6 +9,8 @@ from sanderling.search.trial import Trial
 
 # Two figures closer than this are the same: the machine's noise decides nothing.
 SAME = 1.03
+# More threads cost other programs their processor: they must gain more than this.
+THREADS_WORTH = 1.10
 # A file is clearly smaller below this ratio; a table more or less decides nothing.
 SMALLER = 1.10
 
@@ -19,7 +21,10 @@ def cost(trial: Trial, budget: Budget) -> float:
         return float(trial.size_bytes)
     if budget.minimize == "memory":
         return float(trial.peak_memory_bytes or 2**62)
-    return trial.latency.cost if trial.latency else float("inf")
+    if trial.latency is None:
+        return float("inf")
+    more_threads = trial.latency.reference_p50 == trial.latency.reference_p50
+    return trial.latency.cost * (THREADS_WORTH if more_threads else 1.0)
 
 
 def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sanderling.errors import SanderlingError
+from sanderling.errors import SanderlingError, StorageError, UnreadableSample
 from sanderling.measure.fidelity import decide
 from sanderling.measure.results import Fidelity
 from sanderling.search.choose import ranking
@@ -43,6 +43,8 @@ def confirm_winner(
             continue
         try:
             fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
+        except (UnreadableSample, StorageError):
+            raise  # not this candidate's fault: the next one would fare no better
         except SanderlingError as error:
             _replace(outcome, replace(trial, status="failed", reason=f"could not be confirmed: {error}"))
             continue

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sanderling.errors import SanderlingError
+from sanderling.compress.applied import Applied
+from sanderling.errors import RunError, SanderlingError, StorageError, UnreadableSample, WorkerError
+from sanderling.graph.graph import Model
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
 from sanderling.search.bench import Bench
@@ -19,6 +21,7 @@ from sanderling.search.ladder import Proposal
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
+from sanderling.tflite import read
 
 TIMING_SECONDS = 4.0
 # A candidate whose answers are wrong is timed just well enough to say what was given up.
@@ -26,6 +29,11 @@ ROUGH_SECONDS = 1.0
 # Of the whole time, for timing one candidate: short searches look less closely.
 TIMING_SHARE = 1 / 45
 TIMING_FEEDS = 8
+
+
+def resizable(model: Model) -> bool:
+    """Returns: whether callers may change the sizes of some input."""
+    return any(-1 in model.main.tensors[i].shape_signature for i in model.main.inputs)
 
 
 class OutOfTime(Exception):
@@ -67,13 +75,20 @@ class Laboratory:
         proposal: Proposal,
         identity: str,
         progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+        *,
+        must_work: bool = False,
     ) -> Trial:
         """Measures a candidate.
+
+        Args:
+            must_work: nothing else can be measured if this cannot: it is the original.
 
         Returns: the finished trial; what goes wrong with the candidate ends as ``failed`` with its reason.
 
         Raises:
             OutOfTime: the search's time ended first.
+            UnreadableSample, StorageError: what would befall every other candidate as well.
+            SanderlingError: it failed although it must work.
         """
         start = time.monotonic()
         trial = Trial(
@@ -87,9 +102,13 @@ class Laboratory:
         )
         try:
             trial = self._measured(subject, proposal, trial, progress)
+        except (UnreadableSample, StorageError):
+            raise
         except SanderlingError as error:
-            if self.clock.usable() <= 1:
+            if isinstance(error, WorkerError) and self.clock.usable() <= 1:
                 raise OutOfTime from None
+            if must_work:
+                raise _original_failed(subject, error) from error
             trial = replace(trial, status="failed", reason=str(error))
         return replace(trial, seconds=round(time.monotonic() - start, 3))
 
@@ -125,15 +144,24 @@ class Laboratory:
         status, reason = judge(measured, self.budget)
         if file != subject.path:
             self.bench.unload(file)
-        left = f"{len(applied.left_float)} operators stayed in float" if applied.left_float else ""
         return replace(
             trial,
             latency=latency,
             peak_memory_bytes=memory,
             fidelity=fidelity,
             status=status,
-            reason=reason or left,
+            reason=reason or self._remark(subject, file, applied),
         )
+
+    def _remark(self, subject: Subject, file: Path, applied: Applied) -> str:
+        """Returns: what a user of a good candidate must know all the same."""
+        remarks: list[str] = []
+        if resizable(subject.model) and not resizable(read(file)):
+            remarks.append("its inputs can no longer be resized")
+        if applied.left_float:
+            count = len(applied.left_float)
+            remarks.append(f"{count} operator{'s' if count > 1 else ''} stayed in float")
+        return "; ".join(remarks)
 
     def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
         """Times the candidate beside the reference at the same number of threads, and at the usual one."""
@@ -154,8 +182,6 @@ class Laboratory:
         """Returns: why the candidate may not be used, from the list of allowed operators."""
         if self.allow_ops is None:
             return ""
-        from sanderling.tflite import read
-
         kinds = {node.kind for graph in read(file).graphs for node in graph.nodes}
         extra = sorted(kinds - set(self.allow_ops))
         return f"needs {', '.join(extra)}, which --allow-ops does not allow" if extra else ""
@@ -163,3 +189,13 @@ class Laboratory:
     def _relative(self, file: Path) -> str:
         folder = self.workshop.folder
         return f"{folder.name}/{file.name}" if file.parent == folder else ""
+
+
+def _original_failed(subject: Subject, error: SanderlingError) -> SanderlingError:
+    if not isinstance(error, RunError):
+        return error  # the user's metric, say: it tells where by itself
+    return RunError(
+        f"the original could not be measured: {error}",
+        where=str(subject.path),
+        hint="run it with sanderling bench to see more",
+    )

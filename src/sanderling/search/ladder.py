@@ -44,6 +44,7 @@ class State:
         more_threads: other counts worth trying at the end.
         io: what static quantization does to the model's inputs and outputs.
         rewrites: what rewriting the graph would do, one line each.
+        resizable: callers may change the sizes of some input, which keeps engines from planning ahead.
         prefix: steps that pay on this model by themselves and go before every other technique.
         trials: measured so far, in order.
         mixed_plans: gives lists of operators to keep float, shortest first; slow, so asked for only
@@ -58,6 +59,7 @@ class State:
     rewrites: tuple[str, ...]
     mixed_plans: Callable[[Recipe], list[list[str]]]
     trials: list[Trial] = field(default_factory=list)
+    resizable: bool = False
     prefix: tuple[Step, ...] = ()
 
     @property
@@ -67,6 +69,10 @@ class State:
 
     def of_rung(self, rung: str) -> list[Trial]:
         return [t for t in self.trials if t.rung == rung]
+
+    def best_speedup(self) -> float:
+        """Returns: the largest speed-up among candidates that keep the budget; 1 for none."""
+        return max((t.speedup or 0.0 for t in self.trials if t.status == "ok"), default=1.0)
 
     def size_matters(self) -> bool:
         """True when a candidate that is not faster may still win."""
@@ -81,6 +87,8 @@ AS_IS, REWRITE, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, THREADS = 
 )  # fmt: skip
 # Faster than the best so far by less than this is not worth a search of its own.
 WORTH = 1.10
+# A drop beyond this many budgets is not mended by other ranges.
+NEAR = 4.0
 MIXED_TRIALS = 6
 SLIM_TRIALS, SLIM_FIRST, SLIM_STEP = 6, 0.6, 0.06
 
@@ -98,14 +106,19 @@ def as_is(state: State) -> Iterator[Proposal | Skipped]:
 
 def rewrite(state: State) -> Iterator[Proposal | Skipped]:
     """The same arithmetic in a form that the engine runs faster. If it pays, everything else builds on it."""
-    if not state.rewrites:
+    if not state.rewrites and not state.resizable:
         yield Skipped(REWRITE, "there is nothing in this model to fold, to fuse or to remove")
         return
-    step = Step("rewrite")
-    yield Proposal("rewritten", Recipe("rewritten", (step,)), REWRITE, state.threads)
-    measured = state.trials[-1]
-    if measured.status == "ok" and measured.latency and measured.latency.speedup_ci95[0] > 1:
-        state.prefix = (step,)
+    steps = [("rewritten", Step("rewrite"))] if state.rewrites else []
+    if state.resizable:
+        steps.append(("rewritten for fixed sizes", Step("rewrite", {"static_batch": True})))
+    best = 1.0
+    for name, step in steps:
+        yield Proposal(name, Recipe(name, (step,)), REWRITE, state.threads)
+        measured = state.trials[-1]
+        gain = measured.latency.speedup_ci95[0] if measured.latency else 0.0
+        if measured.status == "ok" and gain > best:
+            state.prefix, best = (step,), gain
 
 
 def _static(state: State, calibration: str, **settings: float) -> Proposal:
@@ -125,14 +138,15 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     if measured.status == "failed":
         yield Skipped(STATIC, f"other ranges were not tried, min-max failed: {measured.reason}")
         return
-    slow = measured.speedup is not None and measured.speedup < 1 / WORTH
-    if slow and not state.size_matters():
+    if (measured.speedup or 0.0) * WORTH < state.best_speedup() and not state.size_matters():
         yield Skipped(STATIC, "other ranges were not tried: they change the answers, not the speed")
         return
     yield _static(state, "percentile", percentile=99.99)
     yield _static(state, "mse")
     yield _static(state, "octav")
-    if not any(t.status == "ok" for t in state.of_rung(STATIC)):
+    drops = [t.fidelity.drop for t in state.of_rung(STATIC) if t.fidelity]
+    allowed = state.budget.max_drop or 0.0
+    if allowed < min(drops, default=0.0) <= NEAR * allowed:
         yield _static(state, "percentile", percentile=99.9)
         yield _static(state, "percentile", percentile=99.999)
 
@@ -187,9 +201,8 @@ def mixed(state: State) -> Iterator[Proposal | Skipped]:
         yield Skipped(MIXED, "static int8 keeps the budget without it")
         return
     fastest = max(t.speedup or 0.0 for t in static)
-    best_ok = max((t.speedup or 0.0 for t in state.trials if t.status == "ok"), default=1.0)
-    if fastest < best_ok * WORTH and not state.size_matters():
-        yield Skipped(MIXED, f"static int8 is {fastest:.2f}x: keeping parts in float could only be slower")
+    if fastest < state.best_speedup() * WORTH and not state.size_matters():
+        yield Skipped(MIXED, f"static int8 is {fastest:.2f}x, and keeping parts in float is slower still")
         return
     start = min(static, key=lambda t: t.fidelity.drop if t.fidelity else float("inf"))
     plans = state.mixed_plans(start.recipe)
@@ -229,7 +242,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     best: Trial | None = None
     for _ in range(SLIM_TRIALS):
         keep = SLIM_FIRST if (low, high) == (0.0, 1.0) else round((low + high) / 2, 3)
-        yield _proposal(state, SLIM, f"{keep:.0%} of the arithmetic", Step("slim", {"keep": keep}))
+        yield _proposal(state, SLIM, f"fewer channels, {keep:.0%} of MACs", Step("slim", {"keep": keep}))
         trial = state.trials[-1]
         if trial.status == "failed":
             break
@@ -242,7 +255,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     if best is None:
         return
     slimmed = next(step for step in best.recipe.steps if step.technique == "slim")
-    less = f"{slimmed.settings['keep']:.0%} of the arithmetic"
+    less = f"fewer channels, {slimmed.settings['keep']:.0%} of MACs"
     if max((t.speedup or 0.0 for t in state.of_rung(STATIC)), default=0.0) > WORTH:
         step = Step("static_int8", {"calibration": "minmax", "io": state.io})
         yield _proposal(state, SLIM, f"{less}, static int8", slimmed, step)

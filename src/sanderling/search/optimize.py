@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
-from sanderling.errors import RunError
+from sanderling.errors import StorageError
 from sanderling.search import choose, ladder
-from sanderling.search.artifacts import write_best
+from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock
 from sanderling.search.confirm import confirm_winner, examples
@@ -27,11 +28,12 @@ from sanderling.search.events import (
     silent,
 )
 from sanderling.search.examiner import Examiner
+from sanderling.search.folder import CANDIDATES, OutputFolder
 from sanderling.search.identity import trial_id, versions
-from sanderling.search.laboratory import Laboratory, OutOfTime
+from sanderling.search.laboratory import Laboratory, OutOfTime, resizable
 from sanderling.search.ladder import Proposal, Skipped, State
 from sanderling.search.outcome import Outcome
-from sanderling.search.prepare import decide_task, first_answers, make_folder, read_subjects
+from sanderling.search.prepare import decide_task, first_answers, read_subjects
 from sanderling.search.request import Request
 from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import settle
@@ -40,7 +42,6 @@ from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
 
-CANDIDATES = "candidates"
 STUDY = "study.db"
 MOST_THREADS = 8
 
@@ -57,15 +58,15 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
     Raises:
         SanderlingError: the models, the samples or the output folder cannot be used.
     """
-    make_folder(request.output)
     clock = Clock(request.budget.seconds)
-    bench = Bench()
-    workshop = Workshop(request.output / CANDIDATES, clock)
-    try:
-        return _Search(request, listen, clock, bench, workshop).run()
-    finally:
-        bench.close()
-        workshop.close()
+    with OutputFolder(request.output) as folder:
+        bench = Bench()
+        workshop = Workshop(request.output / CANDIDATES, folder.scratch, clock)
+        try:
+            return _Search(request, listen, clock, bench, workshop).run()
+        finally:
+            bench.close()
+            workshop.close()
 
 
 class _Search:
@@ -168,6 +169,7 @@ class _Search:
             request.io,
             tuple(rewrites),
             lambda recipe: self._plans(subject, recipe),
+            resizable=resizable(subject.model),
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
@@ -199,18 +201,17 @@ class _Search:
         self.study.begin(identity, proposal.name)
         try:
             trial = self.laboratory.measure(
-                subject, proposal, identity, lambda what, done, total: self._tell(Progress(what, done, total))
+                subject,
+                proposal,
+                identity,
+                lambda what, done, total: self._tell(Progress(what, done, total)),
+                must_work=not self.outcome.trials,
             )
         except BaseException:
-            self.study.abandon(identity)
+            # A study that cannot be written gives it up when it is opened again.
+            with suppress(StorageError):
+                self.study.abandon(identity)
             raise
-        if not self.outcome.trials and trial.status == "failed":
-            self.study.abandon(identity)
-            raise RunError(
-                f"the original could not be measured: {trial.reason}",
-                where=str(subject.path),
-                hint="run it with sanderling bench to see more",
-            )
         self.study.finish(trial)
         return trial
 
@@ -225,6 +226,9 @@ class _Search:
         if winner is not None:
             outcome.examples = examples(outcome, self.laboratory, winner)
             write_best(outcome, self.laboratory, winner)
+        else:
+            for file in put_aside_best(outcome.output):
+                self._tell(Note(f"the winner of an earlier search is now called {file.name}"))
         outcome.seconds = self.clock.elapsed()
 
     def _progress(self, what: str) -> Callable[[int, int], None]:

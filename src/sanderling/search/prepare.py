@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,25 +27,6 @@ from sanderling.tasks.task import Task
 LOOK = 16
 
 
-def make_folder(folder: Path) -> None:
-    """Creates the output folder and checks that it can be written to.
-
-    Raises:
-        SanderlingError: it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".sanderling-probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise SanderlingError(
-            f"the output folder cannot be written to ({error.strerror or error})",
-            where=str(folder),
-            hint="choose another with -o",
-        ) from None
-
-
 def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Subject, ...]:
     """Reads every model and its samples; the same samples are in the same part for every model.
 
@@ -52,12 +34,12 @@ def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Sub
         ModelError, SampleError: a model or the samples cannot be used.
     """
     subjects: list[Subject] = []
-    for path in request.models:
+    for path, name in zip(request.models, _names(request.models), strict=True):
         model = read_model(path)
         _runs(bench, path)
         shared = _shared(subjects[0], model) if subjects else None
         if shared is not None:
-            subjects.append(Subject(path, model, file_hash(path), summarize(model), shared))
+            subjects.append(Subject(path, model, file_hash(path), summarize(model), shared, name))
             continue
         samples = _samples(request, path, model, bench)
         if subjects and len(samples) != sum(len(part) for part in _parts(subjects[0])):
@@ -67,9 +49,18 @@ def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Sub
             for note in (*samples.notes, parts.note):
                 if note:
                     listen(Note(note, loud=samples.synthetic or note == parts.note))
-        subjects.append(Subject(path, model, file_hash(path), summarize(model), parts))
+        subjects.append(Subject(path, model, file_hash(path), summarize(model), parts, name))
     _comparable(subjects)
     return tuple(subjects)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Returns: the files' names, with as much of the path before them as it takes to tell them apart."""
+    for parts in range(1, max(len(path.resolve().parts) for path in paths) + 1):
+        names = ["/".join(path.resolve().with_suffix("").parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{path.stem} {number}" for number, path in enumerate(paths, 1)]  # the same file, several times
 
 
 def _shared(first: Subject, model: Model) -> Split | None:

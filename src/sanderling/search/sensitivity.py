@@ -39,7 +39,7 @@ def measured_plans(
         known = workshop.call(
             "sanderling.compress.sensitivity:sensitivity_in_worker",
             on_progress=lambda value: progress(int(value[0]), int(value[1])),
-            source=str(source),
+            source=str(source.resolve()),
             calibration=str(workshop.calibration(subject)),
             settings={
                 k: v for k, v in recipe.steps[-1].settings.items() if k in ("calibration", "percentile")

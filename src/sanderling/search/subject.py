@@ -20,6 +20,7 @@ class Subject:
         hash: SHA-256 of the file.
         summary: parameters, operators, element types.
         split: the samples, in its own input shapes; the same samples in every subject of a search.
+        name: for tables, and different from that of every other subject of a search.
     """
 
     path: Path
@@ -27,7 +28,4 @@ class Subject:
     hash: str
     summary: Summary
     split: Split
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
+    name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.recipe import Recipe
+from sanderling.compress.recipe import Recipe, Step
+from sanderling.errors import StorageError
 from sanderling.measure.client import Worker
 from sanderling.search.clock import Clock
 from sanderling.search.identity import trial_id
@@ -24,52 +24,71 @@ class Workshop:
     """Applies recipes.
 
     Args:
-        folder: where the candidates' files go; made when absent.
+        folder: where the candidates' files go; made with the first.
+        scratch: an empty folder for what lives no longer than the search.
         clock: bounds every call.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, scratch: Path, clock: Clock) -> None:
+        self.folder = folder.resolve()  # the worker may stand in another folder
+        self.scratch = scratch.resolve()
         self.clock = clock
-        self._worker = Worker(name="compressor")
-        self._scratch = tempfile.TemporaryDirectory(prefix="sanderling-")
+        self._worker = Worker(name="compressor", folder=scratch)
         self._calibration: dict[str, Path] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        self._made: dict[Path, Applied] = {}
+        self._by_steps: dict[tuple[str, str], Path] = {}
 
     def file_for(self, subject: Subject, recipe: Recipe) -> Path:
         """Returns: where a candidate's file belongs. A recipe without steps is the model itself."""
         if not recipe.steps:
             return subject.path
         slug = re.sub(r"[^a-z0-9.]+", "-", f"{subject.name}-{recipe.name}".lower()).strip("-")[:80]
-        return self.folder / f"{slug}-{trial_id(subject.hash, recipe, '', 0, '', '')[:6]}.tflite"
+        samples = subject.split.calibrate.fingerprint
+        return self.folder / f"{slug}-{trial_id(subject.hash, recipe, '', 0, samples, '')[:8]}.tflite"
 
     def make(self, subject: Subject, recipe: Recipe) -> tuple[Path, Applied]:
-        """Applies a recipe. Returns: the candidate's file, and what was done.
+        """Applies a recipe, unless that was done before: files appear whole, under names of their own.
+
+        Returns: the candidate's file, and what was done.
 
         Raises:
             SanderlingError: the recipe cannot be applied, or its technique crashed or took too long.
         """
         file = self.file_for(subject, recipe)
-        if not recipe.steps:
-            return file, Applied(recipe.name)
+        if not recipe.steps or file in self._made:
+            return file, self._made.get(file, Applied(recipe.name))
+        _make(self.folder)
+        source, steps = self._furthest(subject, recipe)
         value = self._worker.call(
             "sanderling.compress.apply:apply_in_worker",
-            recipe=recipe.to_json(),
-            source=str(subject.path),
+            recipe=Recipe(recipe.name, steps).to_json(),
+            source=str(source.resolve()),
             out=str(file),
             calibration=str(self.calibration(subject)),
             timeout=self.clock.bound(300),
             doing=f"making '{recipe.name}'",
         )
-        return file, Applied.from_json(value)
+        self._made[file] = Applied.from_json(value)
+        self._by_steps[(subject.hash, recipe.identity())] = file
+        return file, self._made[file]
+
+    def _furthest(self, subject: Subject, recipe: Recipe) -> tuple[Path, tuple[Step, ...]]:
+        """Returns: the file to start from, and the steps that are left to do on it."""
+        for done in range(len(recipe.steps) - 1, 0, -1):
+            earlier = self._by_steps.get((subject.hash, Recipe("", recipe.steps[:done]).identity()))
+            if earlier is not None:
+                return earlier, recipe.steps[done:]
+        return subject.path, recipe.steps
 
     def calibration(self, subject: Subject) -> Path:
         """Returns: the file with the samples that ranges are taken from."""
         if subject.hash not in self._calibration:
             samples = subject.split.calibrate.first(CALIBRATION_FEEDS)
             feeds = (samples[position] for position in range(len(samples)))
-            folder = Path(self._scratch.name) / subject.hash[:16]
-            self._calibration[subject.hash] = save_feeds(feeds, folder)
+            try:
+                self._calibration[subject.hash] = save_feeds(feeds, self.scratch / subject.hash[:16])
+            except OSError as error:
+                raise _cannot_write(self.scratch, error) from None
         return self._calibration[subject.hash]
 
     def call(self, function: str, *, on_progress: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
@@ -78,6 +97,16 @@ class Workshop:
         return self._worker.call(function, timeout=timeout, on_progress=on_progress, **kwargs)
 
     def close(self) -> None:
-        """Ends the worker and removes scratch files."""
+        """Ends the worker."""
         self._worker.close()
-        self._scratch.cleanup()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+
+
+def _cannot_write(folder: Path, error: OSError) -> StorageError:
+    return StorageError(f"cannot be written to ({error.strerror or error})", where=str(folder))

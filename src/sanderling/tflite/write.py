@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from sanderling.errors import FormatError
+from sanderling.errors import FormatError, StorageError
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, Quant
 from sanderling.tflite.flatbuffer import Record
@@ -42,7 +42,8 @@ def write(model: Model, path: str | os.PathLike[str]) -> int:
     Returns: the file's size in bytes.
 
     Raises:
-        FormatError: the model is larger than the format allows, or the place cannot be written to.
+        FormatError: the model is larger than the format allows.
+        StorageError: the place cannot be written to.
     """
     path = Path(path)
     skeleton, data = _skeleton(model)
@@ -66,9 +67,11 @@ def write(model: Model, path: str | os.PathLike[str]) -> int:
     return size
 
 
-def _cannot_write(path: Path, error: OSError) -> FormatError:
-    return FormatError(
-        f"cannot be written ({error.strerror or error})", where=str(path), hint="choose another output folder"
+def _cannot_write(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot be written ({error.strerror or error})",
+        where=str(path),
+        hint="free some space or choose another folder",
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze", "bench", "check", "diff", "load", "optimize"]
 
+MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]
 Numbers = float | Sequence[float]
 
@@ -157,7 +158,8 @@ def check(
     found, how = find_samples(samples, _reading(**reading), a)
     request = Request(
         models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how,
-        budget=_positive(budget), task=task, metric=metric, threads=_at_least_one(threads), seed=seed,
+        budget=_positive(budget), task=task, metric=metric, threads=_at_least_one(threads),
+        seed=_not_negative(seed),
     )  # fmt: skip
     return examine(request, listen or silent)
 
@@ -221,7 +223,8 @@ def optimize(
         reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
         evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
         threads=_at_least_one(threads),
-        recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]), seed=seed,
+        recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
+        seed=_not_negative(seed),
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 
@@ -252,7 +255,15 @@ def _recipe(recipe: str | Path | Recipe | None, resume: bool) -> Recipe | None:
 def _at_least_one(threads: int | None) -> int | None:
     if threads is not None and threads < 1:
         raise UsageError(f"got {threads}, expected at least 1", where="threads")
+    if threads is not None and threads > MOST_THREADS:
+        raise UsageError(f"got {threads}, expected at most {MOST_THREADS}", where="threads")
     return threads
+
+
+def _not_negative(seed: int) -> int:
+    if seed < 0:
+        raise UsageError(f"got {seed}, expected 0 or more", where="seed")
+    return seed
 
 
 def _positive(budget: Budget) -> Budget:

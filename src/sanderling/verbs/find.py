@@ -127,7 +127,8 @@ def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any
 
 def _samples_nearby(path: Path) -> str:
     parent = path.parent
-    beside = [each.name for each in sorted(parent.iterdir())[:1000]] if parent.is_dir() else []
+    entries = sorted(parent.iterdir())[:1000] if parent.is_dir() else []
+    beside = [each.name for each in entries if each.suffix not in (".tflite", *_SOURCES)]
     close = difflib.get_close_matches(path.name, beside, 1)
     if close:
         return f"did you mean {parent / close[0]}?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sanderling.errors import StorageError
 from sanderling.report.result import Result
 from sanderling.search.events import Listener, Note, Phase, silent
 from sanderling.search.request import Request
@@ -27,7 +28,14 @@ def search(request: Request, listen: Listener | None = None) -> Result:
     outcome = optimize(request, hear)
     outcome.notes[:0] = [note.text for note in first]  # so that the report tells them too
     hear(Phase("writing the report"))
-    return Result.of(outcome)
+    try:
+        return Result.of(outcome)
+    except OSError as error:
+        raise StorageError(
+            f"the report cannot be written ({error.strerror or error})",
+            where=str(request.output),
+            hint="free some space, then run the same command with --resume",
+        ) from None
 
 
 def _elsewhere(target: str) -> list[Note]:
