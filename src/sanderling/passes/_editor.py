@@ -154,12 +154,12 @@ class Editor:
         to: int | tuple[Shape, str] = output if isinstance(output, int) else (after, output)
         return self.emit("PAD", (source, amounts), to, "PadOptions")
 
-    def crop(self, source: int, shape: Shape, output: int | str) -> int:
-        """Adds a SLICE that keeps the first elements of every dimension, all where ``shape`` has −1."""
-        begin = self.constant(np.zeros(len(shape), np.int32), "begin")
+    def cut(self, source: int, begin: Sequence[int], shape: Shape, output: int | str) -> int:
+        """Adds a SLICE of ``shape`` from ``begin`` on, all of a dimension where ``shape`` has −1."""
+        start = self.constant(np.array(begin, np.int32), "begin")
         size = self.constant(np.array(shape, np.int32), "size")
         to: int | tuple[Shape, str] = output if isinstance(output, int) else (shape, output)
-        return self.emit("SLICE", (source, begin, size), to, "SliceOptions")
+        return self.emit("SLICE", (source, start, size), to, "SliceOptions")
 
     def transpose(self, source: int, shape: Shape, order: Sequence[int], output: int | str) -> int:
         """Adds a TRANSPOSE of a tensor of ``shape``."""
@@ -167,6 +167,11 @@ class Editor:
         permutation = self.constant(np.array(order, np.int32), "order")
         to: int | tuple[Shape, str] = output if isinstance(output, int) else (after, output)
         return self.emit("TRANSPOSE", (source, permutation), to, "TransposeOptions")
+
+    def reverse(self, source: int, axis: int, name: str) -> int:
+        """Adds a REVERSE_V2 along one axis of a value that was added."""
+        operand = self.constant(np.array([axis], np.int32), "axis")
+        return self.emit("REVERSE_V2", (source, operand), (self.shapes[source], name), "ReverseV2Options")
 
     def name(self, node: Node) -> str:
         """Returns: what a node's first output is called, for tensors that are derived from it."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from sanderling.errors import InvalidGraph
+from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph, Node, Tensor
+from sanderling.graph.types import Array, DType
+from sanderling.ops.op import Op
 from sanderling.ops.registry import find
 
 Shape = tuple[int, ...]
+MAX_VALUES = 64  # of shape arithmetic, in elements
 
 
 def known_shapes(graph: Graph) -> dict[int, Shape]:
@@ -20,28 +25,77 @@ def known_shapes(graph: Graph) -> dict[int, Shape]:
     Returns: tensor index → shape, −1 for sizes that may change between calls. A value whose rank is not
     certain is not there.
     """
-    shapes: dict[int, Shape] = {i: t.shape for i, t in enumerate(graph.tensors) if t.is_constant}
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        shapes[index] = tensor.shape_signature or tensor.shape
+    known = _Known(graph)
     for node in graph.nodes:
-        shapes.update(_inferred(graph, node, shapes))
-    return shapes
+        op = find(node.op)
+        if op is not None and all(index < 0 or index in known.shapes for index in node.inputs):
+            _infer(known, op, node)
+            _move(known, op, node)
+    return known.shapes
 
 
-def _inferred(graph: Graph, node: Node, shapes: Mapping[int, Shape]) -> dict[int, Shape]:
-    op = find(node.op)
-    if op is None or any(index >= 0 and index not in shapes for index in node.inputs):
-        return {}
-    operands = [_told(graph.tensors[i], shapes[i]) if i >= 0 else None for i in node.inputs]
+@dataclass(slots=True)
+class _Known:
+    """What is known of a graph's values.
+
+    Attributes:
+        shapes: see ``known_shapes``.
+        sizes: small integer tensors that hold sizes taken from shapes, −1 where a size may change.
+    """
+
+    graph: Graph
+    shapes: dict[int, Shape] = field(init=False)
+    sizes: dict[int, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tensors = self.graph.tensors
+        self.shapes = {i: t.shape for i, t in enumerate(tensors) if t.is_constant}
+        self.shapes |= {i: tensors[i].shape_signature or tensors[i].shape for i in self.graph.inputs}
+
+    def operand(self, index: int) -> Tensor | None:
+        tensor = self.graph.tensors[index] if index >= 0 else None
+        if tensor is None or tensor.is_constant:
+            return tensor
+        return replace(tensor, type=replace(tensor.type, shape=self.shapes[index]))
+
+
+def _infer(known: _Known, op: Op, node: Node) -> None:
+    operands = [known.operand(index) for index in node.inputs]
+    sizes = known.sizes.get(node.inputs[1]) if node.op == "RESHAPE" and len(node.inputs) > 1 else None
+    if sizes is not None and operands[1] is not None:
+        # To RESHAPE −1 means what it means here: the size that the others leave.
+        operands[1] = replace(operands[1], data=sizes)
     try:
-        types = op.infer(node, operands, graph.results(node))
+        types = op.infer(node, operands, known.graph.results(node))
     except InvalidGraph:
-        return {}  # the engine says what is wrong with it; nothing is rewritten that depends on it
-    if len(types) != len(node.outputs):
-        return {}
-    return {index: kind.shape for index, kind in zip(node.outputs, types, strict=True)}
+        return  # the engine says what is wrong with it; nothing is rewritten that depends on it
+    if len(types) == len(node.outputs):
+        known.shapes |= {i: kind.shape for i, kind in zip(node.outputs, types, strict=True)}
 
 
-def _told(tensor: Tensor, shape: Shape) -> Tensor:
-    return tensor if tensor.is_constant else replace(tensor, type=replace(tensor.type, shape=shape))
+def _move(known: _Known, op: Op, node: Node) -> None:
+    """Follows sizes through operators that move elements as they are."""
+    index = node.outputs[0]
+    target = known.graph.tensors[index]
+    if len(node.outputs) != 1 or target.dtype not in (DType.INT32, DType.INT64) or target.is_variable:
+        return
+    if node.op == "SHAPE":
+        known.sizes[index] = np.array(known.shapes[node.inputs[0]], target.dtype.numpy)
+        return
+    if not op.moves_data or op.reference is None or not any(i in known.sizes for i in node.inputs):
+        return
+    arrays: list[Array | None] = []
+    for position, source in enumerate(node.inputs):
+        sizes = known.sizes.get(source)
+        tensor = known.graph.tensors[source] if source >= 0 else None
+        if sizes is not None and position not in op.quant.passthrough:
+            arrays.append(sizes)
+        elif tensor is not None and tensor.is_constant and tensor.type.size <= MAX_VALUES:
+            arrays.append(decode(tensor))
+        else:
+            return
+    kinds = [known.graph.tensors[i].type for i in node.inputs]
+    try:
+        known.sizes[index] = op.reference(node, arrays, kinds, [target.type])[0]
+    except InvalidGraph:
+        return

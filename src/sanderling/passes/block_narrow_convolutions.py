@@ -211,7 +211,7 @@ def _unblock(editor: Editor, node: Node, shape: Shape, wanted: int, result: int)
         editor.reshape(result, shape, target)
         return
     whole = editor.reshape(result, shape, f"{name}/all")
-    editor.crop(whole, cropped, target)
+    editor.cut(whole, (0, 0, 0, 0), cropped, target)
 
 
 def _blocked_weights(site: _Site, plan: _Plan) -> Array:

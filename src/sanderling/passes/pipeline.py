@@ -29,6 +29,7 @@ FASTER = (
     "fuse_activations",
     "fuse_pad",
     "unfold_transposed_convolutions",
+    "replace_mirror_pads",
     "widen_concatenations",
     "block_narrow_convolutions",
     "widen_pads",

@@ -142,7 +142,7 @@ def _emit(
     else:  # the phases of a row lie side by side already
         result = editor.reshape(result, whole, target if isinstance(target, int) else target[1])
     if whole != out:
-        editor.crop(result, out, node.outputs[0])
+        editor.cut(result, (0, 0, 0, 0), out, node.outputs[0])
 
 
 PASS = Pass(

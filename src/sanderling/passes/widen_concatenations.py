@@ -29,14 +29,15 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
         return None
     shapes = {editor.shape(index) for index in node.inputs}
     shape, out = shapes.pop(), editor.shape(node.outputs[0])
-    # The runs are laid one behind the other along a dimension of their own: all sizes have to be known.
-    if shapes or shape is None or out is None or -1 in (*shape, *out):
+    if shapes or shape is None or out is None:
         return None
     axis = int(node.attrs.get("axis", 0)) % len(out)
-    run, outer = prod(shape[axis:]), prod(shape[:axis])
+    if -1 in shape and axis == 0:
+        return None
+    run, outer = prod(shape[axis:]), -1 if -1 in shape else prod(shape[:axis])
     if node.op == "CONCATENATION" and (run != 1 or outer == 1):
         return None
-    if run == 1 and outer > 1:
+    if run == 1 and outer != 1:
         return _interleave(editor, node, outer, out)
     return _concatenate(editor, node, shape, axis, out)
 

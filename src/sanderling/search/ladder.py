@@ -74,6 +74,12 @@ class State:
         """Returns: the largest speed-up among candidates that keep the budget; 1 for none."""
         return max((t.speedup or 0.0 for t in self.trials if t.status == "ok"), default=1.0)
 
+    def keeps_drop(self, trial: Trial) -> bool:
+        """Returns: whether a trial's answers are good enough, whatever else is wrong with it."""
+        if trial.fidelity is None or trial.fidelity.failure:
+            return False
+        return trial.fidelity.drop <= (self.budget.max_drop or 0.0)
+
     def size_matters(self) -> bool:
         """True when a candidate that is not faster may still win."""
         return self.budget.minimize in ("size", "memory") or self.budget.max_size_bytes is not None
@@ -224,8 +230,7 @@ def _bisect(state: State, recipe: Recipe, plans: list[list[str]]) -> Iterator[Pr
         kept = "1 operator" if len(plans[middle]) == 1 else f"{len(plans[middle])} operators"
         name = f"mixed int8, {kept} in float ({step.settings['calibration']})"
         yield _proposal(state, MIXED, name, Step(step.technique, settings))
-        trial = state.trials[-1]
-        if trial.status == "ok" or (trial.status == "rejected" and "slower" in trial.reason):
+        if state.keeps_drop(state.trials[-1]):
             best, high = middle, middle - 1
         else:
             low = middle + 1

@@ -174,13 +174,39 @@ def first_answers(subject: Subject, bench: Bench) -> FirstLook:
     return FirstLook(outputs, labels, taken)
 
 
+# A metric may round; one that is not a drop at all is further off.
+_NO_DROP = 1e-3
+
+
+def _gives_no_drop_to_itself(task: Task, look: FirstLook) -> None:
+    """Tries the user's metric on the original's own answers, before anything is measured with it.
+
+    Raises:
+        SampleError: it fails.
+        UsageError: it is no drop: it says that the original is worse, or better, than itself.
+    """
+    labels = look.labels or [None] * len(look.outputs)
+    seen = [
+        task.observe(outputs, outputs, label) for outputs, label in zip(look.outputs, labels, strict=True)
+    ]
+    _, drop = task.combine(seen)
+    if abs(drop) > _NO_DROP:
+        raise UsageError(
+            f"the metric gives a drop of {drop:.4g} to the original's own answers, expected 0",
+            where="--metric",
+            hint="return 0 for an answer as good as the original's, more for a worse one",
+        )
+
+
 def decide_task(request: Request, subject: Subject, look: FirstLook) -> Task:
     """Returns: how answers are compared: the user's metric, the named task, or a guess from the answers."""
     from sanderling.tasks.custom import custom
     from sanderling.tasks.guess import get_task, guess_task
 
     if request.metric is not None:
-        return custom(request.metric, subject.model.output_names())
+        task = custom(request.metric, subject.model.output_names())
+        _gives_no_drop_to_itself(task, look)
+        return task
     if request.task is not None:
         return get_task(request.task, subject.model, look.outputs, labels=look.labels)
     return guess_task(subject.model, look.outputs, labels=look.labels)

@@ -36,7 +36,7 @@ def custom(metric: str | Evaluate, output_names: Sequence[str], *, max_drop: flo
         named = [dict(zip(names, outputs, strict=True)) for outputs in (reference, candidate)]
         try:
             drop = float(function(named[0], named[1], label))
-        except Exception as error:  # the user's code may raise anything; it is told, not hidden
+        except (Exception, SystemExit) as error:  # the user's code may raise anything; it is told, not hidden
             raise SampleError(f"the metric failed ({type(error).__name__}: {error})", where=name) from error
         if not np.isfinite(drop):
             raise SampleError(f"the metric gave {drop}, a number was expected", where=name)

@@ -146,9 +146,12 @@ def as_list(models: str | Path | Sequence[str | Path]) -> list[str | Path]:
     """Returns: one or several models as a list.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or one twice.
     """
     named = [models] if isinstance(models, str | Path) else list(models)
+    twice = next((each for i, each in enumerate(named) if str(each) in map(str, named[:i])), None)
+    if twice is not None:
+        raise UsageError("the model is given twice", where=str(twice), hint="name every model once")
     if not named:
         raise UsageError("no model was given", hint="give at least one .tflite file")
     return named
