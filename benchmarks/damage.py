@@ -17,7 +17,22 @@ _SCALARS = {
     "int64": 8, "uint64": 8, "float64": 8,
 }  # fmt: skip
 # Around the limits of what a word can hold, and of what a reader may believe it holds.
-_HOSTILE = (0, 1, 2, 3, 0x7F, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
+_HOSTILE = (
+    0,
+    1,
+    2,
+    3,
+    0x7F,
+    0xFF,
+    0x100,
+    0x7FFF,
+    0xFFFF,
+    0x10000,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFC,
+    0xFFFFFFFF,
+)
 
 
 @dataclass(frozen=True)

@@ -227,13 +227,17 @@ def show(results: list[tuple[Case, dict[str, Ending]]]) -> bool:
         print(f"slowest: {slowest:.1f} s")
     bad = [(c, name, e) for c, es in results for name, e in es.items() if e.verdict in BAD]
     for case, name, ending in bad:
-        print(f"\n{ending.verdict.upper()}: sanderling {name} {case.file.name} ({ending.seconds:.1f} s)\n{ending.said}")
+        print(
+            f"\n{ending.verdict.upper()}: sanderling {name} {case.file.name} ({ending.seconds:.1f} s)\n{ending.said}"
+        )
     return not bad
 
 
 def main() -> int:
     """Returns: the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=300, help="damaged files (default: %(default)s)")
     parser.add_argument("--models", type=Path, help="a folder of .tflite files to damage")
     parser.add_argument("--seed", type=int, default=0)

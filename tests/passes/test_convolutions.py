@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sanderling import passes
 from sanderling.graph.graph import CUSTOM, Model, Node
 from sanderling.passes import block_narrow_convolutions as blocking
+from sanderling.passes import separate_pools
 from sanderling.passes import unfold_transposed_convolutions as unfolding
 from tests.models import Net
 from tests.passes.rewrites import (
@@ -126,7 +127,7 @@ def test_unfolding_is_chosen_where_it_pays() -> None:
     result, notes = rewritten(net.model(), UNFOLD)
     assert kinds(result) == ["CONV_2D", "DEPTH_TO_SPACE"]
     assert notes[0] == (
-        "unfold_transposed_convolutions: TRANSPOSE_CONV 'up0' became a convolution, predicted 10.9×"
+        "unfold_transposed_convolutions: TRANSPOSE_CONV 'up0' became a convolution, predicted 6.5×"
     )
 
 
@@ -230,3 +231,80 @@ def test_padding_is_fused_where_it_is_same() -> None:
         pad(Net((1, 8, 8, 2)), (0, 0), (1, 1), (1, 1), (0, 0)), 3, (3, 3), stride=(2, 2), padding="VALID"
     )
     assert rewritten(net.model(), ("fuse_pad", "drop_dead_code"))[1] == []
+
+
+@settings(max_examples=40)
+@given(st.data(), PADDINGS, ACTIVATIONS, st.booleans())
+def test_large_depthwise_kernels_are_split(
+    data: st.DataObject, padding: str, activation: str, open_batch: bool
+) -> None:
+    draw = data.draw
+    kernel = draw(st.integers(4, 9)), draw(st.integers(4, 9))
+    least = max(kernel) if padding == "VALID" else 1
+    net = Net((1, draw(st.integers(least, 12)), draw(st.integers(least, 12)), draw(st.integers(1, 3))))
+    convolution(net, 0, kernel, padding=padding, activation=activation, depthwise=True)
+    model = resizable(net.model()) if open_batch else net.model()
+    result, notes = rewritten(
+        model, ("split_large_depthwise", "drop_dead_code"), *([2] if open_batch else [])
+    )
+    assert bool(notes) == (kernel[0] * kernel[1] > 25 and padding == "SAME")
+    assert all(
+        node.op != "DEPTHWISE_CONV_2D" or result.main.tensors[node.inputs[1]].type.size <= 25 * 3
+        for node in result.main.nodes
+        if notes
+    )
+
+
+def test_a_split_depthwise_is_told() -> None:
+    net = convolution(Net((1, 8, 8, 2)), 0, (6, 6), activation="RELU", depthwise=True)
+    result, notes = rewritten(net.model(), ("split_large_depthwise",))
+    shown = [kind for kind in kinds(result) if kind != "PAD"]
+    assert shown == ["DEPTHWISE_CONV_2D", *["DEPTHWISE_CONV_2D", "ADD"] * 3]
+    assert result.main.nodes[-1].attrs["fused_activation_function"] == "RELU"
+    assert notes == [
+        "split_large_depthwise: DEPTHWISE_CONV_2D 'depthwise_conv_2d_0' of 6×6 became 4 with dilation 2"
+    ]
+
+
+@settings(max_examples=40)
+@given(st.data(), st.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]), PADDINGS, ACTIVATIONS, st.booleans())
+def test_separated_pools_keep_the_answers(
+    data: st.DataObject, kind: str, padding: str, activation: str, open_batch: bool
+) -> None:
+    draw = data.draw
+    window, step = (draw(st.integers(1, 7)), draw(st.integers(1, 7))), draw(st.integers(1, 3))
+    height, width = (draw(st.integers(size if padding == "VALID" else 1, 14)) for size in window)
+    net = Net((1, height, width, 2), draw(st.integers(0, 9)))
+    out = [
+        -(-size // step) if padding == "SAME" else (size - k) // step + 1
+        for size, k in zip((height, width), window, strict=True)
+    ]
+    net.op(
+        kind, (1, *out, 2), (), "Pool2DOptions", padding=padding, stride_h=step, stride_w=step,
+        filter_height=window[0], filter_width=window[1], fused_activation_function=activation,
+    )  # fmt: skip
+    model = resizable(net.model()) if open_batch else net.model()
+    with patch("sanderling.passes.separate_pools.WORTHWHILE", 0):
+        # One round: without a threshold the halves would be separated for ever.
+        result, notes = separate_pools.apply(model)
+    same_answers(model, result, *([2] if open_batch else []))
+    assert bool(notes) == (min(window) > 1)
+
+
+def test_only_overlapping_windows_are_separated() -> None:
+    def pool(size: int, step: int) -> Model:
+        out = -(-20 // step)
+        return (
+            Net((1, 20, 20, 4))
+            .op(
+                "MAX_POOL_2D", (1, out, out, 4), (), "Pool2DOptions", padding="SAME", stride_h=step,
+                stride_w=step, filter_height=size, filter_width=size, fused_activation_function="NONE",
+            )
+            .model()
+        )  # fmt: skip
+
+    result, notes = rewritten(pool(9, 1), ("separate_pools",))
+    assert kinds(result) == ["MAX_POOL_2D", "MAX_POOL_2D"]
+    assert notes == ["separate_pools: MAX_POOL_2D 'max_pool_2d_0' of 9×9 became 9×1 and 1×9"]
+    assert rewritten(pool(2, 2), ("separate_pools",))[1] == []
+    assert rewritten(pool(20, 20), ("separate_pools",))[1] == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sanderling import passes
@@ -72,8 +73,6 @@ def test_renamed_dimensions_become_one_reshape(data: st.DataObject, count: int, 
 
 def open_reshapes(model: Model) -> Model:
     """Returns: the model whose RESHAPEs take any batch, as converters write them."""
-    from dataclasses import replace
-
     tensors = list(model.main.tensors)
     for node in model.main.nodes:
         if node.op == "RESHAPE":
@@ -166,10 +165,54 @@ def test_pads_of_pixels_become_pads_of_rows() -> None:
     net = pad(Net((1, 4, 6, 1)), (0, 0), (1, 0), (0, 3), (0, 0))
     result, notes = rewritten(net.model(), PAD)
     assert kinds(result) == ["RESHAPE", "PAD", "RESHAPE"]
-    assert notes == ["widen_pads: PAD 'pad_0' copies rows instead of runs of 1"]
+    assert notes[0] == "widen_pads: PAD 'pad_0' copies rows instead of runs of 1"
     # The engine fuses these two: nothing may come between them.
     fused = convolution(pad(Net((1, 4, 6, 1)), (0, 0), (1, 1), (1, 1), (0, 0)), 2, (3, 3), padding="VALID")
     assert rewritten(fused.model(), PAD)[1] == []
+
+
+@settings(max_examples=30)
+@given(st.data(), st.sampled_from(["REFLECT", "SYMMETRIC"]), st.booleans())
+def test_mirrored_borders_keep_the_answers(data: st.DataObject, mode: str, open_batch: bool) -> None:
+    draw = data.draw
+    shape = (1, *draw(st.lists(st.integers(2, 5), min_size=1, max_size=3)))
+    most = [size - (mode == "REFLECT") for size in shape]
+    first = st.just((0, 0)) if open_batch else st.tuples(*[st.integers(0, most[0])] * 2)
+    pads = [draw(first), *(draw(st.tuples(st.integers(0, m), st.integers(0, m))) for m in most[1:])]
+    net = Net(shape)
+    padded = tuple(size + sum(pair) for size, pair in zip(shape, pads, strict=True))
+    operand = net.constant(np.array(pads, np.int32), "pads")
+    net.op("MIRROR_PAD", padded, (operand,), "MirrorPadOptions", mode=mode)
+    model = resizable(net.model()) if open_batch else net.model()
+    result, notes = rewritten(model, ("replace_mirror_pads",), *([2] if open_batch else []))
+    assert ("MIRROR_PAD" in kinds(result)) == (not any(map(any, pads)))
+    assert not notes or notes == [
+        "replace_mirror_pads: MIRROR_PAD 'mirror_pad_0' became slices and CONCATENATION"
+    ]
+
+
+def test_sizes_are_followed_through_shape_arithmetic() -> None:
+    """RESHAPE to [batch, 12]: the batch is taken from SHAPE, as converters write Flatten."""
+    net = Net((1, 3, 4))
+    unary(net, "ABS")
+    source, first = net.last, len(net.tensors)
+    for name, shape in (("shape", (3,)), ("batch", ()), ("wanted", (2,))):
+        net.tensors.append(Tensor(name, TensorType(shape, DType.INT32)))
+    zero, one = (net.constant(np.array([v], np.int32), "at") for v in (0, 1))
+    rest = net.constant(np.array(12, np.int32), "rest")
+    net.nodes.append(Node("SHAPE", (source,), (first,), {"out_type": "int32"}, "ShapeOptions"))
+    cut = {"shrink_axis_mask": 1}
+    net.nodes.append(Node("STRIDED_SLICE", (first, zero, one, one), (first + 1,), cut, "StridedSliceOptions"))
+    packed = {"axis": 0, "values_count": 2}
+    net.nodes.append(Node("PACK", (first + 1, rest), (first + 2,), packed, "PackOptions"))
+    net.op("RESHAPE", (1, 12), (first + 2,), "ReshapeOptions", new_shape=())
+    model = net.model()
+    tensors = list(model.main.tensors)
+    tensors[0] = replace(tensors[0], shape_signature=(-1, 3, 4))
+    model = model.with_main(replace(model.main, tensors=tuple(tensors)))
+    result, _ = rewritten(model, ("merge_reshapes", "drop_dead_code"), 3)
+    assert kinds(result) == ["ABS", "RESHAPE"]
+    assert np.array_equal(result.main.tensors[result.main.nodes[1].inputs[1]].data, [-1, 12])
 
 
 def joined(kind: str, count: int, shape: tuple[int, ...], axis: int) -> Model:
@@ -201,7 +244,10 @@ def test_joined_values_keep_the_answers(data: st.DataObject) -> None:
     model = joined(kind, draw(st.integers(2, 7)), shape, axis)
     result, _ = rewritten(model, CONCAT)
     assert "PACK" not in kinds(result)
-    assert rewritten(resizable(model), CONCAT)[1] == []
+    if axis:
+        rewritten(resizable(model), CONCAT, 2)
+    else:
+        assert rewritten(resizable(model), CONCAT)[1] == []
 
 
 def test_single_elements_are_interleaved() -> None:
@@ -220,3 +266,31 @@ def test_integers_are_left_alone() -> None:
     net.nodes.append(Node("PACK", (0, 0), (1,), {"axis": 1, "values_count": 2}, "PackOptions"))
     net.last = 1
     assert passes.run(net.model(), CONCAT)[1] == []
+
+
+@settings(max_examples=50)
+@given(st.data(), st.booleans())
+def test_strided_slices_keep_the_answers(data: st.DataObject, open_batch: bool) -> None:
+    draw = data.draw
+    rank = draw(st.integers(2, 4))
+    steps = [draw(st.integers(1, 3)) for _ in range(rank)]
+    shape = [step * draw(st.integers(1, 4)) for step in steps]
+    if open_batch:
+        steps[0], shape[0] = 1, 1
+    begin = [draw(st.integers(-size, size - 1)) for size in shape]
+    end = [draw(st.integers(-size, size + 1)) for size in shape]
+    masks = [draw(st.integers(0, 2**rank - 1)) | open_batch for _ in range(2)]
+    out = [
+        len(range(size)[slice(None if masks[0] >> i & 1 else b, None if masks[1] >> i & 1 else e, step)])
+        for i, (size, b, e, step) in enumerate(zip(shape, begin, end, steps, strict=True))
+    ]
+    assume(min(out) > 0)
+    net = Net(tuple(shape))
+    operands = tuple(net.constant(np.array(v, np.int32), "slice") for v in (begin, end, steps))
+    net.op(
+        "STRIDED_SLICE", tuple(out), operands, "StridedSliceOptions", begin_mask=masks[0], end_mask=masks[1]
+    )
+    model = resizable(net.model()) if open_batch else net.model()
+    result, notes = rewritten(model, ("widen_strided_slices",), *([2] if open_batch else []))
+    assert bool(notes) == (max(steps) > 1 and steps[-1] == 1)
+    assert kinds(result) == (["RESHAPE", "SLICE"] if notes else ["STRIDED_SLICE"])

@@ -6,12 +6,14 @@ already; of a transposed convolution every pixel [rows, I] gives KH · KW · O c
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from sanderling.compress._tracer import ChannelMap, Slots
+from sanderling.graph.edit import consumers
 from sanderling.graph.graph import Graph, Node
 from sanderling.graph.types import Array, DType
 from sanderling.ops._conv import padding_before, window
@@ -33,6 +35,7 @@ class Reader:
         bias: [O], None where there is none.
         centred: a change of the mean can be taken up by a bias.
         cuttable: reads channels that may go, not only what depends on them.
+        beside: index of a tensor computed before, to which only its result is added; −1 where there is none.
     """
 
     position: int
@@ -42,6 +45,7 @@ class Reader:
     bias: Floats | None
     centred: bool
     cuttable: bool
+    beside: int
 
 
 def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
@@ -49,6 +53,7 @@ def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
     may go, and all that depend on such channels."""
     wanted = np.array(sorted(c for group in found.groups for c in group.channels), np.int64)
     reached = {index for group in found.groups for index in group.tensors}
+    used = consumers(graph)
     result = []
     for position, node in enumerate(graph.nodes):
         if reached.isdisjoint(node.inputs):
@@ -61,8 +66,28 @@ def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
         matrix, bias = weights_matrix(graph, node), _bias(graph, node)
         columns = np.tile(slots, matrix.shape[0] // slots.size)
         cuttable = bool(np.isin(slots, wanted).any())
-        result.append(Reader(position, node.inputs[place], columns, matrix, bias, node.op in _BIAS, cuttable))
+        beside = _beside(graph, position, used) if node.op in _BIAS else -1
+        result.append(
+            Reader(position, node.inputs[place], columns, matrix, bias, node.op in _BIAS, cuttable, beside)
+        )
     return result
+
+
+def _beside(graph: Graph, position: int, used: Mapping[int, Sequence[int]]) -> int:
+    node = graph.nodes[position]
+    out = node.outputs[0]
+    if len(used.get(out, ())) != 1 or out in graph.outputs or not _linear(node):
+        return -1
+    total = graph.nodes[used[out][0]]
+    others = [index for index in total.inputs if index != out]
+    if total.op != "ADD" or len(others) != 1 or graph.tensors[others[0]].shape != graph.tensors[out].shape:
+        return -1
+    before = {index for earlier in graph.nodes[:position] for index in earlier.outputs}
+    return others[0] if others[0] in before else -1
+
+
+def _linear(node: Node) -> bool:
+    return str(node.attrs.get("fused_activation_function", "NONE")) == "NONE"
 
 
 def _fits(graph: Graph, node: Node, slots: Slots) -> bool:
@@ -125,6 +150,15 @@ def sample_rows(
         return _patches(graph, node, value, count, rng)
     width = value.shape[-1] if node.op == "TRANSPOSE_CONV" else graph.tensors[node.inputs[1]].shape[1]
     rows = value.reshape(-1, width)
+    return np.asarray(rows[_picks(len(rows), count, rng)], np.float32)
+
+
+def sample_results(value: Array, count: int, rng: np.random.Generator) -> Floats:
+    """Draws the rows of a tensor of the shape of an operator's result that belong to ``sample_rows``.
+
+    Returns: [rows, O].
+    """
+    rows = value.reshape(-1, value.shape[-1])
     return np.asarray(rows[_picks(len(rows), count, rng)], np.float32)
 
 

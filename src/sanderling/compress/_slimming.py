@@ -16,6 +16,7 @@ from sanderling.compress._readers import (
     Reader,
     bias_position,
     readers,
+    sample_results,
     sample_rows,
     weights_array,
     weights_matrix,
@@ -29,22 +30,41 @@ from sanderling.graph.types import Array, DType, TensorType
 
 _ROWS = 4096  # samples of one operator's input, over all feeds
 _VALUES = 96_000_000  # and of all operators together, in float32 values
-_ROUNDS = 24  # the slimmed model runs at most so often
 _TRIALS = 4e10  # multiply-accumulates spent on trying groups one by one
+_FITS = 1e11  # and on running the slimmed model while it is fitted
+_FEWEST = 16  # feeds to fit on, whatever they cost
+
+
+@dataclass(slots=True, eq=False)
+class Rows:
+    """Samples taken at an operator.
+
+    Attributes:
+        operand: [n, d] rows of its operand.
+        feeds: [n] the feed of each.
+        beside: [n, O] what its result is added to; None where there is nothing.
+    """
+
+    operand: Floats
+    feeds: npt.NDArray[np.int64]
+    beside: Floats | None
+
+    def of(self, feeds: npt.NDArray[np.int64]) -> Rows:
+        """Returns: the samples of these feeds."""
+        here = np.isin(self.feeds, feeds)
+        return Rows(self.operand[here], self.feeds[here], None if self.beside is None else self.beside[here])
 
 
 @dataclass(slots=True, eq=False)
 class Seen:
-    """What the original gave at an operator that reads channels which may go.
+    """What the original gave at an operator.
 
     Attributes:
-        rows: [n, d] samples of its input.
-        feeds: [n] the feed of each.
-        problem: least squares of its own.
+        rows: samples.
+        problem: how to do without inputs; None for an operator that reads no channels which may go.
     """
 
-    rows: Floats
-    feeds: npt.NDArray[np.int64]
+    rows: Rows
     problem: Problem | None
 
 
@@ -73,39 +93,41 @@ class Slimming:
 
     def share(self, widths: Sequence[int]) -> float:
         """Returns: multiply-accumulates with these widths / those of the original."""
-        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
-        return self.macs.total(np.array(widths, np.float64)) / max(full, 1.0)
+        return self.macs.total(widths) / max(self.macs.full, 1.0)
 
     # --- looking ---
 
     def look(self) -> dict[int, Seen]:
         """Runs the original. Returns: by the operator's position."""
-        rows, feeds = self._sample(self.model, self.readers)
-        return {
-            r.position: Seen(
-                rows[r.position],
-                feeds[r.position],
-                reconstruct.pose(rows[r.position], r.matrix, r.columns, feeds[r.position], centre=r.centred)
-                if r.cuttable
-                else None,
-            )
-            for r in self.readers
-        }
+        sampled = self._sample(self.model, self.readers)
+        return {r.position: Seen(sampled[r.position], _pose(r, sampled[r.position])) for r in self.readers}
 
     def _sample(
-        self, model: Model, wanted: Sequence[Reader]
-    ) -> tuple[dict[int, Floats], dict[int, npt.NDArray[np.int64]]]:
-        rows: dict[int, list[Floats]] = {reader.position: [] for reader in wanted}
-        tensors = [reader.tensor for reader in wanted]
-        for number, values in enumerate(
-            observe(model, tensors, self.feeds, self.file, threads=self.threads)
-        ):
-            for reader in wanted:
-                rng = np.random.default_rng((reader.position, number))
-                part = sample_rows(model.main, reader, values[reader.tensor], self.per_feed, rng)
-                rows[reader.position].append(part)
-        feeds = {p: np.repeat(np.arange(len(parts)), [len(a) for a in parts]) for p, parts in rows.items()}
-        return {p: np.concatenate(parts) for p, parts in rows.items()}, feeds
+        self, model: Model, wanted: Sequence[Reader], only: frozenset[int] | None = None
+    ) -> dict[int, Rows]:
+        operands: dict[int, list[Floats]] = {reader.position: [] for reader in wanted}
+        beside: dict[int, list[Floats]] = {r.position: [] for r in wanted if r.beside >= 0}
+        tensors = [index for r in wanted for index in (r.tensor, r.beside) if index >= 0]
+        numbers = sorted(range(len(self.feeds)) if only is None else only)
+        runs = observe(model, tensors, self.feeds, self.file, threads=self.threads, only=only)
+        for number, values in zip(numbers, runs, strict=True):
+            for r in wanted:
+                seed = (r.position, number)
+                part = sample_rows(
+                    model.main, r, values[r.tensor], self.per_feed, np.random.default_rng(seed)
+                )
+                operands[r.position].append(part)
+                if r.beside >= 0:
+                    rng = np.random.default_rng(seed)
+                    beside[r.position].append(sample_results(values[r.beside], self.per_feed, rng))
+        return {
+            place: Rows(
+                np.concatenate(parts),
+                np.repeat(numbers, [len(part) for part in parts]),
+                np.concatenate(beside[place]) if place in beside else None,
+            )
+            for place, parts in operands.items()
+        }
 
     # --- choosing ---
 
@@ -165,8 +187,8 @@ class Slimming:
         held = numbers[reconstruct.held_out(numbers)]
         numbers = held if len(held) else numbers
         trials = sum(len(widths) > 1 for widths in tried) or 1
-        full = self.macs.total(np.array([len(g) for g in self.found.groups], np.float64))
-        limit = int(np.clip(_TRIALS / (trials * max(full, 1.0)), 4, len(numbers)))
+        affordable = int(_TRIALS / (trials * max(self.macs.full, 1.0)))
+        limit = max(4, min(affordable, len(numbers)))
         return frozenset(numbers[:limit].tolist())
 
     # --- cutting and fitting ---
@@ -188,7 +210,7 @@ class Slimming:
             matrix = reconstruct.compensate(problem, reader.matrix[:, outputs], reader.columns, kept)
             bias = None
             if reader.centred:
-                mean = seen[reader.position].rows.mean(0, dtype=np.float64)
+                mean = seen[reader.position].rows.operand.mean(0, dtype=np.float64)
                 bias = mean @ reader.matrix[:, outputs] - mean[kept] @ matrix
                 bias += 0.0 if reader.bias is None else reader.bias[outputs]
             graph = replace(graph, nodes=_install(graph, tensors, reader, matrix, bias))
@@ -211,29 +233,41 @@ class Slimming:
     def fit(self, model: Model, seen: Mapping[int, Seen], hit: Sequence[Reader], gone: Sequence[int]) -> Model:
         """Fits the operators in the order of execution, each on what those before it now give."""
         missing = np.array(sorted(gone), np.int64)
-        for batch in _rounds(self.graph, hit):
-            rows, feeds = self._sample(model, batch)
+        rounds = _rounds(self.graph, hit)
+        affordable = int(2 * _FITS / (len(rounds) * max(self.macs.full, 1.0)))
+        few = frozenset(range(len(self.feeds))[: max(_FEWEST, affordable)])
+        for batch in rounds:
+            scarce = any(len(seen[r.position].rows.feeds) < 8 * len(self.feeds) for r in batch)
+            sampled = self._sample(model, batch, None if scarce else few)
             graph = model.main
             tensors = list(graph.tensors)
             for reader in batch:
-                outputs = self._kept_outputs(reader, missing)
-                start = _matrix(graph, reader)
-                targets = seen[reader.position].rows @ reader.matrix[:, outputs]
-                if reader.bias is not None:
-                    targets += reader.bias[outputs]
-                act = str(graph.nodes[reader.position].attrs.get("fused_activation_function", "NONE"))
-                matrix, shift = reconstruct.refit(
-                    rows[reader.position], targets, start, feeds[reader.position], centre=reader.centred,
-                    activation=act if reader.centred else "NONE",
+                now, outputs = sampled[reader.position], self._kept_outputs(reader, missing)
+                targets = _targets(reader, seen[reader.position].rows.of(now.feeds), now, outputs)
+                start = weights_matrix(graph, graph.nodes[reader.position]).astype(np.float64)
+                matrix, bias = reconstruct.refit(
+                    now.operand, targets, start, now.feeds, centre=reader.centred
                 )
-                nodes = _install(graph, tensors, reader, matrix, shift if reader.centred else None)
+                nodes = _install(graph, tensors, reader, matrix, bias if reader.centred else None)
                 graph = replace(graph, nodes=nodes)
             model = model.with_main(replace(graph, tensors=tuple(tensors)))
         return model
 
 
-def _matrix(graph: Graph, reader: Reader) -> npt.NDArray[np.float64]:
-    return weights_matrix(graph, graph.nodes[reader.position]).astype(np.float64)
+def _pose(reader: Reader, rows: Rows) -> Problem | None:
+    if not reader.cuttable:
+        return None
+    return reconstruct.pose(rows.operand, reader.matrix, reader.columns, rows.feeds, centre=reader.centred)
+
+
+def _targets(reader: Reader, before: Rows, now: Rows, outputs: npt.NDArray[np.bool_]) -> Floats:
+    """Returns: [n, O] what an operator should give, so that it (or the sum it goes into) is what it was."""
+    targets = before.operand @ reader.matrix[:, outputs]
+    if reader.bias is not None:
+        targets += reader.bias[outputs]
+    if before.beside is not None and now.beside is not None:
+        targets += before.beside[:, outputs] - now.beside
+    return targets
 
 
 def _install(
@@ -241,44 +275,42 @@ def _install(
     tensors: list[Tensor],
     reader: Reader,
     matrix: npt.NDArray[np.float64],
-    shift: npt.NDArray[np.float64] | None = None,
+    bias: npt.NDArray[np.float64] | None,
 ) -> tuple[Node, ...]:
     """Puts fitted weights into ``tensors``. Returns: the nodes, of which one may have got a bias."""
     node = graph.nodes[reader.position]
     index = node.inputs[1]
     tensors[index] = replace(tensors[index], data=weights_array(graph, node, matrix))
-    if shift is None:
+    if bias is None:
         return graph.nodes
     place = bias_position(node)
     operands = [*node.inputs, *[-1] * (place + 1 - len(node.inputs))]
+    values = bias.astype(np.float32)
     if operands[place] >= 0:
         old = tensors[operands[place]]
-        assert old.data is not None
-        tensors[operands[place]] = replace(old, data=shift.reshape(old.shape).astype(np.float32))
+        tensors[operands[place]] = replace(old, data=values.reshape(old.shape))
         return graph.nodes
     operands[place] = len(tensors)
-    name = f"{tensors[index].name}_bias"
-    tensors.append(Tensor(name, TensorType(shift.shape, DType.FLOAT32), shift.astype(np.float32)))
+    tensors.append(Tensor(f"{tensors[index].name}_bias", TensorType(values.shape, DType.FLOAT32), values))
     nodes = list(graph.nodes)
     nodes[reader.position] = replace(node, inputs=tuple(operands))
     return tuple(nodes)
 
 
 def _rounds(graph: Graph, hit: Sequence[Reader]) -> list[list[Reader]]:
-    """Returns: the operators in batches; as far as there may be so many, none depends on one of its batch."""
+    """Returns: the operators in batches of which none depends on another of its batch, in order."""
     by_position = {reader.position: reader for reader in hit}
     depth: dict[int, int] = {}
     levels: dict[int, list[Reader]] = {}
     for position, node in enumerate(graph.nodes):
         level = max((depth.get(index, 0) for index in node.inputs), default=0)
-        if position in by_position:
+        if position in by_position:  # what it is added to comes first, so that it can make up for that too
+            level = max(level, depth.get(by_position[position].beside, 0))
             levels.setdefault(level, []).append(by_position[position])
             level += 1
         for index in node.outputs:
             depth[index] = level
-    ordered = [levels[level] for level in sorted(levels)]
-    size = -(-len(ordered) // _ROUNDS)
-    return [sum(ordered[start : start + size], []) for start in range(0, len(ordered), size)]
+    return [levels[level] for level in sorted(levels)]
 
 
 # Behind these the answers say less about the error than before: they saturate, choose or sort.

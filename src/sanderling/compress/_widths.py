@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +51,27 @@ class Macs:
             np.add.at(shares, owner[slots], 1.0 / slots.size)
         return shares
 
-    def total(self, widths: Counts) -> float:
-        """Returns: the multiply-accumulates of a call when the groups have these widths."""
+    def totals(self, widths: Counts) -> Counts:
+        """Computes the multiply-accumulates of a call.
+
+        Args:
+            widths: [n, groups] channels of every group, n variants.
+
+        Returns: [n].
+        """
         if not self._work.size:
-            return self._fixed
-        left = np.append(widths / self._full, 1.0)
-        return float(self._fixed + np.sum(self._work * (self._wide @ left) * (self._narrow @ left)))
+            return np.full(len(widths), self._fixed)
+        left = np.concatenate([widths / self._full, np.ones((len(widths), 1))], axis=1)
+        return np.asarray(self._fixed + ((left @ self._wide.T) * (left @ self._narrow.T)) @ self._work)
+
+    def total(self, widths: Sequence[int]) -> float:
+        """Returns: the multiply-accumulates of a call when the groups have these widths."""
+        return float(self.totals(np.array([widths], np.float64))[0])
+
+    @property
+    def full(self) -> float:
+        """The multiply-accumulates of the whole model."""
+        return float(self.totals(self._full[None])[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +103,9 @@ def allocate(macs: Macs, curves: Sequence[Curve], keep: float) -> list[int]:
     Returns: the width of every group; the share is not reached where all groups are as narrow as they may be.
     """
     widths = [max(curve.damage) for curve in curves]
-    target = keep * macs.total(np.array(widths, np.float64)) * (1 + 1e-9)
-    while (now := macs.total(np.array(widths, np.float64))) > target:
-        moves = list(_moves(macs, curves, widths))
+    target = keep * macs.total(widths) * (1 + 1e-9)
+    while (now := macs.total(widths)) > target:
+        moves = _moves(macs, curves, widths)
         if not moves:
             break
         best = min(moves, key=lambda move: move.damage / max(now - move.macs, 1.0))
@@ -111,23 +126,31 @@ class _Move:
 
 def _moves(
     macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False
-) -> Iterator[_Move]:
-    """Yields: every change of one group's width."""
-    trial = np.array(widths, np.float64)
-    for number, curve in enumerate(curves):
-        before = curve.damage[widths[number]]
-        for width, damage in curve.damage.items():
-            if (width > widths[number]) if wider else (width < widths[number]):
-                trial[number] = width
-                yield _Move(number, width, damage - before, macs.total(trial))
-        trial[number] = widths[number]
+) -> list[_Move]:
+    """Returns: every change of one group's width in one direction."""
+    changes = [
+        (number, width)
+        for number, curve in enumerate(curves)
+        for width in curve.damage
+        if (width > widths[number] if wider else width < widths[number])
+    ]
+    trials = np.tile(np.array(widths, np.float64), (len(changes), 1))
+    for row, (number, width) in enumerate(changes):
+        trials[row, number] = width
+    return [
+        _Move(number, width, curves[number].damage[width] - curves[number].damage[widths[number]], float(total))
+        for (number, width), total in zip(changes, macs.totals(trials), strict=True)
+    ]
 
 
 def _give_back(macs: Macs, curves: Sequence[Curve], widths: list[int], target: float) -> None:
-    """Widens groups again where the last steps overshot."""
+    """Widens groups again where the last step overshot."""
+    if macs.total(widths) > target:
+        return
     while True:
-        fits = [m for m in _moves(macs, curves, widths, wider=True) if m.macs <= target and m.damage < 0]
-        if not fits or macs.total(np.array(widths, np.float64)) > target:
+        moves = _moves(macs, curves, widths, wider=True)
+        fits = [move for move in moves if move.macs <= target and move.damage < 0]
+        if not fits:
             return
         best = min(fits, key=lambda move: move.damage)
         widths[best.group] = best.width

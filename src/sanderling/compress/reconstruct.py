@@ -23,10 +23,11 @@ Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 # Against the mean square of the inputs. Keeps weights near the original where the samples do not tell.
 RIDGE = 1e-3
-RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
+REFIT_RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Above this many columns the taps of a kernel share one mixing of channels.
 MAX_COLUMNS = 2048
-_STEPS = 96  # at most so many rounds of elimination for a group
+_STEPS = 64  # at most so many rounds of elimination for a group
 
 
 @dataclass(slots=True, eq=False)
@@ -259,7 +260,6 @@ def refit(
     feeds: Index,
     *,
     centre: bool,
-    activation: str = "NONE",
 ) -> tuple[Matrix, Matrix]:
     """Fits an operator's weights to what it should give, held to a start by a ridge chosen on held-out feeds.
 
@@ -269,25 +269,16 @@ def refit(
         start: [d, O] weights to stay close to.
         feeds: [n] the feed that each row comes from.
         centre: a bias takes up the means.
-        activation: TFLite's name of the fused activation: what it cuts off need not be met.
 
     Returns: weights [d, O] and the bias [O] (zero where there is none to change).
     """
     held = held_out(feeds)
     best: float | None = None
-    limits = LIMITS.get(activation, (None, None))
     if held.any() and not held.all():
         trained = _Ridge(rows[~held], targets[~held], start, centre=centre)
-        errors = [
-            trained.error(*trained.fit(ridge), rows[held], targets[held], limits) for ridge in (None, *RIDGES)
-        ]
-        best = (None, *RIDGES)[int(np.argmin(errors))]
-    return _Ridge(rows, targets, start, centre=centre).fit(best, limits)
-
-
-_Limits = tuple[float | None, float | None]
-LIMITS: dict[str, _Limits] = {"RELU": (0.0, None), "RELU6": (0.0, 6.0)}
-_ITERATIONS = 4
+        choices = (None, *REFIT_RIDGES)
+        best = choices[int(np.argmin([trained.error(r, rows[held], targets[held]) for r in choices]))]
+    return _Ridge(rows, targets, start, centre=centre).solve(best)
 
 
 class _Ridge:
@@ -301,53 +292,27 @@ class _Ridge:
         *,
         centre: bool,
     ) -> None:
-        self.start, self.centre = start, centre
+        self.start = start
         self.mean = rows.mean(0, dtype=np.float64) * centre
+        self.target_mean = targets.mean(0, dtype=np.float64) * centre
         self.rows = rows - self.mean
-        self.targets = targets.astype(np.float64)
+        rest = targets - self.target_mean - self.rows @ start
         self.by_rows = self.rows.shape[0] < self.rows.shape[1]
         self.gram = self.rows @ self.rows.T if self.by_rows else self.rows.T @ self.rows
-        self.scale = float(np.sum(self.rows**2)) / self.rows.shape[1] or 1.0
-        self.before = self.rows @ start
+        self.right = rest if self.by_rows else self.rows.T @ rest
+        self.scale = float(np.trace(self.gram)) / self.rows.shape[1] or 1.0
 
-    def fit(self, ridge: float | None, limits: _Limits = (None, None)) -> tuple[Matrix, Matrix]:
-        """Returns: weights [d, O] and bias [O]."""
-        system = None if ridge is None else self.gram + ridge * self.scale * np.eye(len(self.gram))
-        weights, bias = self._solve(system, self.targets)
-        low, high = limits
-        if low is None or not self.centre:
-            return weights, bias
-        inverse = None if system is None else np.linalg.inv(system)
-        for _ in range(_ITERATIONS):
-            given = self.rows @ weights + (bias + self.mean @ weights)
-            targets = np.where(self.targets <= low, np.minimum(given, low), self.targets)
-            if high is not None:
-                targets = np.where(self.targets >= high, np.maximum(given, high), targets)
-            weights, bias = self._solve(inverse, targets, inverted=True)
-        return weights, bias
-
-    def _solve(
-        self, system: Matrix | None, targets: Matrix, *, inverted: bool = False
-    ) -> tuple[Matrix, Matrix]:
-        target_mean = targets.mean(0) * self.centre
+    def solve(self, ridge: float | None) -> tuple[Matrix, Matrix]:
+        """Returns: weights [d, O] and bias [O]; None takes the start as it is."""
         weights = self.start
-        if system is not None:
-            rest = targets - target_mean - self.before
-            right = rest if self.by_rows else self.rows.T @ rest
-            change = system @ right if inverted else np.linalg.solve(system, right)
+        if ridge is not None:
+            change = np.linalg.solve(self.gram + ridge * self.scale * np.eye(len(self.gram)), self.right)
             weights = self.start + (self.rows.T @ change if self.by_rows else change)
-        return weights, np.asarray(target_mean - self.mean @ weights)
+        return weights, np.asarray(self.target_mean - self.mean @ weights)
 
     def error(
-        self,
-        weights: Matrix,
-        bias: Matrix,
-        rows: npt.NDArray[np.float32],
-        targets: npt.NDArray[np.float32],
-        limits: _Limits,
+        self, ridge: float | None, rows: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
     ) -> float:
-        """Returns: squared error on other rows, after the activation."""
-        given, want = rows @ weights + bias, targets
-        if limits[0] is not None:
-            given, want = np.clip(given, *limits), np.clip(targets, *limits)
-        return float(np.sum((given - want) ** 2))
+        """Returns: squared error on other rows."""
+        weights, bias = self.solve(ridge)
+        return float(np.sum((rows @ weights + bias - targets) ** 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sanderling import passes
@@ -11,6 +11,8 @@ from sanderling.compress.options import Options
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError, UsageError
 from sanderling.graph.graph import Model
+
+_LINES_PER_PASS = 3
 
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
@@ -26,7 +28,21 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         rewritten, notes = passes.run(model, names)
     except UsageError as error:
         raise RecipeError(error.what, where="rewrite", hint=error.hint) from None
-    return rewritten, Applied(notes=tuple(notes))
+    return rewritten, Applied(notes=_summed(notes))
+
+
+def _summed(notes: Sequence[str]) -> tuple[str, ...]:
+    """Returns: the lines of each pass, only the first where it has many."""
+    by_pass: dict[str, list[str]] = {}
+    for line in notes:
+        by_pass.setdefault(line.split(":")[0], []).append(line)
+    summed: list[str] = []
+    for lines in by_pass.values():
+        shown = lines if len(lines) <= _LINES_PER_PASS else lines[:1]
+        summed += shown[:-1]
+        rest = len(lines) - len(shown)
+        summed.append(f"{shown[-1]} (and {rest} more)" if rest else shown[-1])
+    return tuple(summed)
 
 
 TECHNIQUE = Technique(

@@ -114,12 +114,14 @@ def interleave_many(
     seconds: float = 5.0,
     target: float = 0.03,
     progress: Progress | None = None,
+    own_feeds: Sequence[Sequence[Feed] | None] | None = None,
 ) -> list[dict[str, object]]:
     """Times several models side by side. Called in the worker.
 
     Args:
         handles: from ``serving.load``; the first is the baseline.
         feeds, seconds, target, progress: as for ``interleave``.
+        own_feeds: per handle, feeds of its own in place of ``feeds`` where its inputs differ, or None.
 
     Returns: per handle, its ``Latency`` as JSON; the baseline's own speed-up is 1.
 
@@ -129,7 +131,10 @@ def interleave_many(
     """
     if not feeds:
         raise UsageError("there is nothing to feed: no sample was given")
-    contenders = [Contender(found, [arrange(found, f) for f in feeds]) for found in map(find, handles)]
+    contenders = []
+    for position, found in enumerate(map(find, handles)):
+        own = own_feeds[position] if own_feeds is not None else None
+        contenders.append(Contender(found, [arrange(found, f) for f in (own or feeds)]))
     race(contenders, seconds=seconds, target=target, progress=progress)
     return [summary(contender, contenders[0]).to_json() for contender in contenders]
 

@@ -11,7 +11,7 @@ import numpy as np
 from sanderling.errors import InvalidGraph
 from sanderling.graph.constant import decode
 from sanderling.graph.edit import GraphBuilder, consumers, producers
-from sanderling.graph.graph import Graph, Model, Node, Tensor
+from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.passes._known_shapes import Shape, known_shapes
 
@@ -29,7 +29,7 @@ def rewrite_nodes(model: Model, rewrite: Rewrite) -> tuple[Model, list[str]]:
     editor = Editor(model.main)
     notes: list[str] = []
     for node in model.main.nodes:
-        done = rewrite(editor, node)
+        done = rewrite(editor, node) if editor.is_sound(node) else None
         if done is None:
             editor.builder.node(node)
         else:
@@ -61,6 +61,11 @@ class Editor:
         if shape is None or min(shape[1:], default=1) < 1 or 0 in shape[:1]:
             return None
         return shape if rank is None or len(shape) == rank else None
+
+    def is_sound(self, node: Node) -> bool:
+        """Returns: whether a node has the operands that its operator needs, as far as that is known here."""
+        # Shape inference has checked them; what is in a custom operator its rewrite has to ask.
+        return node.op == CUSTOM or (bool(node.inputs) and all(i in self.shapes for i in node.outputs))
 
     def is_float(self, *indices: int) -> bool:
         """Returns: whether these tensors (−1: an absent one) hold plain float32."""

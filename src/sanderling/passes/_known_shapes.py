@@ -15,6 +15,10 @@ from sanderling.ops.registry import find
 
 Shape = tuple[int, ...]
 MAX_VALUES = 64  # of shape arithmetic, in elements
+# They copy elements, and which ones is told by operands that their rule does not quantize.
+_MOVERS = frozenset({
+    "CONCATENATION", "EXPAND_DIMS", "GATHER", "PACK", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE",
+})  # fmt: skip
 
 
 def known_shapes(graph: Graph) -> dict[int, Shape]:
@@ -75,27 +79,35 @@ def _infer(known: _Known, op: Op, node: Node) -> None:
 
 def _move(known: _Known, op: Op, node: Node) -> None:
     """Follows sizes through operators that move elements as they are."""
+    if len(node.outputs) != 1:
+        return
     index = node.outputs[0]
     target = known.graph.tensors[index]
-    if len(node.outputs) != 1 or target.dtype not in (DType.INT32, DType.INT64) or target.is_variable:
+    if target.dtype not in (DType.INT32, DType.INT64) or target.is_variable:
         return
     if node.op == "SHAPE":
         known.sizes[index] = np.array(known.shapes[node.inputs[0]], target.dtype.numpy)
         return
-    if not op.moves_data or op.reference is None or not any(i in known.sizes for i in node.inputs):
+    if node.op not in _MOVERS or op.reference is None or not any(i in known.sizes for i in node.inputs):
         return
-    arrays: list[Array | None] = []
-    for position, source in enumerate(node.inputs):
-        sizes = known.sizes.get(source)
-        tensor = known.graph.tensors[source] if source >= 0 else None
-        if sizes is not None and position not in op.quant.passthrough:
-            arrays.append(sizes)
-        elif tensor is not None and tensor.is_constant and tensor.type.size <= MAX_VALUES:
-            arrays.append(decode(tensor))
-        else:
-            return
+    arrays = [_sizes(known, op, position, source) for position, source in enumerate(node.inputs)]
+    if any(array is None for array in arrays):
+        return
     kinds = [known.graph.tensors[i].type for i in node.inputs]
     try:
         known.sizes[index] = op.reference(node, arrays, kinds, [target.type])[0]
     except InvalidGraph:
         return
+
+
+def _sizes(known: _Known, op: Op, position: int, index: int) -> Array | None:
+    """Returns: the values of an operand, where which elements move is a real constant."""
+    if index in known.sizes:
+        return None if position in op.quant.passthrough else known.sizes[index]
+    tensor = known.graph.tensors[index] if index >= 0 else None
+    if tensor is None or not tensor.is_constant or tensor.type.size > MAX_VALUES:
+        return None
+    try:
+        return decode(tensor)
+    except InvalidGraph:
+        return None

@@ -10,7 +10,7 @@ from sanderling.passes._editor import Editor, rewrite_nodes
 from sanderling.passes._known_shapes import Shape
 from sanderling.passes.rewrite import Pass
 
-# XNNPACK concatenates up to five tensors: two single rows on either side need no REVERSE_V2, which is not its.
+# XNNPACK concatenates up to five tensors: two rows on either side do without REVERSE_V2, which it lacks.
 MAX_SINGLE_ROWS = 2
 _BORDER = {"REFLECT": 1, "SYMMETRIC": 0}
 
@@ -28,7 +28,7 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     if shape is None or pads is None or border is None or pads.shape != (len(shape), 2):
         return None
     axes = [axis for axis in range(len(shape)) if pads[axis].any()]
-    fits = all(0 <= pads[axis].min() and pads[axis].max() + border <= shape[axis] for axis in axes)
+    fits = all(pads[axis].min() >= 0 and pads[axis].max() + border <= shape[axis] for axis in axes)
     if not axes or not fits:
         return None
     source = node.inputs[0]

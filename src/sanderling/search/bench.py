@@ -56,7 +56,7 @@ class Bench:
         baseline: Path,
         candidate: Path,
         threads: int,
-        feeds: Sequence[Feed],
+        feeds: tuple[Sequence[Feed], Sequence[Feed]],
         *,
         seconds: float,
         timeout: float,
@@ -64,16 +64,21 @@ class Bench:
     ) -> Latency:
         """Times two models in turn, both on ``threads``, beside the baseline on its ``usual`` number.
 
+        Args:
+            feeds: the baseline's and the candidate's.
+
         Returns: the candidate's latency.
         """
         contenders = [(baseline, threads), (candidate, threads)]
         if threads != usual:
             contenders.append((baseline, usual))
         handles = [self._handle(path, count, LOAD_TIMEOUT) for path, count in contenders]
+        own = [None, list(feeds[1]), None]
         rows: list[dict[str, Any]] = self._worker.call(
             "sanderling.measure.latency:interleave_many",
             handles=handles,
-            feeds=list(feeds),
+            feeds=list(feeds[0]),
+            own_feeds=own[: len(handles)],
             seconds=seconds,
             timeout=timeout,
             doing=f"timing {candidate.name}",

@@ -13,7 +13,7 @@ from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Phase, Progress, silent
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
-from sanderling.search.laboratory import TIMING_FEEDS, TIMING_SECONDS
+from sanderling.search.laboratory import TIMING_SECONDS, timing_feeds
 from sanderling.search.prepare import decide_task, first_answers, read_subjects
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
@@ -100,11 +100,10 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
         progress=lambda done, total: listen(Progress("samples", done, total)),
     )
     listen(Phase("timing"))
-    samples = b.split.search
-    feeds = [samples[p] for p in range(min(TIMING_FEEDS, len(samples)))]
+    feeds = timing_feeds(a), timing_feeds(b)
     latency = bench.time(a.path, b.path, threads, feeds, seconds=TIMING_SECONDS, timeout=120, usual=threads)
     wants_memory = budget.max_memory_bytes is not None
-    memory = peak_memory(b.path, bench.engine, threads, feeds[:1]) if wants_memory else None
+    memory = peak_memory(b.path, bench.engine, threads, feeds[1][:1]) if wants_memory else None
     sizes = b.path.stat().st_size, a.path.stat().st_size
     measured = Measured(*sizes, latency, fidelity, memory, gains=False)
     status, reason = judge(measured, budget)

@@ -31,7 +31,7 @@ def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
     """Returns: trials that may win, the best first.
 
     Those that fit, and those that only lack samples to prove it: confirming decides. Among trials whose cost
-    is the same within noise a clearly smaller file comes first, then the smaller drop.
+    is the same within noise a clearly smaller file comes first, then the smaller drop, then the least change.
     """
     left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t))]
     ordered: list[Trial] = []
@@ -40,7 +40,7 @@ def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
         tied = [t for t in left if cost(t, budget) <= least * SAME]
         smallest = min(t.size_bytes for t in tied)
         small = [t for t in tied if t.size_bytes <= smallest * SMALLER]
-        first = min(small, key=lambda t: (_drop(t), t.threads, t.size_bytes, cost(t, budget)))
+        first = min(small, key=lambda t: (_drop(t), t.threads, len(t.recipe.steps), t.size_bytes))
         ordered.append(first)
         left.remove(first)
     return ordered

@@ -12,6 +12,7 @@ from sanderling.errors import RunError, SanderlingError, StorageError, Unreadabl
 from sanderling.graph.graph import Model
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
+from sanderling.samples.samples import Feed
 from sanderling.search.bench import Bench
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock
@@ -34,6 +35,12 @@ TIMING_FEEDS = 8
 def resizable(model: Model) -> bool:
     """Returns: whether callers may change the sizes of some input."""
     return any(-1 in model.main.tensors[i].shape_signature for i in model.main.inputs)
+
+
+def timing_feeds(subject: Subject) -> list[Feed]:
+    """Returns: a few inputs to time a model on."""
+    samples = subject.split.search
+    return [samples[position] for position in range(min(TIMING_FEEDS, len(samples)))]
 
 
 class OutOfTime(Exception):
@@ -165,8 +172,7 @@ class Laboratory:
 
     def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
         """Times the candidate beside the reference at the same number of threads, and at the usual one."""
-        samples = subject.split.search
-        feeds = [samples[p] for p in range(min(TIMING_FEEDS, len(samples)))]
+        feeds = timing_feeds(self.reference), timing_feeds(subject)
         whole = self.clock.seconds or float("inf")
         seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, whole * TIMING_SHARE))
         timeout = self.clock.bound(seconds * 4 + 60)

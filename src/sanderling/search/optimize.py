@@ -108,9 +108,22 @@ class _Search:
             self._tell(Note(note))
         self.laboratory.reference = self.examiner.reference = subjects[0]
         self.outcome = Outcome(request, subjects, task, budget, notes=self.notes)
-        self._search(subjects)
-        self._finish()
+        try:
+            self._search(subjects)
+            self._finish()
+        except StorageError as error:
+            raise self._resumable(error) from error
         return self.outcome
+
+    def _resumable(self, error: StorageError) -> StorageError:
+        """Says what is not lost when the disk is full."""
+        count = len(self.study.finished)
+        kept = "1 trial is" if count == 1 else f"{count} trials are"
+        return StorageError(
+            error.what,
+            where=str(self.request.output),
+            hint=f"{kept} kept: free some space, then run the same command with --resume",
+        )
 
     def _study_key(self, subjects: tuple[Subject, ...]) -> str:
         samples = subjects[0].split.search.fingerprint

@@ -94,7 +94,7 @@ def _runs(bench: Bench, path: Path) -> None:
         bench.load(path, 1)
     except SanderlingError as error:
         raise type(error)(
-            f"LiteRT cannot run this model: {error.what}",
+            f"LiteRT cannot run this model: {error.what.removeprefix('LiteRT cannot load the model: ')}",
             where=str(path),
             hint=error.hint or "sanderling analyze shows what is in it",
         ) from None

@@ -53,7 +53,7 @@ class Study:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         if not resume:
             _put_aside(file)
-        with _stored(file, "opened"):
+        with _unmade(file), _stored(file, "opened"):
             storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
             study = optuna.create_study(
                 storage=storage, study_name=_STUDY, directions=["minimize", "minimize"], load_if_exists=True
@@ -121,6 +121,18 @@ class Study:
         """Returns: what was remembered under ``key``, or None."""
         with _stored(self._file, "read"):
             return self._study.user_attrs.get(f"note:{key}")
+
+
+@contextmanager
+def _unmade(file: Path) -> Iterator[None]:
+    """Leaves no file behind that was not finished: it could never be opened again."""
+    there = file.exists()
+    try:
+        yield
+    except StorageError:
+        if not there:
+            file.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -165,5 +165,7 @@ class Reader:
         return int(position + _U32.unpack_from(self.buffer, position)[0])
 
     def _check(self, start: int, count: int) -> None:
-        if start < 0 or count < 0 or start + count > self.size:
+        if start < 0:
+            raise self.fail(f"something is said to lie {-start} bytes before the file's beginning")
+        if count < 0 or start + count > self.size:
             raise self.fail(f"byte {start + count} is needed, the file has {self.size}")

@@ -6,6 +6,7 @@ LiteRT logs from C++ straight to file descriptor 2, where Python's ``sys.stderr`
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 
 _STDERR = 2
 _CHATTER = ("INFO:", "VERBOSE:")
+# LiteRT puts the next sentence right behind the last word of the one before.
+_GLUED = re.compile(r"(?:\.|(?<=[^.]))(?=Node number \d)")
 _lock = threading.Lock()  # the descriptor belongs to the whole process
 
 
@@ -61,7 +64,7 @@ def cause(error: BaseException, lines: list[str]) -> str:
     texts = [*str(error).splitlines(), *(line for line in lines if not line.startswith(_CHATTER))]
     told: list[str] = []
     for text in texts:
-        line = text.removeprefix("ERROR:").strip().rstrip(".")
+        line = _GLUED.sub(": ", text.removeprefix("ERROR:").strip()).rstrip(".")
         for advice in ("See instructions:", "Registration failed"):
             line = line.split(advice)[0].strip()
         if line and not any(line in earlier for earlier in told):

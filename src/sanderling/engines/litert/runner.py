@@ -90,7 +90,14 @@ class LiteRTRunner:
 
     def _describe(self) -> None:
         """Reads the shapes in force, after an allocation."""
-        details = (self._interpreter.get_input_details(), self._interpreter.get_output_details())
+        try:
+            details = (self._interpreter.get_input_details(), self._interpreter.get_output_details())
+        except UnicodeDecodeError:
+            raise ModelError(
+                "LiteRT cannot load the model: the name of an input or output is no text in UTF-8",
+                where=str(self._path),
+                hint="the file is damaged, or was written by a faulty converter",
+            ) from None
         self.inputs, self.outputs = (
             tuple(
                 self._port(name, int(d["index"]), tuple(int(n) for n in d["shape"]))
