@@ -1,12 +1,13 @@
 """Kills a search again and again, resumes it each time, and checks that nothing measured was lost.
 
-A search on the bundled digits model is run once without being disturbed. Another one is killed (SIGKILL) at
-random moments, sometimes with its workers, sometimes without, and resumed each time; in the end it may finish.
-It must have lost at most the trial that was running at each kill, measured nothing twice, found the same winner
-(or one that is as fast within the measured noise), and left no process and no unfinished file behind.
+A search on the bundled digits model is run once without being disturbed. Another one is killed (SIGKILL)
+at random moments, sometimes with its workers, sometimes without, and resumed each time; in the end it may
+finish. It must have lost at most the trial that was running at each kill, measured nothing twice, found
+the same winner (or one that is as fast within the measured noise), and left no process and no unfinished
+file behind.
 
-Run: ``python benchmarks/kill_and_resume.py [--kills 10] [--time 40s] [--seed 0]``. Exits with 1 on a violation.
-Needs Linux, where a process can be asked for its children.
+Run: ``python benchmarks/kill_and_resume.py [--kills 10] [--time 40s] [--seed 0]``. Exits with 1 on a
+violation. Needs Linux, where a process can be asked for its children.
 """
 
 from __future__ import annotations
@@ -97,11 +98,20 @@ class Experiment:
             raise SystemExit(f"the undisturbed search ended with {code}:\n{log.read_text()}")
         return time.monotonic() - start
 
-    def kill(self, seconds: float, *, whole: bool) -> bool:
-        """Starts or resumes the search and kills it. Returns: False when it had finished before."""
+    def kill(self, seconds: float, *, whole: bool, after: str = "") -> bool:
+        """Starts or resumes the search and kills it.
+
+        Args:
+            seconds: how long it may run.
+            whole: kill the workers, too.
+            after: the time counts from when the search has said this.
+
+        Returns: False when it had finished before.
+        """
         number = len(self.kills)
         log = self.folder / f"run-{number:02d}.log"
         process = self.start(self.output, log, resume=number > 0)
+        wait_for(log, after, process)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -196,6 +206,19 @@ class Experiment:
                 self.violations.append(f"it is not the same winner, and no tie: {told(rival)}")
             else:
                 print(f"a tie: in the killed search it is {told(rival)}, status {rival['status']}")
+
+
+def wait_for(log: Path, words: str, process: subprocess.Popen[bytes], limit: float = 60.0) -> None:
+    """Waits until a running search has said something, or has ended.
+
+    Raises:
+        TimeoutError: it has not within ``limit`` seconds.
+    """
+    end = time.monotonic() + limit
+    while words not in log.read_text(encoding="utf-8", errors="replace") and process.poll() is None:
+        if time.monotonic() > end:
+            raise TimeoutError(f"it has not said {words!r} in {limit:g} s: {last_line(log)}")
+        time.sleep(0.02)
 
 
 def descendants(pid: int) -> list[int]:

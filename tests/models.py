@@ -53,8 +53,8 @@ class Net:
     def pool(self) -> Net:
         n, h, w, c = self.tensors[self.last].shape
         return self.op(
-            "MAX_POOL_2D", (n, h // 2, w // 2, c), (), "Pool2DOptions", padding="VALID", stride_w=2, stride_h=2,
-            filter_width=2, filter_height=2, fused_activation_function="NONE",
+            "MAX_POOL_2D", (n, h // 2, w // 2, c), (), "Pool2DOptions", padding="VALID", stride_w=2,
+            stride_h=2, filter_width=2, filter_height=2, fused_activation_function="NONE",
         )  # fmt: skip
 
     def reshape(self, *shape: int) -> Net:

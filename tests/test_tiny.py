@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tests.models import classifier, run_litert, save
 
 import sanderling as sd
 from sanderling.compress.recipe import Recipe, Step
+from tests.models import classifier, run_litert, save
 
 
 def test_from_a_file_to_a_winner(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ SAMPLES = [
     ("--samples nothing", 1, "nothing: the folder is empty"),
     ("--samples texts", 1, "no samples of a known kind in the folder, found 1 .txt"),
     ("--samples texts/a.txt", 1, "text cannot be fed as it is"),
-    ("--samples flat.npy", 1, "flat.npy: an array of shape [40, 2, 7] does not fit input 'x'"),
+    ("--samples flat.npy", 1, "flat.npy: an array of shape [40, 30] does not fit input 'x'"),
     ("--samples scalar.npy", 1, "an array of shape [] does not fit input 'x'"),
     ("--samples complex.npy", 1, "takes numbers, got an array of complex64"),
     ("--samples text.npy", 1, "takes numbers, got an array of"),

@@ -92,7 +92,7 @@ def test_a_damaged_trial(tmp_path: Path) -> None:
     study = Study.open(file, "key", resume=False)
     study.begin("a" * 16, "x")
     study._running["a" * 16].set_user_attr("trial", '{"id": 3}')
-    with pytest.raises(StorageError, match="a trial in the study cannot be read .* leave out --resume"):
+    with pytest.raises(StorageError, match=r"a trial in the study cannot be read .* leave out --resume"):
         Study.open(file, "key", resume=True)
 
 

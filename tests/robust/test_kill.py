@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_and_resume import Experiment, descendants, outliving
+from benchmarks.kill_and_resume import Experiment, descendants, outliving, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the children of a process")
-SEARCH = ["digits", "--limit", "60", "--time", "9s"]
-
-
-def wait_for(log: Path, words: str, process: subprocess.Popen[bytes]) -> None:
-    """Waits until a running search has said something."""
-    end = time.monotonic() + 60
-    while words not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.02)
+SEARCH = ["digits", "--limit", "60", "--time", "6s"]
 
 
 def test_killed_twice_and_resumed(tmp_path: Path) -> None:
     trial = Experiment(tmp_path, SEARCH)
-    assert trial.kill(4.5, whole=False)
-    assert trial.kill(3.0, whole=True)
+    assert trial.kill(0.5, whole=False, after="\nok ")
+    assert trial.kill(2.5, whole=True)
     trial.finish(120)
     trial.check_trials()
     trial.check_files()
@@ -40,7 +30,6 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     trial = Experiment(tmp_path, SEARCH)
     log = tmp_path / "run-00.log"
     process = trial.start(trial.output, log, resume=False)
-    process.poll()
     wait_for(log, "\nok ", process)
     family = descendants(process.pid)
     assert family, "there was no worker"
@@ -53,7 +42,6 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
     assert outliving(family, 5) == []
     assert [path for path in trial.output.rglob("*") if path.name.startswith(".")] == []
-    trial.kills = []
     resumed = trial.start(trial.output, tmp_path / "final.log", resume=True)
     assert resumed.wait(60) == 0
     trial.check_trials()

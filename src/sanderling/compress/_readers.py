@@ -16,7 +16,7 @@ from sanderling.compress._tracer import ChannelMap, Slots
 from sanderling.graph.edit import consumers
 from sanderling.graph.graph import Graph, Node
 from sanderling.graph.types import Array, DType
-from sanderling.ops._conv import padding_before, window
+from sanderling.ops._conv import Window, padding_before, window
 
 Floats = npt.NDArray[np.float32]
 _OPERAND = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
@@ -49,7 +49,7 @@ class Reader:
 
 
 def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
-    """Returns: the operators whose weights could be fitted, in the graph's order: those that read channels which
+    """Returns: the operators whose weights can be fitted, in the graph's order: those that read channels that
     may go, and all that depend on such channels."""
     wanted = np.array(sorted(c for group in found.groups for c in group.channels), np.int64)
     reached = {index for group in found.groups for index in group.tensors}
@@ -91,7 +91,7 @@ def _linear(node: Node) -> bool:
 
 
 def _fits(graph: Graph, node: Node, slots: Slots) -> bool:
-    """Returns: whether the weights are a plain matrix over the operand's channels (not grouped, not computed)."""
+    """Returns: whether the weights are a constant matrix over all of the operand's channels."""
     weights = graph.tensors[node.inputs[1]]
     plain = weights.is_constant and weights.dtype is DType.FLOAT32 and weights.sparsity is None
     if node.op == "FULLY_CONNECTED":
@@ -131,9 +131,7 @@ def bias_position(node: Node) -> int:
     return _BIAS[node.op]
 
 
-def sample_rows(
-    graph: Graph, reader: Reader, value: Array, count: int, rng: np.random.Generator
-) -> Floats:
+def sample_rows(graph: Graph, reader: Reader, value: Array, count: int, rng: np.random.Generator) -> Floats:
     """Draws rows of an operator's matrix product, without repetition.
 
     Args:
@@ -165,8 +163,7 @@ def sample_results(value: Array, count: int, rng: np.random.Generator) -> Floats
 def _patches(graph: Graph, node: Node, image: Array, count: int, rng: np.random.Generator) -> Floats:
     _, height, width, _ = graph.tensors[node.inputs[1]].shape
     frame = window(node, (height, width))
-    sizes = [_outputs(frame.same, *s) for s in zip(image.shape[1:3], frame.kernel, frame.stride, frame.dilation,
-                                                     strict=True)]  # fmt: skip
+    sizes = [_outputs(frame, axis, image.shape[1 + axis]) for axis in range(2)]
     picks = _picks(image.shape[0] * sizes[0] * sizes[1], count, rng)
     batch, place = np.divmod(picks, sizes[0] * sizes[1])
     corners = np.divmod(place, sizes[1])
@@ -182,8 +179,10 @@ def _patches(graph: Graph, node: Node, image: Array, count: int, rng: np.random.
     return np.asarray(patches.reshape(len(picks), -1), np.float32)
 
 
-def _outputs(same: bool, size: int, kernel: int, stride: int, dilation: int) -> int:
-    return -(-size // stride) if same else (size - (kernel - 1) * dilation - 1) // stride + 1
+def _outputs(frame: Window, axis: int, size: int) -> int:
+    if frame.same:
+        return -(-size // frame.stride[axis])
+    return (size - (frame.kernel[axis] - 1) * frame.dilation[axis] - 1) // frame.stride[axis] + 1
 
 
 def _picks(available: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

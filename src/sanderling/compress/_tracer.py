@@ -1,10 +1,10 @@
 """Which channels of a graph can only be removed together: the book-keeping behind ``channels``.
 
-The last axis of every computed tensor is described by *slots*: one channel's number per position. A convolution
-gives its output fresh channels; RELU, pooling and the like hand their operand's slots on; ADD makes two channels
-one; concatenation joins lists of slots, flattening repeats one. Where an operator is not understood its channels
-are frozen and the reason is kept. Channels that occur in the same tensors the same number of times form a group:
-any of them may go, and each saves the same.
+The last axis of every computed tensor is described by *slots*: one channel's number per position. A
+convolution gives its output fresh channels; RELU, pooling and the like hand their operand's slots on; ADD
+makes two channels one; concatenation joins lists of slots, flattening repeats one. Where an operator is not
+understood its channels are frozen and the reason is kept. Channels that occur in the same tensors the same
+number of times form a group: any of them may go, and each saves the same.
 """
 
 from __future__ import annotations

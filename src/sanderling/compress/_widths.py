@@ -124,9 +124,7 @@ class _Move:
     macs: float  # of the model afterwards
 
 
-def _moves(
-    macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False
-) -> list[_Move]:
+def _moves(macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False) -> list[_Move]:
     """Returns: every change of one group's width in one direction."""
     changes = [
         (number, width)
@@ -137,10 +135,11 @@ def _moves(
     trials = np.tile(np.array(widths, np.float64), (len(changes), 1))
     for row, (number, width) in enumerate(changes):
         trials[row, number] = width
-    return [
-        _Move(number, width, curves[number].damage[width] - curves[number].damage[widths[number]], float(total))
-        for (number, width), total in zip(changes, macs.totals(trials), strict=True)
-    ]
+    moves = []
+    for (number, width), total in zip(changes, macs.totals(trials), strict=True):
+        damage = curves[number].damage
+        moves.append(_Move(number, width, damage[width] - damage[widths[number]], float(total)))
+    return moves
 
 
 def _give_back(macs: Macs, curves: Sequence[Curve], widths: list[int], target: float) -> None:

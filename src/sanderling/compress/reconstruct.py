@@ -2,11 +2,11 @@
 which weights it then comes closest to what it gave.
 
 With rows X of the operator's input and weights W, the increase of ‖X W − Y‖² when a block of inputs goes and
-all other weights adapt is tr(W_bᵀ [H⁻¹]_bb⁻¹ W_b) with H = XᵀX: backward elimination by that figure is exact for
-every step, and one rank-b update of H⁻¹ and W follows each.
+all other weights adapt is tr(W_bᵀ [H⁻¹]_bb⁻¹ W_b) with H = XᵀX: backward elimination by that figure is exact
+for every step, and one rank-b update of H⁻¹ and W follows each.
 
-Sources: Hassibi and Stork, Second order derivatives for network pruning: Optimal Brain Surgeon (1993), eq. 5, for
-blocks; He et al., Channel pruning for accelerating very deep neural networks (2017), section 3, for the
+Sources: Hassibi and Stork, Second order derivatives for network pruning: Optimal Brain Surgeon (1993), eq. 5,
+for blocks; He et al., Channel pruning for accelerating very deep neural networks (2017), section 3, for the
 reconstruction on the pruned network's own inputs.
 """
 
@@ -27,6 +27,7 @@ RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
 REFIT_RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Above this many columns the taps of a kernel share one mixing of channels.
 MAX_COLUMNS = 2048
+_TINY = float(np.finfo(np.float64).tiny)
 _STEPS = 64  # at most so many rounds of elimination for a group
 
 
@@ -35,7 +36,7 @@ class Problem:
     """One operator's least squares problem.
 
     Attributes:
-        hessian: [d, d] second moments of its inputs (about the mean where a bias takes that up), with the ridge.
+        hessian: [d, d] second moments of its inputs, about the mean where there is a bias, plus the ridge.
         weights: [d, O].
         columns: [d] the channel that each row of the weights multiplies.
         energy: mean square of its outputs (about their means).
@@ -87,12 +88,12 @@ def pose(
         matrix = matrix.reshape(taps, width, -1).transpose(1, 0, 2).reshape(width, -1)
         columns, feeds, centre = columns[:width], np.repeat(feeds, taps), False
     if matrix.shape[1] > matrix.shape[0]:
-        matrix = np.linalg.qr(matrix.T, mode="r").T  # only W·Wᵀ matters
+        matrix = np.asarray(np.linalg.qr(matrix.T, mode="r")).T  # only W·Wᵀ matters
     held = held_out(feeds)
     second = moments(rows[~held], centre=centre)
     energy = float(np.sum((second @ matrix) * matrix))
     ridge = _stable_ridge(second, rows[held], matrix, columns, centre=centre)
-    return Problem(_ridged(second, ridge), matrix, columns, max(energy, np.finfo(np.float64).tiny))
+    return Problem(_ridged(second, ridge), matrix, columns, max(energy, _TINY))
 
 
 def _stable_ridge(
@@ -125,7 +126,9 @@ def taps_of(columns: Index) -> int:
     """Returns: how often the list of channels is repeated (once for every tap of a kernel)."""
     firsts = np.flatnonzero(columns == columns[0])
     for first in firsts[1:]:
-        if len(columns) % first == 0 and np.array_equal(np.tile(columns[:first], len(columns) // first), columns):
+        if len(columns) % first == 0 and np.array_equal(
+            np.tile(columns[:first], len(columns) // first), columns
+        ):
             return int(len(columns) // first)
     return 1
 
@@ -136,7 +139,7 @@ class Elimination:
 
     Attributes:
         order: the channels, the most dispensable first; those that are never to go are left out.
-        damage: [len(order) + 1] what their going costs: share of the readers' output energy, summed over readers.
+        damage: [len(order) + 1] what their going costs: share of the output energy, summed over readers.
     """
 
     order: tuple[int, ...]
@@ -147,7 +150,7 @@ class _State:
     """What remains of a problem during elimination."""
 
     def __init__(self, problem: Problem, channels: Index) -> None:
-        self.inverse = np.linalg.inv(problem.hessian)
+        self.inverse: Matrix = np.asarray(np.linalg.inv(problem.hessian), np.float64)
         self.weights = problem.weights.copy()
         self.energy = problem.energy
         self.blocks = np.array([np.flatnonzero(problem.columns == c) for c in channels], np.int64)
@@ -184,8 +187,10 @@ class _State:
 
 def _costs(corner: Matrix, weights: Matrix) -> Matrix:
     if corner.shape[1] == 1:
-        return np.asarray((weights[:, 0] ** 2).sum(1) / np.maximum(corner[:, 0, 0], np.finfo(np.float64).tiny))
-    return np.maximum(np.sum(weights * np.linalg.solve(corner, weights), axis=(1, 2)), 0.0)
+        return np.asarray(
+            (weights[:, 0] ** 2).sum(1) / np.maximum(corner[:, 0, 0], np.finfo(np.float64).tiny)
+        )
+    return np.asarray(np.maximum(np.sum(weights * np.linalg.solve(corner, weights), axis=(1, 2)), 0.0))
 
 
 def eliminate(problems: Sequence[Problem], channels: Sequence[int], lowest: int) -> Elimination:

@@ -82,6 +82,8 @@ def _into_previous(editor: Editor, node: Node) -> str | None:
     weights = editor.floats(before, at)
     if weights is None or before.attrs.get("fused_activation_function", "NONE") != "NONE":
         return None
+    if not editor.is_float(*before.inputs):
+        return None
     channels = weights.shape[axis]
     bias = editor.bias(before, bias_at, channels)
     if bias is None or affine.factor.size not in (1, channels) or affine.offset.size not in (1, channels):

@@ -27,7 +27,7 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     if before.attrs.get("fused_activation_function", "NONE") != "NONE":
         return None
     # Integer operators clamp stored values: only there would the two orders round differently.
-    if not editor.is_float(*before.outputs, *node.outputs):
+    if not editor.is_float(*before.inputs, *before.outputs, *node.outputs):
         return None
     attrs = {**before.attrs, "fused_activation_function": node.op}
     editor.builder.node(replace(before, outputs=node.outputs, attrs=attrs))

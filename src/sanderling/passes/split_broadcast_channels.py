@@ -80,6 +80,8 @@ def _parts(editor: Editor, together: Node) -> list[_Part] | None:
         stretch = editor.made_by(index, *_UPSAMPLING)
         small = editor.shape(stretch.inputs[0], 4) if stretch else None
         single = stretch is not None and small is not None and small[1:3] == (1, 1)
+        if stretch is not None and not editor.is_float(stretch.inputs[0]):
+            return None
         channels = slice(start, start + shape[3])
         source = stretch.inputs[0] if stretch is not None and single else index
         parts.append(_Part(source, small if small is not None and single else shape, single, channels))

@@ -193,6 +193,8 @@ class _Search:
 
     def _trial(self, subject: Subject, proposal: Proposal) -> Trial:
         """Measures a proposal, or takes it from the study."""
+        if len(self.outcome.subjects) > 1:
+            proposal = replace(proposal, name=f"{subject.name}: {proposal.name}")
         samples = subject.split.search.fingerprint
         samples = f"{samples}:{len(subject.split.search)}"
         identity = trial_id(
