@@ -19,7 +19,7 @@ from sanderling.search import workshop
 from sanderling.search.study import Study
 
 ROOT = Path(__file__).parents[2]
-SEARCH = "optimize digits --limit 40 --time 4s -o"
+SEARCH = "optimize digits --limit 40 --time 10s -o"
 
 
 def _may_mount() -> bool:
@@ -129,7 +129,7 @@ def test_the_report_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sanderling.report.result.write_report", full)
-    assert main([*SEARCH.split(), str(tmp_path / "out")]) == 1
+    assert main(["optimize", "digits", "--limit", "40", "--time", "3s", "-o", str(tmp_path / "out")]) == 1
     assert "the report cannot be written (No space left on device); free some space" in one_sentence(capsys)
 
 

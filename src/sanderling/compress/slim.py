@@ -2,8 +2,8 @@
 
 Channels go where the operators that read them can best make up for it, by least squares on the samples. Every
 operator behind a cut is then fitted, in the order of execution, to what it gave in the original, while it
-reads what the slimmer ones before it really give. This pays where int8 does not (CPUs without int8 dot products),
-and int8 may follow it.
+reads what the slimmer ones before it really give. This pays where int8 does not (CPUs without int8 dot
+products), and int8 may follow it.
 """
 
 from __future__ import annotations
