@@ -368,7 +368,7 @@ def experiment(folder: Path, arguments: list[str], kills: int, seed: int, limit:
     whole = trial.undisturbed(limit)
     print(f"undisturbed: {whole:.0f} s", flush=True)
     # So that the search advances between two kills, yet is struck in every phase of it.
-    longest = max(6.0, 3 * whole / kills)
+    longest = max(8.0, 5 * whole / kills)
     for number in range(kills):
         if not trial.kill(chance.uniform(0.5, longest), whole=number % 2 == 0):
             print(f"it had finished before kill {number + 1}")

@@ -175,7 +175,7 @@ def _patches(graph: Graph, node: Node, image: Array, count: int, rng: np.random.
         inside.append((index >= 0) & (index < image.shape[1 + axis]))
         indices.append(np.clip(index, 0, image.shape[1 + axis] - 1))
     patches = image[batch[:, None, None], indices[0][:, :, None], indices[1][:, None, :]]
-    patches = patches * (inside[0][:, :, None] & inside[1][:, None, :])[..., None]
+    patches[~(inside[0][:, :, None] & inside[1][:, None, :])] = 0
     return np.asarray(patches.reshape(len(picks), -1), np.float32)
 
 

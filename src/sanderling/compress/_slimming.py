@@ -25,6 +25,8 @@ from sanderling.graph.types import Array
 
 _TRIALS = 4e10  # multiply-accumulates spent on trying groups one by one, unless
 _FEWEST = 4  # feeds take more
+_HURTS = 0.05  # share of the energy where a group's channels are read
+_LEAST = 1e-3  # no group is free: what the samples do not show may still be there
 _TINY = 1e-12
 
 
@@ -118,7 +120,7 @@ class Slimming:
         return known
 
     def _scales(self, tried: Sequence[Sequence[int]]) -> list[float]:
-        """Narrows one group at a time, to about half, and measures the error of the answers.
+        """Narrows one group at a time, until it hurts, and measures the error of the answers.
 
         Returns: for every group, error of the answers / damage where its channels are read.
         """
@@ -131,9 +133,11 @@ class Slimming:
                 scales.append(1.0)
                 continue
             order = self._order(group, widths[-1])
-            removed = len(group) - min(widths[1:], key=lambda w: abs(w - len(group) / 2))
+            removed = next((n for n in (len(group) - w for w in widths) if order.damage[n] > _HURTS), None)
+            removed = len(group) - widths[-1] if removed is None else removed
             got = list(self._run(self._cut(order.order[:removed])[0], compared, feeds))
-            scales.append(relative_error(compared, want, got) / max(order.damage[removed], _TINY))
+            error = relative_error(compared, want, got)
+            scales.append(max(error / max(order.damage[removed], _TINY), _LEAST))
         return scales
 
     def _judges(self, trials: int) -> frozenset[int]:

@@ -21,12 +21,13 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-# Against the mean square of the inputs. Keeps weights near the original where the samples do not tell.
+# Against the mean square of each input. Keeps weights near the original where the samples do not tell.
 RIDGE = 1e-3
 RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
-REFIT_RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_REFIT_RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Above this many columns the taps of a kernel share one mixing of channels.
 MAX_COLUMNS = 2048
+_DEAD = 1e-6
 _TINY = float(np.finfo(np.float64).tiny)
 _STEPS = 64  # at most so many rounds of elimination for a group
 
@@ -118,8 +119,13 @@ def _stable_ridge(
 
 
 def _ridged(second: Matrix, ridge: float) -> Matrix:
-    scale = float(np.trace(second)) / len(second) or 1.0
-    return second + ridge * scale * np.eye(len(second))
+    """Returns: second moments as if every input carried noise of its own, in proportion to its strength."""
+    return second + np.diag(ridge * _strength(np.diag(second)))
+
+
+def _strength(squares: Matrix) -> Matrix:
+    """Returns: [d] mean squares of the inputs, those of dead ones replaced by next to nothing."""
+    return np.asarray(squares + _DEAD * (float(np.mean(squares)) or 1.0))
 
 
 def taps_of(columns: Index) -> int:
@@ -281,7 +287,7 @@ def refit(
     best: float | None = None
     if held.any() and not held.all():
         trained = _Ridge(rows[~held], targets[~held], start, centre=centre)
-        choices = (None, *REFIT_RIDGES)
+        choices = (None, *_REFIT_RIDGES)
         best = choices[int(np.argmin([trained.error(r, rows[held], targets[held]) for r in choices]))]
     return _Ridge(rows, targets, start, centre=centre).solve(best)
 
@@ -297,22 +303,26 @@ class _Ridge:
         *,
         centre: bool,
     ) -> None:
-        self.start = start
         self.mean = rows.mean(0, dtype=np.float64) * centre
         self.target_mean = targets.mean(0, dtype=np.float64) * centre
-        self.rows = rows - self.mean
-        rest = targets - self.target_mean - self.rows @ start
+        centred = rows - self.mean
+        # In units of each input's strength the ridge is the same for all of them.
+        self.unit = np.sqrt(_strength(np.mean(centred**2, axis=0)))
+        self.rows = centred / self.unit
+        self.start = start * self.unit[:, None]
+        rest = targets - self.target_mean - self.rows @ self.start
         self.by_rows = self.rows.shape[0] < self.rows.shape[1]
         self.gram = self.rows @ self.rows.T if self.by_rows else self.rows.T @ self.rows
         self.right = rest if self.by_rows else self.rows.T @ rest
-        self.scale = float(np.trace(self.gram)) / self.rows.shape[1] or 1.0
 
     def solve(self, ridge: float | None) -> tuple[Matrix, Matrix]:
         """Returns: weights [d, O] and bias [O]; None takes the start as it is."""
         weights = self.start
         if ridge is not None:
-            change = np.linalg.solve(self.gram + ridge * self.scale * np.eye(len(self.gram)), self.right)
+            system = self.gram + ridge * len(self.rows) * np.eye(len(self.gram))
+            change = np.linalg.solve(system, self.right)
             weights = self.start + (self.rows.T @ change if self.by_rows else change)
+        weights = weights / self.unit[:, None]
         return weights, np.asarray(self.target_mean - self.mean @ weights)
 
     def error(

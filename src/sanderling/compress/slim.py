@@ -52,13 +52,13 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         raise RecipeError(f"{NAME} needs samples to fit the remaining weights", hint="give --samples")
     slimming = Slimming(fold(model), load_feeds(work.calibration), work.folder, work.threads)
     groups = slimming.found.groups
-    if not any(len(allowed(group, granularity)) > 1 for group in groups):
+    wanted = _widths(settings, groups)
+    if wanted is None and not any(len(allowed(group, granularity)) > 1 for group in groups):
         raise RecipeError(
             f"{NAME} finds no channels to remove{_why(slimming.found)}",
             where=model.name,
             hint="use another technique for this model",
         )
-    wanted = _widths(settings, groups)
     if wanted is None and keep >= 1.0:
         return model, Applied(notes=("all channels stay",))
     widths = slimming.choose(keep, granularity) if wanted is None else wanted

@@ -13,6 +13,8 @@ SAME = 1.03
 THREADS_WORTH = 1.10
 # A file is clearly smaller below this ratio; a table more or less decides nothing.
 SMALLER = 1.10
+# Of the allowed drop; less than this is given up for a smaller file that is no faster.
+HARMLESS = 0.25
 
 
 def cost(trial: Trial, budget: Budget) -> float:
@@ -31,19 +33,26 @@ def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
     """Returns: trials that may win, the best first.
 
     Those that fit, and those that only lack samples to prove it: confirming decides. Among trials whose cost
-    is the same within noise a clearly smaller file comes first, then the smaller drop, then the least change.
+    is the same within noise see ``_among_equals``.
     """
     left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t))]
     ordered: list[Trial] = []
     while left:
         least = min(cost(t, budget) for t in left)
         tied = [t for t in left if cost(t, budget) <= least * SAME]
-        smallest = min(t.size_bytes for t in tied)
-        small = [t for t in tied if t.size_bytes <= smallest * SMALLER]
-        first = min(small, key=lambda t: (_drop(t), t.threads, len(t.recipe.steps), t.size_bytes))
+        first = _among_equals(tied, budget)
         ordered.append(first)
         left.remove(first)
     return ordered
+
+
+def _among_equals(tied: list[Trial], budget: Budget) -> Trial:
+    """Returns: of trials that cost the same: a clearly smaller file where it costs next to no accuracy,
+    else the smallest drop, then the least change."""
+    harmless = [t for t in tied if _drop(t) <= HARMLESS * (budget.max_drop or 0.0)] or tied
+    smallest = min(t.size_bytes for t in harmless)
+    small = [t for t in harmless if t.size_bytes <= smallest * SMALLER]
+    return min(small, key=lambda t: (_drop(t), t.threads, len(t.recipe.steps), t.size_bytes))
 
 
 def _nearly(trial: Trial) -> bool:
