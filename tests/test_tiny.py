@@ -24,7 +24,14 @@ def test_from_a_file_to_a_winner(tmp_path: Path) -> None:
 
     recipe = Recipe("float16 weights", (Step("float16"),))
     result = sd.optimize(
-        path, samples=samples, output=tmp_path / "out", max_drop=0.02, recipe=recipe, threads=1, seconds=30
+        path,
+        samples=samples,
+        output=tmp_path / "out",
+        max_drop=0.02,
+        minimize="size",
+        recipe=recipe,
+        threads=1,
+        seconds=30,
     )
     assert result.best is not None
     assert [trial.status for trial in result.trials] == ["ok", "ok"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
-from sanderling.errors import StorageError
+from sanderling.errors import RecipeError, StorageError
 from sanderling.search import choose, ladder
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
@@ -233,6 +233,7 @@ class _Search:
     def _finish(self) -> None:
         """Confirms the winner and writes it."""
         outcome = self.outcome
+        self._recipe_worked()
         self.clock.reserve = 0.0
         self._phase("confirming the winner on samples it has not seen")
         confirm_winner(outcome, self.laboratory, self.study, self._progress("confirming"))
@@ -245,6 +246,12 @@ class _Search:
             for file in put_aside_best(outcome.output):
                 self._tell(Note(f"the winner of an earlier search is now called {file.name}"))
         outcome.seconds = self.clock.elapsed()
+
+    def _recipe_worked(self) -> None:
+        """A recipe that was asked for and cannot be applied is a failure, not a win of the original."""
+        tried = self.outcome.trials[-1] if self.outcome.trials else None
+        if self.request.recipe is not None and tried is not None and tried.status == "failed":
+            raise RecipeError(f"the recipe could not be used: {tried.reason}")
 
     def _progress(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self._tell(Progress(what, done, total))
