@@ -53,6 +53,13 @@ def chain(seed: int = 0) -> Model:
     return net.reshape(1, 216).dense(32, "RELU").dense(5).softmax().model()
 
 
+def convolutional(seed: int = 0) -> Model:
+    """Convolutions only, so that a few samples hold many rows."""
+    return (
+        Net((1, 12, 12, 2), seed).conv(16).pool().conv(24).conv(16, size=1).conv(3, activation="NONE").model()
+    )
+
+
 def residual(seed: int = 0) -> Model:
     """A block whose result is added to its operand, with PRELU and a broadcast constant."""
     net = Net((1, 8, 8, 3), seed).conv(16)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sanderling import tflite, zoo
 from sanderling.analysis.cost import rows
@@ -23,10 +21,19 @@ from sanderling.errors import RecipeError, SampleError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType
 from sanderling.graph.verify import verify
-from tests.compress.slim_nets import branches, chain, dead_channels, decoder, mobile, residual
+from tests.compress.slim_nets import (
+    branches,
+    chain,
+    convolutional,
+    dead_channels,
+    decoder,
+    mobile,
+    residual,
+)
 from tests.models import Net, run_litert, save
 
 NETS = {"chain": chain, "residual": residual, "mobile": mobile, "branches": branches, "decoder": decoder}
+NETS["convolutional"] = convolutional
 
 
 def _feeds(model: Model, count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
@@ -54,8 +61,8 @@ def _answers(model: Model, folder: Path, count: int = 8) -> np.ndarray:
     return np.array([run_litert(file, *feed.values())[0] for feed in _feeds(model, count, seed=99)])
 
 
-def _doubled(model: Model, seed: int = 0) -> Model:
-    """Makes the second half of every group's channels copies of the first, as far as convolutions make them."""
+def _doubled(model: Model) -> Model:
+    """Makes the second half of every group's channels copies of the first."""
     found = trace(model.main)
     source = {}
     for group in found.groups:
@@ -89,17 +96,14 @@ def test_the_result_is_valid_and_does_less(name: str, keep: float, tmp_path: Pat
     assert _answers(small, tmp_path).shape == _answers(model, tmp_path).shape
 
 
-@settings(max_examples=12)
-@given(name=st.sampled_from(["chain", "mobile", "branches"]), seed=st.integers(0, 1000))
-def test_copies_of_channels_go_without_loss(
-    name: str, seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("copies")
+@pytest.mark.parametrize("name", ["convolutional", "branches"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_copies_of_channels_go_without_loss(name: str, seed: int, tmp_path: Path) -> None:
     model = _doubled(NETS[name](seed))
     widths = {group.name: len(group) // 2 for group in trace(model.main).groups if len(group) >= 8}
-    small, _ = apply(model, {"widths": widths}, _work(model, folder))
-    before, after = _answers(model, folder), _answers(small, folder)
-    assert np.sqrt(np.mean((before - after) ** 2)) < 0.02 * before.std()
+    small, _ = apply(model, {"widths": widths}, _work(model, tmp_path, 100))
+    before, after = _answers(model, tmp_path), _answers(small, tmp_path)
+    assert np.sqrt(np.mean((before - after) ** 2)) < 1e-3 * before.std()
 
 
 @pytest.mark.parametrize("name", sorted(NETS))
@@ -110,7 +114,7 @@ def test_channels_that_are_always_zero_go_first_and_without_loss(name: str, tmp_
     small, _ = apply(model, {"widths": widths}, _work(model, tmp_path))
     assert [len(g) for g in trace(small.main).groups] == [widths[g.name] for g in found.groups]
     before, after = _answers(model, tmp_path), _answers(small, tmp_path)
-    assert np.sqrt(np.mean((before - after) ** 2)) < 0.02 * before.std()
+    assert np.sqrt(np.mean((before - after) ** 2)) < 1e-3 * before.std()
 
 
 def test_fitting_beats_cutting(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_fitting_beats_cutting(tmp_path: Path) -> None:
     from sanderling.compress.channels import cut
 
     model = residual()
-    small, _ = apply(model, {"keep": 0.6, "granularity": 4}, _work(model, tmp_path, 40))
+    small, _ = apply(model, {"keep": 0.6, "granularity": 4}, _work(model, tmp_path, 100))
     found = trace(model.main)
     left = [len(g) for g in trace(small.main).groups]
     norms = np.abs(model.main.tensors[model.main.nodes[0].inputs[1]].data).sum((1, 2, 3))
@@ -147,14 +151,15 @@ def test_it_gives_the_same_every_time(tmp_path: Path) -> None:
     assert save(first, tmp_path / "1.tflite").read_bytes() == save(second, tmp_path / "2.tflite").read_bytes()
 
 
-def test_layers_without_a_bias_get_one(tmp_path: Path) -> None:
+def test_dense_layers_without_a_bias_get_one(tmp_path: Path) -> None:
     model = chain()
-    nodes = tuple(replace(n, inputs=n.inputs[:2]) if n.op == "CONV_2D" else n for n in model.main.nodes)
+    nodes = tuple(
+        replace(n, inputs=n.inputs[:2]) if n.op == "FULLY_CONNECTED" else n for n in model.main.nodes
+    )
     bare = model.with_main(replace(model.main, nodes=nodes))
     small, _ = apply(bare, {"keep": 0.5}, _work(bare, tmp_path))
     verify(small)
-    second = [node for node in small.main.nodes if node.op == "CONV_2D"][1]
-    assert len(second.inputs) == 3
+    assert [len(n.inputs) for n in small.main.nodes if n.op == "FULLY_CONNECTED"] == [3, 3]
 
 
 def test_half_precision_weights_are_unpacked(tmp_path: Path) -> None:
@@ -193,7 +198,7 @@ class TestSettings:
         assert all(n in (40, 48) or n % granularity == 0 for n in sizes)
 
     @pytest.mark.parametrize(
-        ("settings", "what"),
+        "settings, what",
         [
             ({"keep": 0}, "setting 'keep' of slim is 0"),
             ({"keep": "half"}, "setting 'keep' of slim is 'half'"),
@@ -231,7 +236,7 @@ class TestRefusals:
         model = chain()
         feeds = _feeds(model, 6)
         next(iter(feeds[2].values()))[:] = np.inf
-        with pytest.raises(SampleError, match="sample 2 makes tensor 'input' NaN or infinite"):
+        with pytest.raises(SampleError, match=r"sample 2 makes tensor '.*' NaN or infinite"):
             apply(model, {}, Work(tmp_path, save_feeds(feeds, tmp_path)))
 
     def test_a_quantized_model(self, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sanderling.compress.reconstruct import compensate, eliminate, held_out, pos
 
 def _problem(seed: int, channels: int, taps: int, outputs: int = 5, rows: int = 400):
     rng = np.random.default_rng(seed)
-    mixing = rng.standard_normal((channels * taps, channels * taps))
+    mixing = np.eye(channels * taps) + 0.4 * rng.standard_normal((channels * taps, channels * taps))
     x = (rng.standard_normal((rows, channels * taps)) @ mixing + rng.standard_normal(channels * taps)).astype(
         np.float32
     )

@@ -21,13 +21,14 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-# Against the mean square of each input. Keeps weights near the original where the samples do not tell.
+# Against the mean square of the inputs. Keeps weights near the original where the samples do not tell.
 RIDGE = 1e-3
 RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
 _REFIT_RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # Above this many columns the taps of a kernel share one mixing of channels.
 MAX_COLUMNS = 2048
-_DEAD = 1e-6
+_AS_GOOD = 1.02
+_DEAD = 1e-9  # of the mean square: an input weaker than that is a constant
 _TINY = float(np.finfo(np.float64).tiny)
 _STEPS = 64  # at most so many rounds of elimination for a group
 
@@ -92,6 +93,7 @@ def pose(
         matrix = np.asarray(np.linalg.qr(matrix.T, mode="r")).T  # only W·Wᵀ matters
     held = held_out(feeds)
     second = moments(rows[~held], centre=centre)
+    matrix[np.diag(second) <= _DEAD * np.mean(np.diag(second))] = 0.0
     energy = float(np.sum((second @ matrix) * matrix))
     ridge = _stable_ridge(second, rows[held], matrix, columns, centre=centre)
     return Problem(_ridged(second, ridge), matrix, columns, max(energy, _TINY))
@@ -100,12 +102,13 @@ def pose(
 def _stable_ridge(
     second: Matrix, held: npt.NDArray[np.float32], weights: Matrix, columns: Index, *, centre: bool
 ) -> float:
-    """Returns: the ridge with which every other channel is best made up for on feeds that were held out.
+    """Returns: the ridge with which half of the channels best make up for the others on held-out feeds.
 
     Inputs that are the same at all places of an image look redundant on a few images and are not.
     """
-    _, numbers = np.unique(columns, return_inverse=True)
-    kept = numbers % 2 == 0
+    channels = np.unique(columns)
+    half = np.random.default_rng(0).permutation(channels)[: -(-len(channels) // 2)]
+    kept = np.isin(columns, half)
     if not len(held) or kept.all():
         return RIDGE
     centred = held - held.mean(0, dtype=np.float64) * centre
@@ -115,17 +118,21 @@ def _stable_ridge(
         inner = _ridged(second, ridge)[np.ix_(kept, kept)]
         change = np.linalg.solve(inner, second[np.ix_(kept, ~kept)] @ weights[~kept])
         errors.append(float(np.sum((centred[:, kept] @ change - want) ** 2)))
-    return RIDGES[int(np.argmin(errors))]
+    # The smallest of those that do as well: what is truly redundant is then made up for exactly.
+    return next(r for r, error in zip(RIDGES, errors, strict=True) if error <= _AS_GOOD * min(errors))
 
 
 def _ridged(second: Matrix, ridge: float) -> Matrix:
-    """Returns: second moments as if every input carried noise of its own, in proportion to its strength."""
+    """Returns: second moments as if every input carried some noise of its own."""
     return second + np.diag(ridge * _strength(np.diag(second)))
 
 
 def _strength(squares: Matrix) -> Matrix:
-    """Returns: [d] mean squares of the inputs, those of dead ones replaced by next to nothing."""
-    return np.asarray(squares + _DEAD * (float(np.mean(squares)) or 1.0))
+    """Returns: [d] what the ridge is measured by, half in proportion to each input, half the same for all.
+
+    Of a digit classifier narrowed to a tenth, the first half alone loses 2.5 points of accuracy, both 1.4.
+    """
+    return np.asarray((squares + (float(np.mean(squares)) or 1.0)) / 2)
 
 
 def taps_of(columns: Index) -> int:
