@@ -83,7 +83,7 @@ def bench(
     from sanderling.measure.bench import bench as race
     from sanderling.verbs.find import as_list, find_model, find_samples
 
-    named = as_list(models)
+    named = as_list(models, distinct=False)
     found, how = find_samples(samples, _reading(**reading), "")
     options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
     return race(

@@ -142,13 +142,18 @@ def class_names(model: str | Path) -> tuple[str, ...]:
     return zoo.describe(str(model)).classes
 
 
-def as_list(models: str | Path | Sequence[str | Path]) -> list[str | Path]:
+def as_list(models: str | Path | Sequence[str | Path], *, distinct: bool = True) -> list[str | Path]:
     """Returns: one or several models as a list.
+
+    Args:
+        distinct: refuse the same one twice. Timing a model against itself shows the machine's noise.
 
     Raises:
         UsageError: there is none, or one twice.
     """
     named = [models] if isinstance(models, str | Path) else list(models)
+    if not distinct and named:
+        return named
     twice = next((each for i, each in enumerate(named) if str(each) in map(str, named[:i])), None)
     if twice is not None:
         raise UsageError("the model is given twice", where=str(twice), hint="name every model once")
