@@ -11,10 +11,12 @@ import numpy.typing as npt
 from sanderling.report import pictures
 from sanderling.report.data import Answer
 from sanderling.report.format import format_share, significant
+from sanderling.tasks.landmarks import KNOWN
 from sanderling.tasks.task import Outputs, Task
 
 Values = npt.NDArray[np.float64]
 _SHOWN = 3
+_MOST_POINT_VALUES = 4096
 _MOST_CLASSES = 65_536
 _COCO_KEYPOINTS = (17, 3)
 
@@ -108,7 +110,12 @@ def _class_map(values: Values) -> tuple[npt.NDArray[np.intp], int]:
 def _landmarks(
     arrays: list[Values], thumbnail: bytes | None, labels: object, size: tuple[int, int] | None
 ) -> Answer | None:
-    points = _points(max(arrays, key=lambda a: a.size))
+    # Models of landmarks also give masks and heat maps, which hold far more values than a set of points.
+    few = [array for array in arrays if array.size <= _MOST_POINT_VALUES]
+    known = [array for array in few if array.size in KNOWN]
+    if not few:
+        return None
+    points = _points(known[0] if known else max(few, key=lambda a: a.size))
     if points is None:
         return None
     pixels = bool(np.abs(points).max() > 2)
@@ -129,6 +136,8 @@ def _points(values: Values) -> Values | None:
     """Positions (x, y) of the landmarks [N, 2], as the model gives them; None when it cannot be landmarks."""
     flat = values.ravel()
     widths = [w for w in (3, 2, 5, 4) if flat.size % w == 0 and flat.size >= 2 * w]
+    if flat.size in KNOWN:
+        widths = [KNOWN[flat.size][1]]
     if values.ndim > 1 and values.shape[-1] in (2, 3, 4, 5) and values.shape[-1] in widths:
         widths = [values.shape[-1]]
     if not widths:
