@@ -35,7 +35,7 @@ def ranking(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
     Those that fit, and those that only lack samples to prove it: confirming decides. Among trials whose cost
     is the same within noise see ``_among_equals``.
     """
-    left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t))]
+    left = [t for t in trials if t.latency and (t.status == "ok" or _nearly(t, budget))]
     ordered: list[Trial] = []
     while left:
         least = min(cost(t, budget) for t in left)
@@ -55,8 +55,9 @@ def _among_equals(tied: list[Trial], budget: Budget) -> Trial:
     return min(small, key=lambda t: (_drop(t), t.threads, len(t.recipe.steps), t.size_bytes))
 
 
-def _nearly(trial: Trial) -> bool:
-    return trial.status == "undecided" and trial.fidelity is not None
+def _nearly(trial: Trial, budget: Budget) -> bool:
+    """Its answers are good enough by the estimate, and only lack samples to prove it."""
+    return trial.status == "undecided" and _drop(trial) <= (budget.max_drop or 0.0)
 
 
 def _drop(trial: Trial) -> float:
