@@ -142,12 +142,6 @@ def test_nothing_on_the_front_is_beaten(points: list[tuple[float, float, int]]) 
             assert not (all(b <= m for b, m in zip(better, mine, strict=True)) and better != mine)
 
 
-def test_the_nearest_miss_is_named_first() -> None:
-    trials = [trial("far", 2, 0.2, 10, "rejected"), trial("near", 2, 0.011, 10, "rejected")]
-    assert choose.nearest(trials, Budget(0.01))[0].name == "near"
-    assert choose.miss(trials[1], Budget(0.01)) == pytest.approx(0.1)
-
-
 def test_confirming_counts_all_samples_only_for_the_bound() -> None:
     too_few, enough = fidelity(0.0, 0.03), fidelity(0.0, 0.015)
     assert verdict(enough, enough, 0.01) == ("ok", "")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 import platform
-import zipfile
 from collections import Counter
-from io import BytesIO
 
+from sanderling.errors import FormatError
 from sanderling.graph.graph import Model
 from sanderling.measure.results import Latency
 from sanderling.report.answers import describe
@@ -27,8 +26,8 @@ from sanderling.search.identity import versions
 from sanderling.search.outcome import Outcome
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
+from sanderling.tflite.metadata import label_names
 
-_LABEL_FILE_LIMIT = 1 << 20  # bytes; names of some tens of thousands of classes
 _HOW = (
     "Every candidate was made, loaded and run in a process of its own, on the engine that will run it.",
     "Latency: candidate and original in turn, after a warm-up, until the ratio's 95 % interval was within"
@@ -150,7 +149,7 @@ def _kept_float(trial: Trial) -> set[str]:
 
 def _examples(outcome: Outcome) -> tuple[Example, ...]:
     model = outcome.subjects[0].model
-    labels = list(outcome.request.label_names) or label_names(model)
+    labels = list(outcome.request.label_names) or _class_names(model)
     size = _picture_size(model)
     return tuple(
         Example(
@@ -169,16 +168,12 @@ def _picture_size(model: Model) -> tuple[int, int] | None:
     return (shape[1], shape[2]) if len(shape) == 4 else None
 
 
-def label_names(model: Model) -> list[str] | None:
-    """Returns: the names of the classes that the model's appended zip carries, None without any."""
-    if model.appended.size == 0:
-        return None
-    with zipfile.ZipFile(BytesIO(model.appended.tobytes())) as archive:
-        for entry in archive.infolist():
-            if entry.filename.lower().endswith(".txt") and entry.file_size <= _LABEL_FILE_LIMIT:
-                text = archive.read(entry).decode("utf-8", "replace")
-                return [line.strip() for line in text.splitlines() if line.strip()]
-    return None
+def _class_names(model: Model) -> list[str] | None:
+    """Returns: the names of the classes that the model carries; a damaged label file names none."""
+    try:
+        return list(label_names(model) or ()) or None
+    except FormatError:
+        return None  # said when the samples were read; the report needs no names
 
 
 def _how(outcome: Outcome) -> How:

@@ -81,22 +81,3 @@ def pareto(trials: Sequence[Trial]) -> list[str]:
 
 def _beats(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
-
-
-def nearest(trials: Sequence[Trial], budget: Budget) -> list[Trial]:
-    """Returns: when nothing fits: the trials that miss the limits by the least, nearest first."""
-    measured = [t for t in trials if t.latency and t.fidelity and not t.fidelity.failure]
-    return sorted(measured, key=lambda t: miss(t, budget))[:3]
-
-
-def miss(trial: Trial, budget: Budget) -> float:
-    """Returns: by what share a trial misses the limit that it misses most; 0 when it keeps them all."""
-    pairs: list[tuple[float, float | None]] = [(float(trial.size_bytes), budget.max_size_bytes)]
-    if trial.latency:
-        pairs.append((trial.latency.p50, budget.max_latency_ms))
-        pairs.append((trial.latency.p50, 1000 / budget.min_throughput if budget.min_throughput else None))
-    if trial.peak_memory_bytes is not None:
-        pairs.append((float(trial.peak_memory_bytes), budget.max_memory_bytes))
-    if trial.fidelity:
-        pairs.append((trial.fidelity.drop, budget.max_drop))
-    return max((value / limit - 1 for value, limit in pairs if limit), default=0.0)
