@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,19 +46,21 @@ class Anatomy:
         offsets: positions of words that point at tables, vectors and strings.
         lengths: positions of the lengths of vectors.
         scalars: (position, bytes) of plain fields: types, indices, options.
+        leaves: those of ``offsets`` that point at strings and vectors of numbers.
     """
 
     tables: tuple[int, ...]
     offsets: tuple[int, ...]
     lengths: tuple[int, ...]
     scalars: tuple[tuple[int, int], ...]
+    leaves: tuple[int, ...]
 
 
 def anatomy(data: bytes) -> Anatomy:
     """Takes a sound model apart."""
     reader = Reader(memoryview(data), "model")
     reader.root("Model")
-    offsets, lengths, scalars = [0], [], []
+    offsets, lengths, scalars, leaves = [0], [], [], []
     for table, position in reader.seen:
         start = position - _I32.unpack_from(data, position)[0]
         count = (_U16.unpack_from(data, start)[0] - 4) // 2
@@ -70,6 +74,8 @@ def anatomy(data: bytes) -> Anatomy:
                 scalars.append((place, _SCALARS[field.kind]))
                 continue
             offsets.append(place)
+            if field.kind == "string" or (field.is_vector and field.element in _SCALARS):
+                leaves.append(place)
             if field.is_vector:
                 target = place + _U32.unpack_from(data, place)[0]
                 lengths.append(target)
@@ -77,7 +83,7 @@ def anatomy(data: bytes) -> Anatomy:
                     length = _U32.unpack_from(data, target)[0]
                     offsets.extend(target + 4 + 4 * i for i in range(length))
     tables = sorted({position for _, position in reader.seen})
-    return Anatomy(tuple(tables), tuple(offsets), tuple(lengths), tuple(scalars))
+    return Anatomy(tuple(tables), tuple(offsets), tuple(lengths), tuple(scalars), tuple(leaves))
 
 
 Rng = np.random.Generator
@@ -173,6 +179,20 @@ def shared(data: bytes, parts: Anatomy, rng: Rng) -> bytes:
     return bytes(damaged)
 
 
+def amplified(data: bytes, parts: Anatomy, rng: Rng) -> bytes:
+    """Many names, shapes, operands and scales are one and the same vector, which is long."""
+    damaged = bytearray(data + bytes(-len(data) % 8))
+    count = int(rng.choice([1000, 100_000, 400_000]))
+    end = len(damaged)
+    damaged += _U32.pack(count) + rng.integers(0, 3, count, np.uint32).astype("<u4").tobytes()
+    damaged += bytes(4 * count)  # for those that are read as wider numbers
+    share = float(rng.choice([0.05, 0.3, 0.9]))
+    for place in parts.leaves:
+        if rng.random() < share:
+            _word(damaged, place, end - place)
+    return bytes(damaged)
+
+
 def zeroed(data: bytes, parts: Anatomy, rng: Rng) -> bytes:
     """A block is zero, as after a disk's failure."""
     size = int(rng.choice([16, 64, 512, 4096]))
@@ -189,11 +209,30 @@ def swapped(data: bytes, parts: Anatomy, rng: Rng) -> bytes:
     return data[:head] + data[middle:] + data[head:middle]
 
 
+def zip_tail(data: bytes, parts: Anatomy, rng: Rng) -> bytes:
+    """An appended archive: cut, with absurd sizes, or one that unpacks to far more than it holds."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("labels.txt", b"a\n" * int(rng.choice([1, 1000, 20_000_000])))
+        for i in range(int(rng.choice([0, 3, 500]))):
+            target.writestr(f"{'../' * int(rng.integers(3))}{i}.txt", b"x")
+    tail = bytearray(archive.getvalue())
+    how = rng.integers(4)
+    if how == 0:
+        del tail[int(rng.integers(len(tail))) :]
+    elif how == 1:
+        for place in rng.integers(max(0, len(tail) - 80), len(tail), rng.integers(1, 8)):
+            tail[place] = int(rng.choice([0, 1, 0x7F, 0xFF]))
+    elif how == 2:
+        tail += b"PK\x05\x06" + bytes(rng.integers(0, 256, 18, np.uint8))
+    return data + bytes(tail)
+
+
 KINDS: dict[str, Damage] = {
     f.__name__.replace("_", " "): f
     for f in (
         flipped_bytes, flipped_structure, cut, hostile_offset, hostile_length, hostile_scalar, hostile_number,
-        containing_itself, shared, zeroed, swapped,
+        containing_itself, shared, amplified, zeroed, swapped, zip_tail,
     )
 }  # fmt: skip
 

@@ -29,6 +29,12 @@ def pytest_report_header() -> str:
     return f"real models: NONE at {_zoo()}, so the tests on them are skipped (set SANDERLING_ZOO to a folder)"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a test finds out about a GPU is not kept for anybody, not even for the next run."""
+    os.environ["SANDERLING_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def zoo_dir() -> Path:
     """The folder of real models: ``tflite/``, ``onnx/``, ``keras/``."""

@@ -16,10 +16,13 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sanderling"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-MAX_FILE_LINES = 450
-MAX_FUNCTION_LINES = 70
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
 # What may be longer, each with its reason: "tflite/read.py" or "tflite/read.py:read" → why.
-MAY_BE_LONGER: dict[str, str] = {}
+MAY_BE_LONGER: dict[str, str] = {
+    "samples/load.py:load_samples": "one keyword argument per option, each documented",
+    "verbs/__init__.py:optimize": "the public face: one keyword argument per option, each documented",
+}
 
 # Names that say nothing about what is inside, as a whole word of a file's or folder's name.
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sanderling import lite
     from sanderling.errors import (
         BudgetError,
         CompileError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from sanderling.graph.graph import Graph, Model, Node, Tensor
+    from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
     from sanderling.verbs import analyze, bench, check, diff, load, optimize
 
@@ -72,8 +74,10 @@ __all__ = [
     "bench",
     "check",
     "diff",
+    "lite",
     "load",
     "optimize",
+    "register_operator",
 ]
 
 _VERBS = frozenset({"analyze", "bench", "check", "diff", "load", "optimize"})
@@ -84,6 +88,8 @@ def __getattr__(name: str) -> Any:
     """Loads a public name at its first use (PEP 562)."""
     if name == "__version__":
         value: Any = _version()
+    elif name == "lite":
+        value = importlib.import_module("sanderling.lite")
     elif name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
@@ -97,6 +103,8 @@ def _home(name: str) -> str:
         return "sanderling.verbs"
     if name in _GRAPH:
         return "sanderling.graph.graph"
+    if name == "register_operator":
+        return "sanderling.ops.registry"
     return "sanderling.runtime.session" if name == "Session" else "sanderling.errors"
 
 

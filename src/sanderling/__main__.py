@@ -1,5 +1,7 @@
 """``python -m sanderling`` is the command line."""
 
+import sys
+
 from sanderling.cli import main
 
-main()
+sys.exit(main())

@@ -72,9 +72,11 @@ class WorkerError(RunError):
     """An isolated worker crashed, hung past its deadline or ran out of memory.
 
     ``detail`` holds the worker's traceback or the end of its log, for people who look for the cause.
+    ``passing`` is True where the same call may well succeed another time: it was too slow, or was killed.
     """
 
     detail: str = ""
+    passing: bool = False
 
 
 class StorageError(SanderlingError):

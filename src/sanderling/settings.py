@@ -15,12 +15,17 @@ class Settings:
         debug: 0 (quiet) to 5: 1 devices and placement, 2 time per kernel, 3 passes and reasons, 4 WGSL,
             5 the graph after every pass. From ``SANDERLING_DEBUG``; above 0 errors come with tracebacks.
         verify: verify the graph after every pass. From ``SANDERLING_VERIFY`` (default: off).
+        trust: do not compare a GPU's first answers with LiteRT's. Where ``SANDERLING_VERIFY`` is 0.
+        device: number or part of the name of the GPU adapter to use, "" for the fastest. From
+            ``SANDERLING_DEVICE``.
         cache: folder for caches. From ``SANDERLING_CACHE`` (default: ``~/.cache/sanderling``).
         threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.
     """
 
     debug: int
     verify: bool
+    trust: bool
+    device: str
     cache: Path
     threads: int | None
 
@@ -39,6 +44,8 @@ def settings() -> Settings:
     return Settings(
         debug=_integer("SANDERLING_DEBUG", 0),
         verify=_integer("SANDERLING_VERIFY", 0) > 0,
+        trust=_integer("SANDERLING_VERIFY", -1) == 0,
+        device=os.environ.get("SANDERLING_DEVICE", ""),
         cache=Path(cache).expanduser(),
         threads=_integer("SANDERLING_THREADS", 0) or None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sanderling.cli import main
+from tests.models import classifier, save
 
 ARGUMENTS = {
     "analyze": ["analyze", "digits"],
@@ -122,9 +123,34 @@ def test_diff_names_the_operator_that_was_changed(tmp_path: Path, capsys: pytest
     assert row["kind_a"] == "CONV_2D"
     assert 0.01 < row["own_error"] < 0.2
     # The damage is done there and only passed on by what follows it.
-    assert found["rows"][3]["own_error"] < row["own_error"]
+    assert found["guilty"] == 2
+    assert all(later["own_error"] < 1e-5 < later["relative_error"] for later in found["rows"][3:])
     assert main(["diff", "digits", str(path)]) == 0
-    assert "the models part at operator 2, CONV_2D" in capsys.readouterr().out
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(
+        "the models part at operator 2, CONV_2D (conv2d_1): fed A's values, its own error"
+    )
+
+
+def test_diff_of_two_engines(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run_json(capsys, "diff", "digits", "--engines", "litert, litert:builtin")
+    assert found["engines"] == ["litert", "litert:builtin"]
+    assert len(found["rows"]) == 8
+    assert all(row["own_error"] < 1e-5 for row in found["rows"])
+    assert found["guilty"] is None
+    run_json(capsys, "diff", "digits", code=2)
+    error = run_json(capsys, "diff", "digits", "--engines", "nothing", code=2)["error"]
+    assert error["what"] == "there is no engine 'nothing'"
+
+
+def test_outputs_of_another_shape_end_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    five, seven = (
+        save(classifier(), tmp_path / "a.tflite"),
+        save(classifier(classes=7), tmp_path / "b.tflite"),
+    )
+    assert main(["diff", str(five), str(seven)]) == 1
+    said = "error: b.tflite: output 'y' has shape 1x7, 'y' of a.tflite has 1x5; compare models with the same"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
 
 
 def test_diff_of_float_and_integer_twins(zoo_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,8 @@ def test_a_search_without_a_winner_fails_and_still_reports(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
-def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_keep_what_was_measured(tmp_path: Path, number: int, code: int) -> None:
     folder = tmp_path / "out"
     process = subprocess.Popen(
         command("optimize", "digits", "--limit", "60", "--time", "2m", "-o", str(folder)),
@@ -98,15 +99,15 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
         if line.startswith("ok "):
             break
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)  # closes the pipes, too
-    assert process.returncode == 130
+    assert process.returncode == code
     assert out == ""
     last = err.splitlines()[-1]
     assert last.startswith("interrupted: ")
     assert f"kept in {folder}; run the same command with --resume to go on" in last
     assert "Traceback" not in err
-    again = run("optimize", "digits", "--limit", "60", "--time", "3s", "-o", str(folder), "--resume")
+    again = run("optimize", "digits", "--limit", "60", "--time", "8s", "-o", str(folder), "--resume")
     assert "known from the study" in again.stderr
 
 
@@ -127,6 +128,11 @@ def test_no_color_is_honoured_and_ascii_terminals_work() -> None:
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert done.stdout.isascii()
+
+
+def test_the_module_is_the_command_with_its_exit_code() -> None:
+    module = [sys.executable, "-m", "sanderling", "bench", "digits", "--limit", "0"]
+    assert subprocess.run(module, env=environment(), capture_output=True, check=False).returncode == 2
 
 
 def test_usage_errors_exit_with_2() -> None:

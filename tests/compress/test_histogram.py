@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -55,6 +55,15 @@ def test_ranges_lie_within_the_extremes_and_hold_zero(values: np.ndarray, percen
         assert inner[0] < inner[1]
 
 
+@settings(max_examples=15)
+@given(FLOATS)
+def test_entropy_lies_within_the_extremes_and_holds_zero(values: np.ndarray) -> None:
+    made = histogram(values)
+    low, high = made.entropy()
+    assert made.minmax()[0] <= low <= 0 <= high <= max(made.minmax()[1], EPSILON)
+    assert low < high
+
+
 @pytest.mark.parametrize("percent", [90.0, 99.0, 99.9])
 def test_percentile_is_numpys_to_the_width_of_a_bin(percent: float) -> None:
     values = np.random.default_rng(0).standard_normal(200_000).astype(np.float32) * 3
@@ -77,6 +86,22 @@ def test_mse_cuts_outliers_and_beats_minmax(outlier: float) -> None:
 def test_mse_keeps_evenly_spread_values_whole() -> None:
     made = histogram(np.linspace(-1, 1, 10_001, dtype=np.float32))
     assert made.mse() == pytest.approx((-1, 1), abs=0.02)
+
+
+@pytest.mark.parametrize("outlier", [15.0, 30.0])
+def test_entropy_cuts_outliers_at_the_end_where_they_are(outlier: float) -> None:
+    values = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    low, high = histogram(np.append(values, np.float32(outlier))).entropy()
+    assert high < outlier / 2
+    assert high > 2.5
+    assert -5 < low < -2
+
+
+def test_entropy_keeps_evenly_spread_values_whole_and_beats_none_on_few_levels() -> None:
+    values = np.random.default_rng(0).uniform(-1, 3, 50_000).astype(np.float32)
+    low, high = histogram(values).entropy()
+    assert (low, high) == pytest.approx((-1, 3), abs=0.2)
+    assert histogram(np.zeros(9, np.float32)).entropy() == (0.0, EPSILON)
 
 
 def test_resolution_stays_when_the_range_grows() -> None:

@@ -34,6 +34,15 @@ def test_octav_beats_minmax_in_four_bits_on_bell_shaped_weights() -> None:
     assert (error(weights, octav, 4) < 0.8 * error(weights, plain, 4)).all()
 
 
+def test_percentile_and_entropy_cut_a_lone_outlier() -> None:
+    weights = np.random.default_rng(0).standard_normal((3, 4096)).astype(np.float32)
+    weights[1, 7] = 60.0
+    for how in ("percentile", "entropy"):
+        bounds = clip(weights, 8, how)
+        assert 3 < bounds[1] < 30
+        assert (bounds[[0, 2]] > 2.5).all()
+
+
 def test_a_channel_of_zeros_is_rounded_to_zeros() -> None:
     weights = np.zeros((2, 3), np.float32)
     for how in METHODS:

@@ -18,6 +18,7 @@ from sanderling.tflite.schema import schema
 
 SEED = 7
 VERSIONS = {"BROADCAST_TO": 2}  # LiteRT has no first version of it
+OUTPUTS = {"TOPK_V2": 2, "UNIQUE": 2, "NON_MAX_SUPPRESSION_V4": 2, "NON_MAX_SUPPRESSION_V5": 3}
 
 
 def every_op() -> list[Op]:
@@ -75,7 +76,9 @@ def operands_of(case: Case, *, constant: Sequence[int] | None = None) -> list[Te
     """Returns: the case's operands; those at ``constant`` (default: the case's own) carry data."""
     stored = case.constant if constant is None else constant
     return [
-        None if array is None else Tensor(f"in{i}", type_of(array), array if i in stored else None)
+        None
+        if array is None
+        else Tensor(f"in{i}", type_of(array), array if i in stored else None, is_variable=i in case.variables)
         for i, array in enumerate(case.inputs)
     ]
 
@@ -85,13 +88,21 @@ def output_count(op: Op, case: Case) -> int:
     for name in ("num", "num_splits"):
         if name in case.attrs:
             return int(str(case.attrs[name]))
-    return 2 if op.name == "TOPK_V2" else 1
+    return len(case.declared) or OUTPUTS.get(op.name, 1)
 
 
 def declared_types(op: Op, case: Case) -> list[TensorType]:
     """Returns: what a file would declare where the operator cannot know it: nothing but the count."""
+    if case.declared:
+        return [TensorType((), DType(dtype)) for dtype in case.declared]
     dtype = DType(str(case.attrs.get("out_data_type", "float32")))
     return [TensorType((), dtype)] * output_count(op, case)
+
+
+def fed_arrays(case: Case) -> list[Array]:
+    """Returns: what a caller feeds: neither constants nor the operator's own state."""
+    kept = {*case.constant, *case.variables}
+    return [array for i, array in enumerate(case.inputs) if array is not None and i not in kept]
 
 
 def model_of(op: Op, case: Case, outputs: Sequence[TensorType]) -> Model:
@@ -99,7 +110,7 @@ def model_of(op: Op, case: Case, outputs: Sequence[TensorType]) -> Model:
     operands = [tensor for tensor in operands_of(case) if tensor is not None]
     results = [Tensor(f"out{i}", kind) for i, kind in enumerate(outputs)]
     node = node_of(op, case, len(results))
-    fed = tuple(i for i, tensor in enumerate(operands) if not tensor.is_constant)
+    fed = tuple(i for i, t in enumerate(operands) if not (t.is_constant or t.is_variable))
     return Model((Graph((*operands, *results), (node,), fed, node.outputs, "main"),))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sanderling.graph.types import Array
 from sanderling.ops.op import FLOAT_ONLY, Case, Op
-from tests.ops.quantized import Int8Case, is_real, quantize_case, real
+from tests.ops.quantized import QuantizedCase, is_real, quantize_case, real
 from tests.ops.single import declared_types, every_case, label, node_of, run_litert, type_of
 
 STEPS = 1.5  # of the output's scale: int8 kernels round once, some of them twice
@@ -33,7 +33,7 @@ def reference_of(op: Op, case: Case, inputs: list[Array | None]) -> list[Array]:
     return op.reference(node_of(op, case, len(declared)), inputs, types, declared)
 
 
-def as_int8(op: Op, case: Case) -> Int8Case:
+def as_int8(op: Op, case: Case) -> QuantizedCase:
     return quantize_case(op, case, reference_of(op, case, list(case.inputs)))
 
 

@@ -13,8 +13,8 @@ from tests.ops.single import SEED, every_op, label, options_of
 OPS = [pytest.param(op, id=label(op)) for op in every_op()]
 # They have no values to test with: control flow, variables, and what needs state or quantized operands.
 WITHOUT_CASES = {
-    "ASSIGN_VARIABLE", "CALL_ONCE", "DENSIFY", "IF", "QUANTIZE", "READ_VARIABLE", "SVDF",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM", "VAR_HANDLE", "WHILE",
+    "CALL", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE", "STABLEHLO_REDUCE_WINDOW", "STABLEHLO_SCATTER",
+    "ASSIGN_VARIABLE", "CALL_ONCE", "DENSIFY", "IF", "QUANTIZE", "READ_VARIABLE", "VAR_HANDLE", "WHILE",
 }  # fmt: skip
 
 

@@ -120,11 +120,22 @@ def resizable(model: Model) -> Model:
 
 def run(model: Model, batch: int | None = None, seed: int = 0) -> list[np.ndarray]:
     """Runs a model on LiteRT with random inputs, resized to ``batch`` where that is given."""
-    from ai_edge_litert.interpreter import Interpreter
+    return _run(model, batch, seed, builtin=False)
+
+
+def run_builtin(model: Model, batch: int | None = None, seed: int = 0) -> list[np.ndarray]:
+    """Runs a model on LiteRT's own kernels, without XNNPACK."""
+    return _run(model, batch, seed, builtin=True)
+
+
+def _run(model: Model, batch: int | None, seed: int, *, builtin: bool) -> list[np.ndarray]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     rng = np.random.default_rng(seed)
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if builtin else OpResolverType.AUTO
     with tempfile.TemporaryDirectory() as folder:
-        interpreter = Interpreter(str(save(model, Path(folder) / "m.tflite")))
+        path = save(model, Path(folder) / "m.tflite")
+        interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
         if batch:
             for detail in interpreter.get_input_details():
                 interpreter.resize_tensor_input(detail["index"], (batch, *detail["shape"][1:]))

@@ -68,6 +68,28 @@ def test_a_confirmation_over_the_budget_is_told() -> None:
     assert verdict.compose(data).endswith("more than the 1 % that was allowed")
 
 
+def test_a_search_that_was_too_short_says_so() -> None:
+    over = "the time of 5 s was over"
+    data = replace(made_up.float_wins(), stopped=over, budget=Budget(0.01, seconds=5))
+    assert "that there was time for" in verdict.compose(data)
+    assert verdict.advice(data) == ["Give the search more time: --time 1m."]
+    alone = replace(data, trials=data.trials[:1], pareto=())
+    assert verdict.compose(alone) == (
+        "The original is kept: the time of 5 s was over before any other candidate could be measured"
+    )
+    nothing = replace(made_up.nothing(), stopped=over, budget=Budget(0.01, seconds=600))
+    assert verdict.compose(nothing) == "Nothing was measured: the time of 5 s was over"
+    assert "Give the search more time: --time 40m." in verdict.advice(nothing)
+    won = replace(made_up.typical(), stopped=over)
+    assert verdict.compose(won) == verdict.compose(made_up.typical())
+
+
+def test_labels_that_were_not_used_are_in_the_verdict() -> None:
+    data = made_up.typical()
+    unused = replace(data, samples=replace(data.samples, unused_labels="they reach from 7 to 900"))
+    assert verdict.compose(unused).endswith("; the labels were not used: they reach from 7 to 900")
+
+
 def test_noise_proves_nothing() -> None:
     data = made_up.typical()
     data = replace(data, samples=replace(data.samples, synthetic=True))

@@ -15,7 +15,7 @@ from sanderling.search import choose
 from sanderling.search.budget import Budget
 from sanderling.search.confirm import verdict
 from sanderling.search.judge import Measured, judge
-from sanderling.search.sizes import affordable, reserve
+from sanderling.search.sizes import affordable, closing, reserve
 from sanderling.search.trial import Trial
 
 
@@ -158,8 +158,21 @@ def test_samples_are_cut_to_the_time() -> None:
     assert affordable(split, 0.001, 180) == (200, 300)  # type: ignore[arg-type]
     assert affordable(split, 0.1, 180) == (53, 90)  # type: ignore[arg-type]
     assert affordable(split, 0.1, None) == (200, 300)  # type: ignore[arg-type]
-    assert affordable(split, 5, 60) == (24, 60)  # type: ignore[arg-type]
+    assert affordable(split, 0.02, 60) == (89, 150)  # type: ignore[arg-type]
+    assert affordable(split, 5, 60) == (8, 8)  # type: ignore[arg-type]
     assert reserve((24, 60), 5, 60) == pytest.approx(21)
+
+
+@given(st.floats(1e-4, 1), st.floats(4, 600))
+def test_what_is_kept_back_suffices_to_confirm(pace: float, seconds: float) -> None:
+    from types import SimpleNamespace
+
+    split = SimpleNamespace(search=range(200), confirm=range(300))
+    sizes = affordable(split, pace, seconds)  # type: ignore[arg-type]
+    kept = reserve(sizes, pace, seconds)
+    assert kept <= 0.35 * seconds + 1e-9
+    if sizes[1] > 8:
+        assert kept + 1e-9 >= closing(seconds) + 2 * pace * sizes[1]
 
 
 @given(st.text(), st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.lists(st.text()))))

@@ -168,3 +168,30 @@ def test_more_threads_are_tried_on_the_fastest() -> None:
     assert not more[0].recipe.steps
     _, skipped = climb(with_vnni, more_threads=())
     assert any(s.rung == ladder.THREADS for s in skipped)
+
+
+def test_passes_that_the_user_forbids_are_left_out_of_every_rewrite() -> None:
+    trials, _ = climb(
+        lambda proposal: (1.5, 0.0), rewrites=("fuse_pad: 1",), resizable=True, without=("fuse_pad",)
+    )
+    rewrites = [step for trial in trials for step in trial.recipe.steps if step.technique == "rewrite"]
+    assert len(rewrites) > 1
+    assert all(step.settings["without"] == ["fuse_pad"] for step in rewrites)
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_narrow_convolutions_stay_in_float_where_that_is_faster(pays: bool) -> None:
+    def machine(proposal: Proposal) -> tuple[float, float]:
+        left = proposal.recipe.steps[-1].settings.get("narrow") is False
+        return (1.6 if left == pays else 1.2), 0.0
+
+    trials, _ = climb(machine, narrow=True)
+    static = [t.recipe.steps[-1].settings for t in trials if technique_of(t) == "static_int8"]
+    assert "narrow" not in static[0]
+    assert static[1]["narrow"] is False
+    assert all(("narrow" in settings) == pays for settings in static[2:])
+    assert len(static) > 2
+
+
+def technique_of(trial: Trial) -> str:
+    return trial.recipe.steps[-1].technique if trial.recipe.steps else ""

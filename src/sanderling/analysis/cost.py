@@ -11,7 +11,7 @@ from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Graph, Model, Node
 from sanderling.graph.types import DType
 from sanderling.ops.op import Cost
-from sanderling.ops.registry import find
+from sanderling.ops.registry import find_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,24 @@ def rows(graph: Graph, model: Model | None = None) -> list[Row]:
     fixed = fixed_tensors(graph)
     live = memory(graph, fixed).live_bytes
     behind = weights(graph, fixed)
-    return [_row(graph, index, fixed, behind[index], live[index], model) for index in range(len(graph.nodes))]
+    known: _Known = {}
+    return [
+        _row(graph, index, fixed, behind[index], live[index], model, known)
+        for index in range(len(graph.nodes))
+    ]
 
 
 def _row(
-    graph: Graph, index: int, fixed: frozenset[int], behind: Weights, live: int, model: Model | None
+    graph: Graph,
+    index: int,
+    fixed: frozenset[int],
+    behind: Weights,
+    live: int,
+    model: Model | None,
+    known: _Known,
 ) -> Row:
     node = graph.nodes[index]
-    cost, note = node_cost(graph, node, fixed, model)
+    cost, note = _cost(graph, node, fixed, model, known)
     first = graph.tensors[node.outputs[0]] if node.outputs else None
     stored = [graph.tensors[i] for i in behind.new]
     return Row(
@@ -87,47 +97,52 @@ def node_cost(
     graph: Graph, node: Node, fixed: frozenset[int], model: Model | None = None
 ) -> tuple[Cost | None, str]:
     """Returns: the arithmetic of one call, None where it is not known, and a note for the reader."""
-    return _cost(graph, node, fixed, model, ())
+    return _cost(graph, node, fixed, model, {})
 
 
 def _cost(
-    graph: Graph, node: Node, fixed: frozenset[int], model: Model | None, calling: tuple[int, ...]
+    graph: Graph, node: Node, fixed: frozenset[int], model: Model | None, known: _Known
 ) -> tuple[Cost | None, str]:
-    op = find(node.op)
+    op = find_for(node)
     if op is None:
         return None, f"the cost of {node.kind} is not known"
     if is_fixed(node, fixed):
         return Cost(), "computed once, from constants"
     if node.op in _CALLS and model is not None:
-        return _called(model, node, calling)
+        return _called(model, node, known)
     try:
         return op.cost(node, graph.operands(node), graph.results(node)), _CALLS.get(node.op, "")
     except InvalidGraph as error:
         return None, f"its cost is not known: {error.what}"
 
 
+_Known = dict[int, Cost]  # graph of the model → its cost
 _CALLS = {
     "IF": "without the graphs that it chooses from",
     "WHILE": "without the graphs that it repeats",
 }
 
 
-def _called(model: Model, node: Node, calling: tuple[int, ...]) -> tuple[Cost | None, str]:
+def _called(model: Model, node: Node, known: _Known) -> tuple[Cost | None, str]:
     """Returns: the dearer branch of an IF; one round of a WHILE."""
     names = ("then_subgraph_index", "else_subgraph_index", "cond_subgraph_index", "body_subgraph_index")
     wanted = [i for i in (node.attrs.get(name) for name in names) if isinstance(i, int)]
-    wanted = [i for i in wanted if 0 <= i < len(model.graphs) and i not in calling]
-    costs = [_graph_cost(model, i, (*calling, i)) for i in wanted]
+    wanted = [i for i in wanted if 0 <= i < len(model.graphs)]
+    costs = [_graph_cost(model, i, known) for i in wanted]
     if node.op == "IF":
         return max(costs, key=lambda cost: cost.macs, default=Cost()), "the dearer of its two graphs"
     return Cost(sum(c.macs for c in costs), sum(c.ops for c in costs)), "one round of its loop"
 
 
-def _graph_cost(model: Model, index: int, calling: tuple[int, ...]) -> Cost:
-    graph = model.graphs[index]
-    fixed = fixed_tensors(graph)
-    known = [_cost(graph, node, fixed, model, calling)[0] or Cost() for node in graph.nodes]
-    return Cost(sum(cost.macs for cost in known), sum(cost.ops for cost in known))
+def _graph_cost(model: Model, index: int, known: _Known) -> Cost:
+    """Returns: the arithmetic of one graph, computed once however often it is called."""
+    if index not in known:
+        known[index] = Cost()  # what a circle of calls finds; verified models have none
+        graph = model.graphs[index]
+        fixed = fixed_tensors(graph)
+        costs = [_cost(graph, node, fixed, model, known)[0] or Cost() for node in graph.nodes]
+        known[index] = Cost(sum(cost.macs for cost in costs), sum(cost.ops for cost in costs))
+    return known[index]
 
 
 def _bytes(graph: Graph, indices: Sequence[int], fixed: frozenset[int]) -> int:

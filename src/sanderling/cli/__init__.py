@@ -11,7 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None takes those of the process.
 
-    Returns: the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    Returns: the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     from sanderling.cli.entry import run
 

@@ -8,24 +8,30 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
 from sanderling.errors import SanderlingError, UsageError
 
-FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
-F = TypeVar("F", bound=Callable[..., Any])
+FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Typer carries Click's exceptions, in older versions those of the package click, in newer ones its own.
 _PARSING = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-class Interrupted(Exception):
-    """Ctrl-C, with what that means for the work done so far."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: handled like Ctrl-C, but for the exit code."""
 
-    def __init__(self, kept: str = "") -> None:
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM, with what that means for the work done so far."""
+
+    def __init__(self, kept: str = "", code: int = INTERRUPTED) -> None:
         self.kept = kept
+        self.code = code
         super().__init__("interrupted" + (f": {kept}" if kept else ""))
 
 
@@ -33,19 +39,24 @@ class Hangup(Exception):
     """The reader of stdout has gone; kept from Typer, which would end the process in its own way."""
 
 
-def guarded(command: F) -> F:
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
     """Keeps Ctrl-C inside of a command from Typer, whose versions each make something else of it."""
 
     @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            raise Interrupted from None
+        except KeyboardInterrupt as error:
+            raise interrupted(error) from None
         except BrokenPipeError:
             raise Hangup from None
 
-    return run  # type: ignore[return-value]
+    return run
+
+
+def interrupted(error: KeyboardInterrupt, kept: str = "") -> Interrupted:
+    """Returns: what a command ends with after Ctrl-C or SIGTERM."""
+    return Interrupted(kept, TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
 
 
 def tell(error: BaseException, as_json: bool) -> int:
@@ -97,7 +108,7 @@ def parts(error: BaseException) -> tuple[str, str, str, int]:
     if isinstance(error, SanderlingError):
         return error.what, error.where, error.hint, WRONG_USAGE if isinstance(error, UsageError) else FAILED
     if isinstance(error, Interrupted):
-        return str(error), "", "", INTERRUPTED
+        return str(error), "", "", error.code
     if isinstance(error, _PARSING):
         return (*_parsing(error), WRONG_USAGE)
     if isinstance(error, typer.Abort):
@@ -117,9 +128,11 @@ def _parsing(error: Any) -> tuple[str, str, str]:
     help_line = f"see: {context.command_path} --help" if context is not None else "see: sanderling --help"
     name = getattr(error, "option_name", "")
     if type(error).__name__ == "NoSuchOption":
-        close = sorted(getattr(error, "possibilities", None) or ())
+        hidden = _hidden_options(context)
+        close = [each for each in sorted(getattr(error, "possibilities", None) or ()) if each not in hidden]
         return f"there is no option {name}", "", f"did you mean {close[0]}?" if close else help_line
     message = " ".join(str(error.format_message()).split()).rstrip(".")
+    message = re.sub(r"Input should be greater than or equal to (\S+)", r"expected at least \1", message)
     wrong = re.fullmatch(r"Invalid value for '([^']+)': (.+)", message)
     if wrong is not None:
         return wrong[2][:1].lower() + wrong[2][1:], wrong[1], help_line
@@ -127,6 +140,12 @@ def _parsing(error: Any) -> tuple[str, str, str]:
         message, _, guess = message.partition(" Did you mean ")
         message, help_line = message.rstrip("."), f"did you mean {guess}"
     return message[:1].lower() + message[1:], "", help_line
+
+
+def _hidden_options(context: Any) -> set[str]:
+    """Returns: options that are taken only to be refused by name: none of them is what someone meant."""
+    parameters = context.command.params if context is not None else ()
+    return {name for each in parameters if getattr(each, "hidden", False) for name in each.opts}
 
 
 # Keyword arguments of the verbs → the options by which the command line knows them.
@@ -138,8 +157,8 @@ _OPTIONS = {
 } | {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "allow_ops", "io", "limit", "max_drop", "metric", "min_throughput", "minimize", "preprocess",
-        "recipe", "resume", "samples", "target", "task", "threads",
+        "allow_ops", "engines", "io", "limit", "max_drop", "metric", "min_throughput", "minimize",
+        "preprocess", "recipe", "resume", "samples", "seed", "target", "task", "threads",
     )
 }  # fmt: skip
 

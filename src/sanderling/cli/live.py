@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
+from sanderling.cli.failure import Terminated
 from sanderling.cli.output import stderr
 from sanderling.report.format import format_ms, format_ratio, format_seconds, format_share, plain, shorten
 from sanderling.search.events import Event, Note, Phase, Progress, RungSkipped, TrialFinished, TrialStarted
 from sanderling.search.trial import Trial
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -27,7 +29,9 @@ _NAME, _STATUS = 34, 9  # columns
 
 
 class Live:
-    """Listens to a search and prints what it hears on stderr. Inside of the block Ctrl-C is never lost.
+    """Listens to a search and prints what it hears on stderr.
+
+    Inside of the block Ctrl-C is never lost, and SIGTERM (systems that shut down, batch queues) is the same.
 
     Args:
         quiet: print nothing.
@@ -40,13 +44,14 @@ class Live:
         self._task: TaskID | None = None
         self._deadline = math.inf
         self._title = ""
-        self._previous: Any = None
-        self._interrupted = False
+        self._previous: dict[int, Any] = {}
+        self._interrupted: type[KeyboardInterrupt] | None = None
         self.finished = 0
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._interrupt)
         if not self._quiet and self._console.is_terminal:
             self._bar = _bar(self._console)
             self._task = self._bar.add_task("starting", total=None, deadline=math.inf)
@@ -59,19 +64,20 @@ class Live:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         # A KeyboardInterrupt that hits inside of a finalizer is swallowed by the interpreter: remembered, it
         # is raised again at the next event.
-        self._interrupted = True
-        raise KeyboardInterrupt
+        self._interrupted = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise self._interrupted
 
     def __call__(self, event: Event) -> None:
         """Takes an event of the search."""
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._interrupted is not None:
+            raise self._interrupted
         if isinstance(event, TrialFinished):
             self.finished += 1
         if self._quiet:
@@ -136,7 +142,7 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def _bar(console: object) -> Bar:
+def _bar(console: Console) -> Bar:
     from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 
     class Left(ProgressColumn):
@@ -152,7 +158,7 @@ def _bar(console: object) -> Bar:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         Left(),
-        console=console,  # type: ignore[arg-type]
+        console=console,
         transient=True,
     )
 

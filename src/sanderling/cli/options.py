@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -85,6 +89,32 @@ Preprocess = Annotated[
 ]
 SampleRate = Annotated[int | None, _reading("--sample-rate", "HZ", "What the model expects of sounds.")]
 Limit = Annotated[int | None, _reading("--limit", "N", "Use at most so many samples.")]
+How = Mapping[str, Any]
+UNREAD: How = MappingProxyType({})
+_HOW = {
+    "mean": Mean, "std": Std, "scale": Scale, "preprocess": Preprocess, "sample_rate": SampleRate,
+    "limit": Limit,
+}  # fmt: skip
+
+
+def reads_samples(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of how samples are read: it takes them parsed, as one keyword ``how``."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "how":
+            parameters += [parameter.replace(name=n, annotation=a, default=None) for n, a in _HOW.items()]
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        how = reading(**{name: given.pop(name) for name in _HOW})
+        command(**given, how=how)
+
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__dict__["__signature__"] = signature.replace(parameters=parameters)
+    return run
 
 
 def _limit(name: str, metavar: str, help_text: str) -> Any:
@@ -115,7 +145,7 @@ Metric = Annotated[
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", help="CPU threads.", min=1, show_default=False)
+    int | None, typer.Option("--threads", metavar="N", help="CPU threads.", show_default=False)
 ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from rich.text import Text
 
 from sanderling.cli.output import stdout
@@ -53,5 +56,5 @@ def _rows(result: CheckResult) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _at_most(form: object, limit: float | None) -> str:
-    return "" if limit is None else f"≤ {form(limit)}"  # type: ignore[operator]
+def _at_most(form: Callable[[Any], str], limit: float | None) -> str:
+    return "" if limit is None else f"≤ {form(limit)}"

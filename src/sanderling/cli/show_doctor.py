@@ -9,7 +9,7 @@ from rich.text import Text
 from sanderling.cli.output import stdout
 from sanderling.cli.tables import facts
 from sanderling.report.format import format_bytes, format_seconds, plain
-from sanderling.runtime.doctor import Checkup
+from sanderling.runtime.doctor import Checkup, Gpu
 
 
 def show(checkup: Checkup, worker: dict[str, Any]) -> None:
@@ -54,6 +54,10 @@ def show(checkup: Checkup, worker: dict[str, Any]) -> None:
             console.print(
                 Text.assemble("engine ", (engine.name, "bold"), ": ", (plain(engine.reason), "yellow"))
             )
+    for gpu in checkup.gpus:
+        console.print(_gpu(gpu))
+    if not checkup.gpus:
+        console.print(Text.assemble("gpu: ", (plain(checkup.no_gpu), "yellow")))
     if worker["ok"]:
         took = format_seconds(worker["seconds"])
         console.print(
@@ -67,3 +71,17 @@ def show(checkup: Checkup, worker: dict[str, Any]) -> None:
         console.print(Text.assemble(("problem: ", "bold red"), plain(problem)))
     if checkup.ok and worker["ok"]:
         console.print(Text("Sanderling can run here.", "green"))
+
+
+def _gpu(gpu: Gpu) -> Text:
+    """One line: number, name, and what decides what it can run."""
+    kind = "software" if gpu.kind == "CPU" else gpu.kind
+    buffer = format_bytes(gpu.limits["max_storage_buffer_binding_size"])
+    threads = gpu.limits["max_compute_invocations_per_workgroup"]
+    shared = format_bytes(gpu.limits["max_compute_workgroup_storage_size"])
+    words = [
+        kind, gpu.backend, *([plain(gpu.driver)] if gpu.driver else []), "f16" if gpu.f16 else "no f16",
+        f"buffers to {buffer}", f"{threads} threads and {shared} a workgroup",
+    ]  # fmt: skip
+    mark = (" (in use)", "green") if gpu.chosen else ""
+    return Text.assemble(f"gpu {gpu.number} ", (plain(gpu.name), "bold"), mark, f": {', '.join(words)}")

@@ -55,7 +55,7 @@ def seconds(text: str, option: str, example: str = "10m") -> float:
     """Reads a time: ``90s``, ``10m``, ``3m30s``, ``1h``, ``500ms``. Returns: seconds, above 0."""
     cleaned = text.strip()
     if re.fullmatch(_NUMBER, cleaned, re.IGNORECASE):
-        raise _no_unit(cleaned, option, ("ms", "s", "m"))
+        raise _no_unit(cleaned, option, ("ms", "s", "m"), example)
     total, position, last = 0.0, 0, math.inf
     while position < len(cleaned):
         part = _PARTS.match(cleaned, position)
@@ -70,7 +70,7 @@ def size_bytes(text: str, option: str, example: str = "1.5MB") -> int:
     """Reads a size: ``500KB``, ``1.5MB`` (powers of 1000), ``2MiB`` (powers of 1024). Returns: bytes."""
     number, unit = _split(text, option, "a size", example)
     if not unit:
-        raise _no_unit(text.strip(), option, ("KB", "MB", "B"))
+        raise _no_unit(text.strip(), option, ("KB", "MB", "B"), example)
     factor = _factor(_BYTES, unit, text, option, "a size", example)
     return max(1, round(_positive(number * factor, text, option, "a size", example)))
 
@@ -79,7 +79,7 @@ def per_second(text: str, option: str, example: str = "200/s") -> float:
     """Reads a rate: ``200/s``, ``600/min``. Returns: calls per second."""
     number, unit = _split(text, option, "a rate", example)
     if not unit:
-        raise _no_unit(text.strip(), option, ("/s", "/min"))
+        raise _no_unit(text.strip(), option, ("/s", "/min"), example)
     factor = _factor(_PER_SECOND, unit, text, option, "a rate", example)
     return _positive(number * factor, text, option, "a rate", example)
 
@@ -135,7 +135,10 @@ def _positive(value: float, text: str, option: str, what: str, example: str) -> 
     return value
 
 
-def _no_unit(text: str, option: str, units: tuple[str, ...]) -> UsageError:
+def _no_unit(text: str, option: str, units: tuple[str, ...], example: str) -> UsageError:
+    if float(text) == 0:  # a unit would make it no better
+        example = f"for example {option} {example}"
+        return UsageError(f"got {text!r}, expected more than 0", where=option, hint=example)
     choices = [f"{text}{unit}" for unit in units]
     listed = ", ".join(choices[:-1]) + f" or {choices[-1]}"
     return UsageError(f"got {text!r}, which has no unit", where=option, hint=f"write {listed}")

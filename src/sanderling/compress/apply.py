@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sanderling import files
 from sanderling.compress._litert import invoke, load
 from sanderling.compress.applied import Applied
 from sanderling.compress.recipe import Recipe
@@ -47,7 +45,7 @@ def apply(
     verify(model)
     applied = Applied(recipe.name)
     if not recipe.steps:
-        _place(source, out)
+        files.copy(source, out)
         return replace(applied, size_bytes=out.stat().st_size)
     techniques = [find(step.technique) for step in recipe.steps]
     with tempfile.TemporaryDirectory(prefix="sanderling-") as scratch:
@@ -65,18 +63,8 @@ def apply(
         made = Path(scratch) / "made.tflite"
         size = write(model, made)
         _check_runs(made)
-        _place(made, out)
+        files.copy(made, out)
     return replace(applied, size_bytes=size)
-
-
-def _place(file: Path, out: Path) -> None:
-    """Copies a file so that it appears whole or not at all, even if this process is killed."""
-    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        shutil.copyfile(file, unfinished)
-        os.replace(unfinished, out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def apply_in_worker(

@@ -25,7 +25,7 @@ SATURATES: Mapping[str, Range] = {
     "TANH": (-3.5, 3.5),
 }
 
-CALIBRATIONS = ("minmax", "percentile", "mse", "octav")
+CALIBRATIONS = ("minmax", "percentile", "mse", "entropy", "octav")
 Choose = Callable[[Graph, Histograms], dict[int, Range]]
 
 
@@ -34,12 +34,13 @@ def chooser(calibration: str, percent: float) -> Choose:
 
     Args:
         calibration: one of ``CALIBRATIONS``; ``octav`` is about weights, activations take ``minmax``.
-        percent: for ``percentile``: the share of values to keep. What the user gets to see is not cut.
+        percent: for ``percentile``: the share of values to keep. What the user gets to see is not cut, by
+            ``entropy`` neither.
     """
     method = "minmax" if calibration == "octav" else calibration
 
     def choose_all(graph: Graph, observed: Histograms) -> dict[int, Range]:
-        whole = shown(graph) if method == "percentile" else set()
+        whole = shown(graph) if method in ("percentile", "entropy") else set()
         return {
             index: choose(histogram, "minmax" if index in whole else method, percent)
             for index, histogram in visible(graph, observed).items()

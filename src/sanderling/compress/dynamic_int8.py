@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sanderling.compress import _litert_quantizer as quantizer
-from sanderling.compress import quantizer_rules as rules
 from sanderling.compress.applied import Applied
+from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Plan, quantize
+from sanderling.compress.quantize import Plan, quantize_weights
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
 from sanderling.errors import RecipeError
@@ -24,26 +23,22 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
     Settings:
         operators: only these operators, by TFLite's names; all supported ones when absent. On CPUs with
             XNNPACK, ``["CONV_2D", "FULLY_CONNECTED"]`` is often faster: it has no dynamic depthwise kernel.
-        weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        weights: ``minmax``, ``percentile``, ``mse``, ``entropy`` or ``octav``: how the weights' scales are
+            chosen, per channel.
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
         keep_float: operators to leave alone.
     """
     options = Options(NAME, settings, ("operators", "weights", "keep_float", "bias_correction"))
-    supported = quantizer.supported("dynamic_wi8_afp32")
-    operators = options.names("operators") or sorted(supported)
-    check_operators(NAME, operators, supported)
-    weights = method(options.choice("weights", METHODS, "minmax"))
+    operators = options.names("operators") or sorted(WEIGHTS)
+    check_operators(NAME, operators, frozenset(WEIGHTS))
     plan = Plan(
         NAME,
-        supported=frozenset(operators),
-        rules=rules.dynamic([quantizer.quantizer_operator(op) for op in operators]),
         keep_float=options.names("keep_float") or (),
-        weights=weights,
+        weights=method(options.choice("weights", METHODS, "minmax")),
         correct_bias=options.flag("bias_correction", True),
-        weights_only=True,
     )
-    return quantize(model, plan, work)
+    return quantize_weights(model, plan, frozenset(operators), work, dequantize=False)
 
 
 def check_operators(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sanderling.errors import RecipeError
@@ -22,8 +22,6 @@ _INTEGERS = {DType.INT8, DType.UINT8, DType.INT16, DType.INT4}
 CONVERTS, NO_FLOATS, NO_WEIGHTS = "converts only", "no floats", "no weights"
 SILENT = frozenset({CONVERTS, NO_FLOATS, NO_WEIGHTS})
 KEPT = "the recipe says so"
-# LiteRT has a kernel, but it fails at run time for inputs that float takes.
-_RISKY = {"DIV": "int8 division fails on divisors that round to zero"}
 MAY_BE_COMPUTED = frozenset({"BATCH_MATMUL"})  # both operands may be results of other operators
 
 
@@ -71,7 +69,7 @@ def require_float(model: Model, technique: str) -> None:
 
 def judge(
     graph: Graph,
-    supported: Collection[str],
+    why_float: Callable[[Graph, Node], str],
     *,
     keep_float: Collection[str] = (),
     weights_only: bool = False,
@@ -80,14 +78,14 @@ def judge(
 
     Args:
         graph: the main graph, constants folded, with the original tensor names.
-        supported: operators that the technique quantizes.
+        why_float: says why the technique leaves an operator alone, "" when it does not.
         keep_float: operators that the user wants float, by the name of their first output.
         weights_only: activations stay float, so only operators with constant weights matter.
     """
     wanted = set(keep_float)
     return Eligibility(
         tuple(
-            KEPT if operator_name(graph, node) in wanted else _reason(graph, node, supported, weights_only)
+            KEPT if operator_name(graph, node) in wanted else _reason(graph, node, why_float, weights_only)
             for node in graph.nodes
         )
     )
@@ -115,7 +113,7 @@ def _computes_on_integers(graph: Graph, node: Node) -> bool:
     return any(t.dtype in _INTEGERS and t.type.is_quantized for t in values)
 
 
-def _reason(graph: Graph, node: Node, supported: Collection[str], weights_only: bool) -> str:
+def _reason(graph: Graph, node: Node, why_float: Callable[[Graph, Node], str], weights_only: bool) -> str:
     if node.op in CASTS:
         return CONVERTS
     operands = [graph.tensors[i] for i in (*node.inputs, *node.outputs) if i >= 0]
@@ -123,8 +121,8 @@ def _reason(graph: Graph, node: Node, supported: Collection[str], weights_only: 
         return "quantized already"
     if not any(t.dtype is DType.FLOAT32 for t in operands):
         return NO_FLOATS
-    if node.op not in supported or (not weights_only and node.op in _RISKY):
-        return NO_WEIGHTS if weights_only else _RISKY.get(node.op, "litert-quantizer has no int8 form of it")
+    if told := why_float(graph, node):
+        return told
     if any(t.dtype in {DType.FLOAT16, DType.FLOAT64} for t in operands):
         return "float types are mixed"
     reason = _weights_reason(graph, node)

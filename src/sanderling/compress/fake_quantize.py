@@ -64,12 +64,6 @@ def with_noise_at(graph: Graph, places: Mapping[int, Quant]) -> Graph:
     return replace(graph, tensors=tuple(tensors), nodes=tuple(nodes), outputs=outputs)
 
 
-def int8_quant(low: float, high: float) -> Quant:
-    """Returns: the asymmetric int8 quantization of a range that holds zero."""
-    scale = max(high - low, 1e-12) / 255
-    return Quant.of(scale, int(np.clip(np.round(-128 - low / scale), -128, 127)))
-
-
 def _through_int8(tensors: list[Tensor], nodes: list[Node], index: int, quant: Quant) -> int:
     plain = tensors[index]
     tensors.append(replace(plain, name=f"{plain.name}_int8", type=TensorType(plain.shape, DType.INT8, quant)))

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sanderling.compress.entropy import entropy_window
+
 HALF = 2048  # bins on either side of zero; after a doubling at least HALF / 2 of them are in use
 _LARGEST = 3e38  # beyond it lie padding values such as -inf written as -FLT_MAX, not activations
 _SMALLEST_EXPONENT = -126
@@ -123,6 +125,20 @@ class Histogram:
         cost = scale**2 / 12 * moved + below[:, None] + above[None, :]
         row, column = np.unravel_index(int(np.argmin(cost)), cost.shape)
         return with_zero(float(lows[row]), float(highs[column]))
+
+    def entropy(self, levels: int = 256) -> Range:
+        """Returns: the range in which quantized values are distributed most like the real ones.
+
+        Exact zeros are left out: they are represented in every range.
+        """
+        used = np.flatnonzero(self.counts)
+        if used.size == 0 or self.exponent is None:
+            return self.minmax()
+        first, last = min(int(used[0]), HALF), max(int(used[-1]) + 1, HALF)
+        window = entropy_window(self.counts[first:last].astype(np.float64), HALF - first, levels)
+        width = 2.0**self.exponent
+        low, high = ((first + edge - HALF) * width for edge in window)
+        return with_zero(max(low, self.low), min(high, self.high))
 
     def within(self, low: float, high: float) -> Histogram:
         """Returns: a histogram of the values in ``[low, high]`` alone (to the width of a bin).

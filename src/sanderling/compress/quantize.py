@@ -1,19 +1,19 @@
-"""What all techniques behind litert-quantizer share: prepare, choose, quantize, put back, account."""
+"""What the quantizing techniques share: prepare, choose, write, account."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
-
-from sanderling.compress import _litert_quantizer as quantizer
 from sanderling.compress.applied import Applied, FloatOperator, summarize
 from sanderling.compress.bias_correction import correct_biases
 from sanderling.compress.calibration import load_feeds
 from sanderling.compress.choose_ranges import Choose
 from sanderling.compress.eligible import (
+    NO_WEIGHTS,
     SILENT,
+    WEIGHTS,
     Eligibility,
     check_names,
     judge,
@@ -22,85 +22,139 @@ from sanderling.compress.eligible import (
     weights_of,
 )
 from sanderling.compress.histogram import Range
-from sanderling.compress.prepare import fold, given_names, origin, quantizer_name, restore
-from sanderling.compress.quantizer_rules import Rule, keeping_float
+from sanderling.compress.integer_operators import BETWEEN, POSITIVE_ONLY, between_floats, why_float
+from sanderling.compress.prepare import fold, nameless
 from sanderling.compress.ranges import Histograms, observe
+from sanderling.compress.scales import assign_scales
+from sanderling.compress.scheme import Scheme, is_real
+from sanderling.compress.stored import representable
 from sanderling.compress.technique import Work
-from sanderling.compress.weights import Method, WeightRange, rescalable, weight_ranges
+from sanderling.compress.weights import Method, WeightRange, rescalable, store_weights, weight_ranges
+from sanderling.compress.write_integer import write_integer
+from sanderling.compress.write_weights import write_weights
 from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import DType
-from sanderling.tflite import read, write
+from sanderling.tflite import write
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask of the quantizer.
+    """What is asked for.
 
     Attributes:
         technique: for messages.
-        supported: operators that are to be quantized.
-        rules: for the whole model; what stays float is added here.
         keep_float: operators that the recipe keeps float.
-        weights_only: activations stay float.
-        ranges: (graph, histograms) → range of each tensor, for static quantization.
         weights: how ranges of weights are chosen.
         four_bit: operators whose weights become int4.
         correct_bias: take back the shifts that rounding weights causes, where there are samples.
     """
 
     technique: str
-    supported: Collection[str]
-    rules: list[Rule]
     keep_float: Collection[str] = ()
-    weights_only: bool = False
-    ranges: Choose | None = None
     weights: Method = "minmax"
     four_bit: Collection[str] = ()
     correct_bias: bool = True
 
 
-def quantize(model: Model, plan: Plan, work: Work) -> tuple[Model, Applied]:
-    """Quantizes a float model.
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """How activations become integers.
+
+    Attributes:
+        ranges: (graph, histograms) → range of each tensor.
+        ports: the model's inputs and outputs become integers too.
+        slow_too: integers wherever LiteRT has a kernel, and not only where they pay.
+        dtype: INT8 or INT16.
+        narrow_too: integers also for convolutions of images with few channels.
+    """
+
+    ranges: Choose
+    ports: bool = False
+    slow_too: bool = False
+    dtype: DType = DType.INT8
+    narrow_too: bool = True
+
+
+def quantize(model: Model, plan: Plan, integers: Integers, work: Work) -> tuple[Model, Applied]:
+    """Quantizes weights and activations of a float model.
 
     Raises:
         RecipeError: it is quantized already, has nothing to quantize, a name of ``keep_float`` is unknown,
-            feeds are missing, or the quantizer failed.
+            or feeds are missing.
     """
-    check_names(model, plan.keep_float, plan.technique)
-    folded = compact(fold(model))
-    require_float(folded, plan.technique)
-    eligible = judge(
-        folded.main,
-        plan.supported,
-        keep_float=plan.keep_float,
-        weights_only=plan.weights_only,
+    folded = _folded(model, plan)
+    found, scheme = design(folded, plan, integers, work)
+    done = compact(folded.with_main(write_integer(found.graph, scheme)))
+    return done, _applied(folded.main, found.eligible)
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A graph ready to be written (with corrected biases), and why each operator is or is not quantized."""
+
+    graph: Graph
+    eligible: Eligibility
+
+
+def design(folded: Model, plan: Plan, integers: Integers, work: Work) -> tuple[Design, Scheme]:
+    """Chooses what to quantize and how, without doing it: callers with weights of their own replace them.
+
+    Args:
+        folded: a float model as ``prepare.fold`` gives it, compacted.
+
+    Raises:
+        RecipeError: as for ``quantize``.
+    """
+    graph = folded.main
+    reason = partial(
+        why_float, slow_too=integers.slow_too, narrow_too=integers.narrow_too, activations=integers.dtype
     )
-    if not eligible.chosen:
-        raise RecipeError(_nothing(folded, plan, eligible), where=model.name)
-    observed, activations = None, None
-    if plan.ranges is not None or (plan.correct_bias and work.calibration is not None):
-        observed = histograms(folded, plan.technique, work)
-    if plan.ranges is not None and observed is not None:
-        activations = plan.ranges(folded.main, observed)
-        eligible = _observed(folded.main, eligible, activations)
-    weights = weight_ranges(
-        folded.main, eligible.chosen, plan.weights, four_bit=plan.four_bit, activations=activations
-    )
-    ranges = _ranges(folded.main, eligible, weights, activations or {})
-    if plan.correct_bias and observed is not None:
+    eligible = judge(graph, reason, keep_float=plan.keep_float)
+    _require_some(folded, plan, eligible)
+    observed = histograms(folded, plan.technique, work)
+    ranges = integers.ranges(graph, observed)
+    eligible = _observed(graph, eligible, ranges)
+    if not (integers.slow_too or integers.ports):
+        eligible = _settled(graph, eligible)
+    _require_some(folded, plan, eligible)
+    scheme = Scheme(eligible.chosen, ranges, activations=integers.dtype, integer_ports=integers.ports)
+    scheme, weights = _with_weights(graph, scheme, plan)
+    if plan.correct_bias:
         bounds = {w.tensor: w.bounds for w in weights}
-        graph = correct_biases(folded.main, eligible.chosen, bounds, observed, plan.four_bit)
-        folded = folded.with_main(graph)
-    left = [p for p, reason in enumerate(eligible.reasons) if reason]
-    source, out = work.folder / "prepared.tflite", work.folder / "quantized.tflite"
-    write(given_names(folded, left), source)
-    rules = keeping_float(plan.rules, quantizer.all_operators())
-    quantizer.quantize(source, out, rules, ranges)
-    quantized = read(out)
-    left_float = _left_float(folded, quantized, eligible, plan)
-    return restore(quantized, folded), Applied("", tuple(summarize(left_float)), tuple(left_float))
+        graph = correct_biases(graph, eligible.chosen, bounds, observed, plan.four_bit)
+    return Design(graph, eligible), scheme
+
+
+def quantize_weights(
+    model: Model, plan: Plan, operators: Collection[str], work: Work, *, dequantize: bool
+) -> tuple[Model, Applied]:
+    """Quantizes the weights of some kinds of operators; activations stay float.
+
+    Args:
+        dequantize: see ``write_weights``.
+
+    Raises:
+        RecipeError: as for ``quantize``; feeds may be missing.
+    """
+    folded = _folded(model, plan)
+    graph = folded.main
+    eligible = judge(
+        graph,
+        lambda _, node: "" if node.op in operators else NO_WEIGHTS,
+        keep_float=plan.keep_float,
+        weights_only=True,
+    )
+    _require_some(folded, plan, eligible)
+    weights = weight_ranges(graph, eligible.chosen, plan.weights, four_bit=plan.four_bit)
+    stored = store_weights(graph, eligible.chosen, weights, plan.four_bit)
+    if plan.correct_bias and work.calibration is not None:
+        observed = histograms(folded, plan.technique, work)
+        bounds = {w.tensor: w.bounds for w in weights}
+        graph = correct_biases(graph, eligible.chosen, bounds, observed, plan.four_bit)
+    written = write_weights(graph, eligible.chosen, stored, dequantize=dequantize)
+    return compact(folded.with_main(written)), _applied(folded.main, eligible)
 
 
 def histograms(folded: Model, technique: str, work: Work) -> Histograms:
@@ -115,68 +169,61 @@ def histograms(folded: Model, technique: str, work: Work) -> Histograms:
         )
     # Names of our own and no metadata: the cache then knows the model by what it computes alone.
     file = work.folder / "observed.tflite"
-    write(given_names(folded), file)
+    write(nameless(folded), file)
     return observe(file, folded, load_feeds(work.calibration), threads=work.threads)
 
 
+def _folded(model: Model, plan: Plan) -> Model:
+    check_names(model, plan.keep_float, plan.technique)
+    folded = compact(fold(model))
+    require_float(folded, plan.technique)
+    return folded
+
+
 def _observed(graph: Graph, eligible: Eligibility, ranges: Mapping[int, Range]) -> Eligibility:
-    """Moves operators whose tensors were never computed during calibration to those that stay float."""
+    """Leaves operators float whose tensors were never computed, or hold what only float can answer."""
     reasons = list(eligible.reasons)
     for position in eligible.chosen:
         node = graph.nodes[position]
         tensors = [(i, graph.tensors[i]) for i in (*node.inputs, *node.outputs) if i >= 0]
-        if any(t.dtype is DType.FLOAT32 and not t.is_constant and i not in ranges for i, t in tensors):
+        if any(is_real(t) and not t.is_constant and i not in ranges for i, t in tensors):
             reasons[position] = "its values were never computed on the calibration samples"
+        elif node.op in POSITIVE_ONLY and ranges.get(node.inputs[0], (0.0, 0.0))[0] < 0:
+            reasons[position] = "negative numbers come to it"
     return Eligibility(tuple(reasons))
 
 
-def _ranges(
-    graph: Graph,
-    eligible: Eligibility,
-    weights: Collection[WeightRange],
-    activations: Mapping[int, Range],
-) -> dict[str, quantizer.ArrayRange]:
-    """Returns: ranges of weights, and of activations where those are quantized, by the quantizer's names."""
-    ranges: dict[int, quantizer.ArrayRange] = {w.tensor: (-w.bounds, w.bounds) for w in weights}
-    for index, (low, high) in rescalable(graph, eligible.chosen, activations, weights).items():
-        ranges[index] = (np.array([low]), np.array([high]))
-    left = {t for p, reason in enumerate(eligible.reasons) if reason for t in graph.nodes[p].outputs}
-    return {quantizer_name(0, i, stays_float=i in left): r for i, r in ranges.items()}
+def _settled(graph: Graph, eligible: Eligibility) -> Eligibility:
+    back = between_floats(graph, set(eligible.chosen))
+    return Eligibility(tuple(BETWEEN if p in back else r for p, r in enumerate(eligible.reasons)))
 
 
-def _nothing(folded: Model, plan: Plan, eligible: Eligibility) -> str:
+def _with_weights(graph: Graph, scheme: Scheme, plan: Plan) -> tuple[Scheme, list[WeightRange]]:
+    """Chooses integers for the weights, and widens results that are too small for integer rescaling."""
+    homes = assign_scales(graph, scheme).home
+    settled = {i: representable(q, scheme.activations) for i, q in homes.items()}
+    weights = weight_ranges(graph, scheme.nodes, plan.weights, four_bit=plan.four_bit, activations=settled)
+    widened = rescalable(graph, scheme.nodes, settled, weights)
+    ranges = dict(scheme.ranges) | {i: r for i, r in widened.items() if r != settled[i]}
+    stored = store_weights(graph, scheme.nodes, weights, plan.four_bit)
+    return replace(scheme, ranges=ranges, weights=stored), weights
+
+
+def _require_some(folded: Model, plan: Plan, eligible: Eligibility) -> None:
+    if eligible.chosen:
+        return
     graph = folded.main
-    weighted = [
-        r for n, r in zip(graph.nodes, eligible.reasons, strict=True) if weights_of(graph, n) is not None
-    ]
+    pairs = list(zip(graph.nodes, eligible.reasons, strict=True))
+    weighted = [r for n, r in pairs if n.op in WEIGHTS and weights_of(graph, n) is not None]
     reasons = sorted({r for r in weighted or eligible.reasons if r and r not in SILENT})
     why = f" ({'; '.join(reasons[:3])})" if reasons else ""
-    return f"{plan.technique} finds no operator to quantize{why}"
+    raise RecipeError(f"{plan.technique} finds no operator to quantize{why}", where=folded.name)
 
 
-def _left_float(folded: Model, quantized: Model, eligible: Eligibility, plan: Plan) -> list[FloatOperator]:
-    """Returns: operators with float results (or weights) that the technique might be expected to quantize."""
-    graph = folded.main
-    done = _quantized_tensors(quantized.main, weights=plan.weights_only)
-    left = []
-    for node, reason in zip(graph.nodes, eligible.reasons, strict=True):
-        touched = any(t in done for t in (node.inputs if plan.weights_only else node.outputs))
-        if reason in SILENT or (not reason and touched) or not node.outputs:
-            continue
-        if not reason and graph.tensors[node.outputs[0]].dtype is not DType.FLOAT32:
-            continue
-        kind = node.kind
-        left.append(
-            FloatOperator(operator_name(graph, node), kind, reason or "litert-quantizer left it alone")
-        )
-    return left
-
-
-def _quantized_tensors(graph: Graph, *, weights: bool) -> set[int]:
-    """Returns: the folded model's tensors that have an integer form in the quantized one."""
-    found = set()
-    for tensor in graph.tensors:
-        came = origin(tensor.name)
-        if came is not None and tensor.type.is_quantized and (tensor.is_constant or not weights):
-            found.add(came.tensor)
-    return found
+def _applied(graph: Graph, eligible: Eligibility) -> Applied:
+    left = tuple(
+        FloatOperator(operator_name(graph, node), node.kind, reason)
+        for node, reason in zip(graph.nodes, eligible.reasons, strict=True)
+        if reason and reason not in SILENT and node.outputs
+    )
+    return Applied("", tuple(summarize(left)), left)

@@ -1,8 +1,9 @@
 """Ranges of activations for static quantization: one run of the float model serves every method.
 
 The float model runs once over the calibration feeds with all of its tensors preserved; each tensor's values
-go into a histogram, from which minimum and maximum, percentiles and MSE-optimal ranges can be read. The
-histograms are kept beside the feeds, so that five recipes calibrate once.
+go into a histogram, from which minimum and maximum, percentiles, the ranges of least squared error and those
+of least relative entropy can be read. The histograms are kept beside the feeds, so that five recipes
+calibrate once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sanderling.graph.edit import producers
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import DType
 
-METHODS = ("minmax", "percentile", "mse")
+METHODS = ("minmax", "percentile", "mse", "entropy")
 _COUNTED = 1 << 17  # values of a tensor that go into its histogram per feed
 _CACHE_VERSION = 2
 
@@ -49,7 +50,7 @@ def observe(file: Path, model: Model, feeds: Feeds, *, threads: int = 1) -> Hist
         RunError: LiteRT cannot load or run the model.
         SampleError: every value of some tensor is NaN or infinite.
     """
-    cache = feeds.file.with_name(f"{feeds.file.stem}.ranges-{_fingerprint(file)}.npz")
+    cache = feeds.file.with_name(f"{feeds.file.stem}.ranges-{_fingerprint(file, feeds)}.npz")
     if cache.exists():
         found = _read(cache)
         if found is not None:
@@ -71,6 +72,8 @@ def choose(histogram: Histogram, method: str, percent: float = 99.99) -> Range:
         return histogram.percentile(percent)
     if method == "mse":
         return histogram.mse()
+    if method == "entropy":
+        return histogram.entropy()
     return histogram.minmax()
 
 
@@ -124,11 +127,14 @@ def _sample(values: npt.NDArray[np.float32], number: int) -> npt.NDArray[np.floa
     return values.ravel()[number % step :: step]
 
 
-def _fingerprint(file: Path) -> str:
+def _fingerprint(file: Path, feeds: Feeds) -> str:
+    """Returns: 16 hexadecimal digits for a model and the feeds as they are on disk now."""
+    status = feeds.file.stat()
     digest = hashlib.blake2b(digest_size=8, person=b"ranges%d" % _CACHE_VERSION)
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
+    digest.update(b"%d %d" % (status.st_size, status.st_mtime_ns))
     return digest.hexdigest()
 
 

@@ -17,15 +17,16 @@ _LINES_PER_PASS = 3
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
     """Settings: ``passes``: names of passes in order, by default ``passes.FASTER``; ``static_batch``: also
-    fix the sizes that callers could change, so that the model can no longer be resized (false)."""
-    options = Options("rewrite", settings, ["passes", "static_batch"])
+    fix the sizes that callers could change, so that the model can no longer be resized (false); ``without``:
+    names of passes to leave out."""
+    options = Options("rewrite", settings, ["passes", "static_batch", "without"])
     names = options.names("passes")
     if names is None:
         names = passes.FASTER
     if options.flag("static_batch", False):
         names = ("static_batch", *names)
     try:
-        rewritten, notes = passes.run(model, names)
+        rewritten, notes = passes.run(model, names, without=options.names("without") or ())
     except UsageError as error:
         raise RecipeError(error.what, where="rewrite", hint=error.hint) from None
     return rewritten, Applied(notes=_summed(notes))

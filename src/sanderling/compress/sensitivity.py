@@ -13,18 +13,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from sanderling.compress import _litert_quantizer as quantizer
 from sanderling.compress._litert import feed_inputs, invoke, load
 from sanderling.compress.calibration import load_feeds
 from sanderling.compress.choose_ranges import chooser
 from sanderling.compress.eligible import judge, require_float
 from sanderling.compress.fake_quantize import with_noise_at, with_rounded_weights
+from sanderling.compress.integer_operators import why_float
 from sanderling.compress.prepare import fold
 from sanderling.compress.quantize import histograms
 from sanderling.compress.sites import Operator, Site, survey
@@ -140,7 +141,7 @@ def sensitivity(
         work = Work(Path(folder), calibration, threads)
         observed = histograms(folded, "sensitivity", work)
         ranges = choose(folded.main, observed)
-        eligible = judge(folded.main, quantizer.supported("static_wi8_ai8"))
+        eligible = judge(folded.main, partial(why_float, slow_too=False))
         weights = weight_ranges(folded.main, eligible.chosen, "minmax", activations=ranges)
         bounds = {w.tensor: w.bounds for w in weights}
         operators, sites = survey(folded.main, eligible.chosen, ranges, observed, bounds)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sanderling.compress.eligible import WEIGHTS, operator_name
-from sanderling.compress.fake_quantize import int8_quant, round_weights
+from sanderling.compress.fake_quantize import round_weights
 from sanderling.compress.histogram import Range
 from sanderling.compress.ranges import Histograms
+from sanderling.compress.stored import quant_of
 from sanderling.compress.weights import AXIS, Bounds
 from sanderling.graph.constant import real
 from sanderling.graph.edit import consumers, producers
@@ -174,7 +175,7 @@ def _quant(producer: Node | None, chosen: Range) -> Quant:
     op = find(producer.op) if producer else None
     if op is not None and op.quant.fixed_output is not None:
         return Quant.of(*op.quant.fixed_output)
-    return int8_quant(*chosen)
+    return quant_of(chosen)
 
 
 def _runs(graph: Graph, index: int) -> bool:

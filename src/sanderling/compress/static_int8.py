@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sanderling.compress import _litert_quantizer as quantizer
-from sanderling.compress import quantizer_rules as rules
 from sanderling.compress.applied import Applied
 from sanderling.compress.choose_ranges import CALIBRATIONS, chooser
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Plan, quantize
+from sanderling.compress.quantize import Integers, Plan, quantize
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
 from sanderling.graph.graph import Model
+from sanderling.graph.types import DType
 
 NAME = "static_int8"
 IO = ("float", "int8", "keep")
+KNOWN = (
+    "calibration", "percentile", "weights", "io", "keep_float", "bias_correction", "everything",
+    "activations", "narrow",
+)  # fmt: skip
 
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
@@ -24,31 +27,45 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
 
     Settings:
         calibration: how activations' ranges are chosen: ``minmax``; ``percentile`` (see below); ``mse``:
-            the range of smallest squared error; ``octav``: ``minmax`` with OCTAV's weight scales.
+            the range of smallest squared error; ``entropy``: of least relative entropy; ``octav``:
+            ``minmax`` with OCTAV's weight scales.
         percentile: for ``percentile``: the share of values to keep, in percent (99.99 when absent).
-        weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        weights: ``minmax``, ``percentile``, ``mse``, ``entropy`` or ``octav``: how the weights' scales are
+            chosen, per channel.
         io: ``float`` or ``keep``: inputs and outputs stay as they are; ``int8``: they become int8.
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
         keep_float: operators to leave in float, by the name of their first output tensor.
+        everything: integers wherever LiteRT has a kernel for them, for hardware without float arithmetic;
+            false: float where LiteRT's integer kernel is slower than float with its conversions. True when
+            absent and ``io`` is ``int8``, else false.
+        narrow: false leaves convolutions of images with up to 4 channels in float: LiteRT's int8 kernel pads
+            them to 8, which float does not (true when absent).
+        activations: ``int8`` or ``int16`` (16-bit activations with int8 weights: exact but slow).
     """
-    options = Options(
-        NAME, settings, ("calibration", "percentile", "weights", "io", "keep_float", "bias_correction")
-    )
-    supported = quantizer.supported("static_wi8_ai8")
+    options = Options(NAME, settings, KNOWN)
     calibration = options.choice("calibration", CALIBRATIONS, "minmax")
     default_weights = "octav" if calibration == "octav" else "minmax"
-    weights = method(options.choice("weights", METHODS, default_weights))
     plan = Plan(
         NAME,
-        supported=supported,
-        rules=rules.static(float_io=options.choice("io", IO, "keep") != "int8"),
         keep_float=options.names("keep_float") or (),
-        weights=weights,
+        weights=method(options.choice("weights", METHODS, default_weights)),
         correct_bias=options.flag("bias_correction", True),
-        ranges=chooser(calibration, options.number("percentile", 99.99, 50.0, 100.0)),
     )
-    return quantize(model, plan, work)
+    return quantize(model, plan, integers(options, calibration), work)
+
+
+def integers(options: Options, calibration: str) -> Integers:
+    """Reads how activations are to be quantized from a technique's settings."""
+    ports = options.choice("io", IO, "keep") == "int8"
+    wide = options.choice("activations", ("int8", "int16"), "int8") == "int16"
+    return Integers(
+        chooser(calibration, options.number("percentile", 99.99, 50.0, 100.0)),
+        ports=ports,
+        slow_too=options.flag("everything", ports),
+        dtype=DType.INT16 if wide else DType.INT8,
+        narrow_too=options.flag("narrow", True),
+    )
 
 
 TECHNIQUE = Technique(

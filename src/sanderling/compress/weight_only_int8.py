@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sanderling.compress import _litert_quantizer as quantizer
-from sanderling.compress import quantizer_rules as rules
 from sanderling.compress.applied import Applied
+from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Plan, quantize
+from sanderling.compress.quantize import Plan, quantize_weights
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
 from sanderling.graph.graph import Model
@@ -21,25 +20,20 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
     """Stores weights as int8 per channel behind DEQUANTIZE.
 
     Settings:
-        weights: ``minmax``, ``mse`` or ``octav``: how the weights' scales are chosen.
+        weights: ``minmax``, ``percentile``, ``mse``, ``entropy`` or ``octav``: how the weights' scales are
+            chosen, per channel.
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
         keep_float: operators to leave alone.
     """
     options = Options(NAME, settings, ("weights", "keep_float", "bias_correction"))
-    supported = quantizer.supported("weightonly_wi8_afp32")
-    weights = method(options.choice("weights", METHODS, "minmax"))
-    operators = [quantizer.quantizer_operator(op) for op in sorted(supported)]
     plan = Plan(
         NAME,
-        supported=supported,
-        rules=rules.weight_only(operators),
         keep_float=options.names("keep_float") or (),
-        weights=weights,
+        weights=method(options.choice("weights", METHODS, "minmax")),
         correct_bias=options.flag("bias_correction", True),
-        weights_only=True,
     )
-    return quantize(model, plan, work)
+    return quantize_weights(model, plan, frozenset(WEIGHTS), work, dequantize=True)
 
 
 TECHNIQUE = Technique(NAME, "int8 weights, float arithmetic: for size, not for speed", apply)

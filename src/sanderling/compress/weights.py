@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sanderling.compress.eligible import BIAS, DATA, WEIGHTS
+from sanderling.compress.entropy import entropy_bounds
 from sanderling.compress.histogram import Range
+from sanderling.compress.stored import Stored, largest, store_symmetric
 from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node
+from sanderling.graph.types import DType
 
-Method = Literal["minmax", "mse", "octav"]
-METHODS: tuple[Method, ...] = ("minmax", "mse", "octav")
+Method = Literal["minmax", "percentile", "mse", "entropy", "octav"]
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse", "entropy", "octav")
 # The axis of output channels; operators that are absent here have their weights' ranges chosen elsewhere.
 AXIS = {
     "CONV_2D": 0,
@@ -25,6 +28,7 @@ AXIS = {
     "EMBEDDING_LOOKUP": 0,
 }
 _TINY = 1e-9
+_PERCENT = 99.9
 _GRID = 24
 _LOWEST_SHARE = {8: 0.6, 4: 0.25}
 _OCTAV_STEPS = 20
@@ -67,7 +71,8 @@ def weight_ranges(
     Args:
         graph: the folded graph.
         nodes: positions of the nodes that will be quantized.
-        how: ``minmax``; ``mse``: smallest squared error; ``octav``: OCTAV's fixed point.
+        how: ``minmax``; ``percentile``: 99.9 % of a channel's weights; ``mse``: smallest squared error;
+            ``entropy``: least relative entropy; ``octav``: OCTAV's fixed point.
         four_bit: operators whose weights become int4.
         activations: for static quantization, the ranges of tensors. Channels whose weights are so small
             that their bias would not fit int32, or their sums could not be rescaled, get a wider range:
@@ -87,8 +92,49 @@ def weight_ranges(
         shape = [1] * len(graph.tensors[index].shape)
         shape[AXIS[node.op]] = -1
         bounds = bounds.reshape(shape)
+        if index in found and found[index].shape != bounds.shape:  # channels along another axis: one scale
+            bounds = np.maximum(found[index].max(), bounds.max()).reshape([1] * len(shape))
         found[index] = np.maximum(found[index], bounds) if index in found else bounds
     return [WeightRange(index, bounds) for index, bounds in found.items()]
+
+
+def store_weights(
+    graph: Graph, nodes: Collection[int], ranges: Collection[WeightRange], four_bit: Collection[str] = ()
+) -> dict[int, Stored]:
+    """Rounds the constant weights of some nodes to integers.
+
+    Args:
+        graph: the folded graph.
+        nodes: positions of the nodes that will be quantized.
+        ranges: what ``weight_ranges`` chose for them.
+        four_bit: operators whose weights become int4, unless one with int8 weights shares them.
+
+    Returns: by tensor index. Weights of operators that are absent in ``AXIS`` get their extremes as bounds.
+    """
+    bounds = {w.tensor: w.bounds for w in ranges}
+    narrow: dict[int, bool] = {}
+    axes: dict[int, int | None] = {}
+    for position in nodes:
+        node = graph.nodes[position]
+        index = node.inputs[WEIGHTS[node.op]] if node.op in WEIGHTS else -1
+        if index >= 0 and graph.tensors[index].is_constant:
+            narrow[index] = narrow.get(index, True) and node.op in four_bit
+            axes[index] = _axis(graph, node)
+    stored = {}
+    for index, axis in axes.items():
+        values = real(graph.tensors[index])
+        chosen = bounds.get(index, largest(values, axis))
+        dtype = DType.INT4 if narrow[index] else DType.INT8
+        stored[index] = store_symmetric(values, chosen, axis if chosen.size > 1 else None, dtype)
+    return stored
+
+
+def _axis(graph: Graph, node: Node) -> int | None:
+    """Returns: the axis of the weights' output channels."""
+    if node.op == "BATCH_MATMUL":
+        rank = len(graph.tensors[node.inputs[1]].shape)
+        return rank - 2 if node.attrs.get("adj_y") else rank - 1
+    return AXIS[node.op]
 
 
 def rescalable(
@@ -127,13 +173,17 @@ def clip(by_channel: npt.NDArray[np.float32], bits: int, how: Method) -> Bounds:
         bits: of the stored integers.
         how: see ``weight_ranges``.
     """
-    largest = np.max(np.abs(by_channel), axis=1, initial=0.0).astype(np.float64)
+    extremes = np.max(np.abs(by_channel), axis=1, initial=0.0).astype(np.float64)
     if how == "mse":
-        chosen = _mse(by_channel, bits, largest)
+        chosen = _mse(by_channel, bits, extremes)
     elif how == "octav":
-        chosen = np.minimum(_octav(by_channel, bits), largest)
+        chosen = np.minimum(_octav(by_channel, bits), extremes)
+    elif how == "entropy":
+        chosen = entropy_bounds(by_channel, bits)
+    elif how == "percentile":
+        chosen = np.percentile(np.abs(by_channel), _PERCENT, axis=1) if by_channel.size else extremes
     else:
-        chosen = largest
+        chosen = extremes
     return np.maximum(chosen, _TINY)
 
 

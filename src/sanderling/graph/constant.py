@@ -118,7 +118,7 @@ def _densify(tensor: Tensor, sparsity: Sparsity) -> Array:
 
 
 def _bounded(size: int, entries: int, tensor: Tensor) -> int:
-    if size < 0 or size * entries > max(tensor.type.size, 1):
+    if size < 0 or size * max(entries, 1) > max(tensor.type.size, 1):
         raise InvalidGraph("its sparsity describes more elements than its shape has", where=tensor.name)
     return size
 

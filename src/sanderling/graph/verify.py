@@ -6,6 +6,7 @@ LiteRT itself can crash on a file that breaks them.
 from __future__ import annotations
 
 from sanderling.errors import InvalidGraph
+from sanderling.graph.calls import check_calls
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType
 
@@ -24,7 +25,7 @@ def verify(model: Model) -> None:
         place = where if index == 0 else f"{where} (subgraph {index})"
         _tensors(graph, place)
         _order(graph, place, controlled=index > 0)
-        _calls(model, graph, place)
+    check_calls(model, where)
     _signatures(model, where)
 
 
@@ -110,23 +111,6 @@ def _node(graph: Graph, node: Node, label: str, ready: set[int], where: str) -> 
             raise _fail(where, f"{label} writes tensor {index}, which is a constant")
         if index in ready and not graph.tensors[index].is_variable:
             raise _fail(where, f"{label} writes tensor {index}, which is an input or already written")
-
-
-_CALLED = ("then_subgraph_index", "else_subgraph_index", "cond_subgraph_index", "body_subgraph_index",
-           "init_subgraph_index", "subgraph")  # fmt: skip
-
-
-def _calls(model: Model, graph: Graph, where: str) -> None:
-    for position, node in enumerate(graph.nodes):
-        for name in _CALLED:
-            called = node.attrs.get(name)
-            if isinstance(called, int) and not 0 <= called < len(model.graphs):
-                count = len(model.graphs)
-                raise _fail(
-                    where, f"operator {position} ({node.kind}) calls subgraph {called}, there are {count}"
-                )
-            if isinstance(called, int) and model.graphs[called] is graph:
-                raise _fail(where, f"operator {position} ({node.kind}) calls its own subgraph")
 
 
 def _signatures(model: Model, where: str) -> None:

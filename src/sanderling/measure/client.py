@@ -16,7 +16,8 @@ from sanderling.errors import SanderlingError, WorkerError
 from sanderling.measure.process import Process
 
 _TICK = 0.05  # seconds between two looks at the child's memory
-_START_TIMEOUT = 60.0  # seconds until a new process must have said that it is ready
+# Seconds until a new process must have said that it is ready: at most, and with little time left.
+_START_TIMEOUT, _START_LEAST = 60.0, 2.0
 
 
 class Worker:
@@ -65,7 +66,8 @@ class Worker:
 
         Args:
             function: ``"sanderling.<module>:<name>"``, a public function of this package.
-            timeout: seconds for the whole call; then the process is killed. None: no limit.
+            timeout: seconds for the whole call, the start of a new process included (which gets 2 s at
+                least); then the process is killed. None: no limit.
             on_progress: called here with each value that the function passes to its ``progress`` parameter.
             doing: what it does, for errors: ``"loading net.tflite"``; default: the function's name.
             kwargs: its arguments: JSON values, arrays, bytes, paths, nested anywhere.
@@ -78,8 +80,8 @@ class Worker:
         """
         doing = doing or f"calling {function}"
         with self._lock:
-            process = self._running()
             deadline = None if timeout is None else time.monotonic() + timeout
+            process = self._running(deadline)
             try:
                 process.send({"function": function, "kwargs": kwargs})
                 while True:
@@ -97,7 +99,7 @@ class Worker:
                 return message["result"]
             raise _rebuilt(message)
 
-    def _running(self) -> Process:
+    def _running(self, deadline: float | None) -> Process:
         if self._process is not None and self._process.alive():
             return self._process
         self._discard()
@@ -105,9 +107,11 @@ class Worker:
         self._finalizer = weakref.finalize(self, process.kill)
         self._process = process
         self.generation += 1
-        deadline = time.monotonic() + _START_TIMEOUT
+        now = time.monotonic()
+        left = _START_TIMEOUT if deadline is None else deadline - now
+        allowed = min(_START_TIMEOUT, max(_START_LEAST, left))
         try:
-            self._wait(process, deadline, _START_TIMEOUT, "starting")
+            self._wait(process, now + allowed, allowed, "starting")
         except BaseException:
             self._discard()
             raise
@@ -119,7 +123,8 @@ class Worker:
             left = float("inf") if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 process.kill()
-                raise self._error(f"did not finish within {timeout:g} s ({doing}) and was stopped", process)
+                late = f"did not finish within {timeout:.3g} s ({doing}) and was stopped"
+                raise self._error(late, process, passing=True)
             pause = left if self._limit is None else min(left, _TICK)
             try:
                 message = process.messages.get(timeout=None if pause == float("inf") else pause)
@@ -127,7 +132,7 @@ class Worker:
                 self._check_memory(process, doing)
                 continue
             if message is None:
-                raise self._error(f"{process.ending()} while {doing}", process)
+                raise self._error(f"{process.ending()} while {doing}", process, passing=process.was_killed())
             if isinstance(message, WorkerError):
                 process.kill()
                 raise self._error(f"{message.what} while {doing}", process)
@@ -142,11 +147,11 @@ class Worker:
             amount = f"{used / 2**20:.0f} MB of memory, more than the {self._limit / 2**20:.0f} MB allowed"
             raise self._error(f"used {amount}, while {doing}", process)
 
-    def _error(self, what: str, process: Process) -> WorkerError:
+    def _error(self, what: str, process: Process, *, passing: bool = False) -> WorkerError:
         log = process.log()
         last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
         error = WorkerError(f"the {self.name} {what}" + (f" (its last words: {last[:200]})" if last else ""))
-        error.detail = log
+        error.detail, error.passing = log, passing
         return error
 
     def _discard(self) -> None:

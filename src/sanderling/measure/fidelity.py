@@ -48,17 +48,16 @@ def compare(
         UsageError: there are no samples, or not as many of one as of the other.
     """
     comparison = Comparison(task, output_names, resamples=resamples, seed=seed)
-    ends = object()
     theirs = iter(candidate)
     count = 0
     for count, ours in enumerate(reference, 1):
-        answer = next(theirs, ends)
-        if answer is ends:
+        answer = next(theirs, None)
+        if answer is None:
             raise UsageError(f"the reference answered {count} samples or more, the candidate {count - 1}")
         if labels is not None and count > len(labels):
             raise UsageError(f"got {len(labels)} labels for {count} samples or more")
-        comparison.add(ours, answer, None if labels is None else labels[count - 1])  # type: ignore[arg-type]
-    if next(theirs, ends) is not ends:
+        comparison.add(ours, answer, None if labels is None else labels[count - 1])
+    if next(theirs, None) is not None:
         raise UsageError(f"the candidate answered more samples than the reference ({count})")
     return comparison.result()
 

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from sanderling.graph.graph import Graph, Node
 
 # Converters change the representation of a value, not the value: they are nobody's counterpart by position.
-_CONVERTERS = {"QUANTIZE", "DEQUANTIZE", "CAST"}
+# Engines unpack sparse weights ahead of all runs and need not give them out.
+_CONVERTERS = {"QUANTIZE", "DEQUANTIZE", "CAST", "DENSIFY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ def match(a: Graph, b: Graph) -> list[Match]:
     plain = _by_position(a, range(len(a.nodes)), b, range(len(b.nodes)))
     pairs = named if len(named) >= len(plain) else [(i, j, "position") for i, j in plain]
     return [Match(i, j, a.nodes[i].outputs[0], b.nodes[j].outputs[0], by) for i, j, by in pairs]
+
+
+def match_itself(graph: Graph) -> list[Match]:
+    """Pairs every operator with itself, converters too, but for those that unpack stored weights: engines do
+    that ahead of all runs and need not give the result out."""
+    fixed = {index for index, tensor in enumerate(graph.tensors) if tensor.is_constant}
+    pairs = []
+    for position, node in enumerate(graph.nodes):
+        if node.op in _CONVERTERS and fixed.issuperset(node.inputs):
+            fixed.update(node.outputs)
+        elif node.outputs:
+            pairs.append(Match(position, position, node.outputs[0], node.outputs[0], "name"))
+    return pairs
 
 
 def comparable(graph: Graph) -> list[int]:

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from sanderling.engines import registry
@@ -16,6 +17,11 @@ from sanderling.measure.serving import Feed, load_file, run_feeds
 from sanderling.runtime.loading import read_model
 
 _RESET_PEAK = "5"  # written to clear_refs: VmHWM starts again from the current size (proc(5))
+
+
+def measurable() -> bool:
+    """Returns: whether this system tells a process's peak memory; Windows does not."""
+    return sys.platform == "linux" or find_spec("resource") is not None
 
 
 def peak_memory(

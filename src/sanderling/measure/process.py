@@ -21,6 +21,7 @@ _BOOT = (
     "from sanderling.measure.worker import main; main(int(sys.argv[2]))"
 )
 _LOG_BYTES = 64 * 1024
+_KILLED = {-number for number in (9, 15, 1)}  # SIGKILL, SIGTERM, SIGHUP: no crash of its own
 
 
 class Process:
@@ -51,7 +52,9 @@ class Process:
         self._reader.start()
         child = started.get()
         if isinstance(child, OSError):
-            raise WorkerError(f"the worker could not be started ({child})")
+            error = WorkerError(f"the worker could not be started ({child})")
+            error.passing = True  # too many processes, or no memory for another one
+            raise error
         self._child = child
         self.pid = child.pid
 
@@ -107,6 +110,10 @@ class Process:
         if name == "SIGKILL":
             return "was killed (SIGKILL; the system does that when memory runs out)"
         return f"crashed ({name})"
+
+    def was_killed(self) -> bool:
+        """Returns: whether someone else ended it: the system for want of memory, or a person."""
+        return self._child.poll() in _KILLED
 
     def log(self) -> str:
         """Returns: the last lines that it wrote to its standard output and error."""

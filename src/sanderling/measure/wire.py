@@ -146,7 +146,7 @@ def _fill(stream: IO[bytes], view: memoryview, *, at_start: bool = False) -> boo
     """Reads until the view is full. Returns: False when the stream ended before the first byte."""
     done = 0
     while done < len(view):
-        count = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        count = stream.readinto(view[done:])  # type: ignore[attr-defined] # typeshed keeps it from IO
         if not count:
             if at_start and not done:
                 return False

@@ -97,23 +97,34 @@ def grid(frame: Window, image: Values, out: Pair) -> Iterator[tuple[Pair, tuple[
 
 
 def convolve(frame: Window, image: Values, kernel: Values, out: Pair) -> Values:
-    """Convolves, in groups where the kernel has fewer input channels than the image.
+    """Convolves by matrix products, in groups where the kernel has fewer input channels than the image.
 
     Args:
-        image: [N, H, W, groups · I].
+        image: [N, H, W, groups · I], floats (or integers held in floats).
         kernel: [O, KH, KW, I].
         out: height and width of the output.
 
     Returns: [N, *out, O].
     """
     total = np.zeros((image.shape[0], *out, kernel.shape[0]), np.result_type(image, kernel))
-    groups = image.shape[3] // kernel.shape[3]
-    depth, width = kernel.shape[3], kernel.shape[0] // groups
-    for (i, j), to, part in grid(frame, image, out):
-        for group in range(groups):
-            into = slice(group * width, (group + 1) * width)
-            channels = part[..., group * depth : (group + 1) * depth]
-            total[(*to, into)] += channels @ kernel[into, i, j].T
+    rows = list(taps(frame, 0, image.shape[1], out[0]))
+    columns = list(taps(frame, 1, image.shape[2], out[1]))
+    if not rows or not columns or not total.size or not kernel.size:
+        return total
+    depth, groups = kernel.shape[3], image.shape[3] // kernel.shape[3]
+    met = kernel[:, [tap for tap, _, _ in rows]][:, :, [tap for tap, _, _ in columns]]
+    # [groups, taps · I, O / groups]
+    weights = met.reshape(groups, kernel.shape[0] // groups, -1).swapaxes(1, 2)
+    count = len(rows) * len(columns)
+    for n, (top, bottom), (left, right) in _tiles(image.shape[0], out, count * image.shape[3]):
+        patches = np.zeros((bottom - top, right - left, count, image.shape[3]), image.dtype)
+        spans = [(a, b) for a in _clipped(rows, top, bottom) for b in _clipped(columns, left, right)]
+        for tap, ((to_row, from_row), (to_column, from_column)) in enumerate(spans):
+            patches[to_row, to_column, tap] = image[n, from_row, from_column]
+        pixels = patches.reshape(-1, count, groups, depth).transpose(2, 0, 1, 3)
+        products = np.matmul(pixels.reshape(groups, pixels.shape[1], -1), weights)
+        block = products.transpose(1, 0, 2).reshape(bottom - top, right - left, -1)
+        total[n, top:bottom, left:right] = block
     return total
 
 
@@ -128,7 +139,44 @@ def convolve_depthwise(frame: Window, image: Values, kernel: Values, out: Pair) 
     Returns: [N, *out, C · multiplier].
     """
     total = np.zeros((image.shape[0], *out, kernel.shape[3]), np.result_type(image, kernel))
-    multiplier = kernel.shape[3] // image.shape[3]
-    for (i, j), to, part in grid(frame, image, out):
-        total[to] += np.repeat(part, multiplier, axis=3) * kernel[0, i, j]
+    rows = list(taps(frame, 0, image.shape[1], out[0]))
+    columns = list(taps(frame, 1, image.shape[2], out[1]))
+    channels, multiplier = image.shape[3], kernel.shape[3] // max(image.shape[3], 1)
+    for n, (top, bottom), (left, right) in _tiles(image.shape[0], out, kernel.shape[3]):
+        block = total[n, top:bottom, left:right].reshape(bottom - top, right - left, channels, multiplier)
+        for (i, _, _), (to_row, from_row) in zip(rows, _clipped(rows, top, bottom), strict=True):
+            for (j, _, _), (to_column, from_column) in zip(
+                columns, _clipped(columns, left, right), strict=True
+            ):
+                factors = kernel[0, i, j].reshape(channels, multiplier)
+                block[to_row, to_column] += image[n, from_row, from_column, :, None] * factors
+        total[n, top:bottom, left:right] = block.reshape(bottom - top, right - left, -1)
     return total
+
+
+_TILE = 2**18  # elements: what a tile works on stays in a core's cache
+
+
+def _tiles(batch: int, out: Pair, per_pixel: int) -> Iterator[tuple[int, Pair, Pair]]:
+    """Yields: image, rows and columns of blocks of the output that need at most ``_TILE`` elements each."""
+    pixels = max(1, _TILE // max(per_pixel, 1))
+    width = min(out[1], pixels)
+    height = max(1, pixels // max(width, 1))
+    for n in range(batch):
+        for top in range(0, out[0], height):
+            for left in range(0, out[1], max(width, 1)):
+                yield n, (top, min(top + height, out[0])), (left, min(left + width, out[1]))
+
+
+def _clipped(spans: list[tuple[int, slice, slice]], begin: int, end: int) -> list[tuple[slice, slice]]:
+    """Returns: for every tap the outputs within [begin, end), counted from there, and what they read."""
+    found = []
+    for _, to, source in spans:
+        first, last = max(to.start, begin), min(to.stop, end)
+        start = source.start + (first - to.start) * source.step
+        if first >= last:
+            found.append((slice(0, 0), slice(0, 0)))
+            continue
+        stop = start + (last - first - 1) * source.step + 1
+        found.append((slice(first - begin, last - begin), slice(start, stop, source.step)))
+    return found

@@ -11,10 +11,12 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops import _cases
 from sanderling.ops._activation import activate
+from sanderling.ops._bare import bare
 from sanderling.ops._cases import Cases, Draw, normal
 from sanderling.ops._operands import Values, every, invalid, operand, same_dtype
 from sanderling.ops._shapes import broadcast, merged
-from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Types, elementwise_cost
+from sanderling.ops.kernel import Gpu
+from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Reference, Types, elementwise_cost
 
 Unary = Callable[[Values], Values]
 Binary = Callable[[Values, Values], Values]
@@ -54,8 +56,14 @@ def unary(
     draw: Draw = normal,
     cost: CostFn = elementwise_cost,
     whole: bool = False,
+    integer: Reference | None = None,
+    gpu: Gpu | None = None,
 ) -> Op:
-    """Returns: an operator that maps every element by itself, ``whole`` numbers too or real ones only."""
+    """Returns: an operator that maps every element by itself, ``whole`` numbers too or real ones only.
+
+    Args:
+        integer: what TFLite computes on stored integers.
+    """
 
     def reference(
         node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]
@@ -66,7 +74,7 @@ def unary(
         return [Case("image", [draw(rng, (1, 5, 7, 3))]), Case("vector", [draw(rng, (13,))])]
 
     infer = arithmetic_type if whole else real_type
-    return Op(name, infer, cost, options, reference, quant, cases)
+    return Op(name, infer, cost, options, reference, quant, cases, integer=integer, gpu=gpu)
 
 
 def binary(
@@ -80,6 +88,10 @@ def binary(
     fused: bool = False,
     stretch: bool = True,
     cases: Cases | None = None,
+    integer: Reference | None = None,
+    mixed: frozenset[tuple[DType, DType]] = frozenset(),
+    as_stored: bool = False,
+    gpu: Gpu | None = None,
 ) -> Op:
     """Returns: an operator on two operands that broadcast.
 
@@ -89,11 +101,14 @@ def binary(
         result: dtype of the output; None for that of the operands.
         fused: it has a fused activation.
         stretch: operands may have different shapes that broadcast.
+        integer: what TFLite computes on stored integers.
+        mixed: pairs of different dtypes that it takes all the same; the output has the left one.
+        as_stored: TFLite computes with stored integers as they are (see ``_bare``).
     """
 
     def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
         left, right = operand(node, inputs, 0), operand(node, inputs, 1)
-        dtype = same_dtype(node, left, right)
+        dtype = left.dtype if (left.dtype, right.dtype) in mixed else same_dtype(node, left, right)
         if dtype not in dtypes:
             raise invalid(node, f"it cannot take operands of {dtype.value}")
         together = broadcast if stretch else merged
@@ -105,7 +120,9 @@ def binary(
         value = compute(given(inputs, 0), given(inputs, 1))
         return [activate(node, value) if fused else value]
 
-    return Op(name, infer, elementwise_cost, options, reference, quant, cases or two_operands(fused=fused))
+    tests = cases or two_operands(fused=fused)
+    kernel = bare(reference) if as_stored else integer
+    return Op(name, infer, elementwise_cost, options, reference, quant, tests, integer=kernel, gpu=gpu)
 
 
 def two_operands(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import DType, TensorType
-from sanderling.ops.op import Operands
+from sanderling.ops.op import MissingOperand, Operands
 
 Values = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -33,7 +33,7 @@ def operand(node: Node, inputs: Operands, position: int) -> Tensor:
     """Returns: the input at ``position``, which the operator cannot do without."""
     tensor = optional(inputs, position)
     if tensor is None:
-        raise invalid(node, f"operand {position} is missing")
+        raise MissingOperand(f"operand {position} is missing", where=node.kind, hint=_HINT)
     return tensor
 
 

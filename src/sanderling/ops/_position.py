@@ -11,13 +11,22 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import arithmetic_type, given
 from sanderling.ops._operands import INDICES, Values, axis_in, dtype_attr, integer, invalid, like_declared
+from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
 
 
-def position_of(name: str, compute: Callable[..., Values], *, options: str) -> Op:
+def position_of(name: str, compute: Callable[..., Values], *, options: str, gpu: Gpu) -> Op:
     """Returns: an operator that gives positions along the axis that operand 1 names."""
     return Op(
-        name, _infer, _cost, options, _reference(compute), QuantRule(passthrough=(1,)), _cases, reads=(1,)
+        name,
+        _infer,
+        _cost,
+        options,
+        _reference(compute),
+        QuantRule(passthrough=(1,)),
+        _cases,
+        reads=(1,),
+        gpu=gpu,
     )
 
 

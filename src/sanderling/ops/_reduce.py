@@ -21,7 +21,8 @@ from sanderling.ops._operands import (
     vector,
     whole,
 )
-from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
+from sanderling.ops.kernel import Gpu
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Reference, Types
 
 
 def reduction(
@@ -31,6 +32,8 @@ def reduction(
     quant: QuantRule,
     draw: Draw = normal,
     dtypes: frozenset[DType] = ARITHMETIC,
+    integer: Reference | None = None,
+    gpu: Gpu | None = None,
 ) -> Op:
     """Returns: an operator that reduces operand 0 along the axes that operand 1 lists."""
 
@@ -67,7 +70,9 @@ def reduction(
             Case(label, [x, vector(axes)], {"keep_dims": keep}, constant=(1,)) for label, axes, keep in wanted
         ]
 
-    return Op(name, infer, _cost, "ReducerOptions", reference, quant, cases, reads=(1,))
+    return Op(
+        name, infer, _cost, "ReducerOptions", reference, quant, cases, reads=(1,), integer=integer, gpu=gpu
+    )
 
 
 def _cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:

@@ -11,12 +11,22 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import Values, bounded, integers, invalid, ranked, vector, whole
-from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Types
+from sanderling.ops.kernel import Gpu
+from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Reference, Types
 
 Resize = Callable[[Node, Values, int, int], Values]
 
 
-def resize(name: str, along: Resize, *, options: str, cost: CostFn, moves_data: bool) -> Op:
+def resize(
+    name: str,
+    along: Resize,
+    *,
+    options: str,
+    cost: CostFn,
+    moves_data: bool,
+    integer: Reference | None = None,
+    gpu: Gpu | None = None,
+) -> Op:
     """Returns: a resize that works along height and width, one after the other.
 
     Args:
@@ -30,7 +40,19 @@ def resize(name: str, along: Resize, *, options: str, cost: CostFn, moves_data: 
         return [along(node, along(node, given(inputs, 0), 1, height), 2, width)]
 
     rule = QuantRule(share=True, passthrough=(1,))
-    return Op(name, _infer, cost, options, reference, rule, _cases, reads=(1,), moves_data=moves_data)
+    return Op(
+        name,
+        _infer,
+        cost,
+        options,
+        reference,
+        rule,
+        _cases,
+        reads=(1,),
+        moves_data=moves_data,
+        integer=integer,
+        gpu=gpu,
+    )
 
 
 def step(node: Node, size: int, out: int) -> np.float32:

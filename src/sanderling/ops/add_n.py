@@ -11,6 +11,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import all_inputs, given
+from sanderling.ops._gpu_math import add_n
 from sanderling.ops._shapes import merged
 from sanderling.ops.op import FLOAT_ONLY, Case, Cost, Op, Operands, Types, written
 
@@ -32,4 +33,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("three", [normal(rng, (2, 3, 5)) for _ in range(3)])]
 
 
-OP = Op("ADD_N", infer, cost, "AddNOptions", reference, FLOAT_ONLY, cases)
+OP = Op("ADD_N", infer, cost, "AddNOptions", reference, FLOAT_ONLY, cases, gpu=add_n)

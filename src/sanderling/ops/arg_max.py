@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops._gpu_index import extreme
 from sanderling.ops._position import position_of
 
-OP = position_of("ARG_MAX", np.argmax, options="ArgMaxOptions")
+OP = position_of("ARG_MAX", np.argmax, options="ArgMaxOptions", gpu=extreme(largest=True))

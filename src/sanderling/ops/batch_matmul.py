@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
-from sanderling.graph.types import Array, TensorType
+from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
-from sanderling.ops._operands import Shape, invalid, operand, whole
+from sanderling.ops._gpu_matrix import batch_matmul
+from sanderling.ops._integer import centred, exact_product, output_factors, requantize
+from sanderling.ops._operands import Shape, Values, invalid, operand, whole
 from sanderling.ops._shapes import broadcast, known, same_size
+from sanderling.ops._weighted import kind_of, multiplication, multiply_hybrid
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -41,10 +44,26 @@ def cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
 def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
-    x, y = given(inputs, 0), given(inputs, 1)
+    return [np.matmul(*_matrices(node, given(inputs, 0), given(inputs, 1)))]
+
+
+def _matrices(node: Node, x: Values, y: Values) -> tuple[Values, Values]:
     x = x.swapaxes(-1, -2) if whole(node, "adj_x") else x
-    y = y.swapaxes(-1, -2) if whole(node, "adj_y") else y
-    return [np.matmul(x, y)]
+    return x, y.swapaxes(-1, -2) if whole(node, "adj_y") else y
+
+
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    x, y = _matrices(node, given(inputs, 0), given(inputs, 1))
+    kinds = kind_of(types, 0), kind_of(types, 1)
+    if out[0].dtype.is_float:
+        return [multiply_hybrid(node, x, y, kinds[1])]
+    if (kinds[0].dtype, kinds[1].dtype) not in _TAKEN:
+        raise invalid(node, f"no integer kernel takes {kinds[0].dtype.value} times {kinds[1].dtype.value}")
+    total = exact_product(centred(node, x, kinds[0]), centred(node, y, kinds[1]), x.shape[-1], np.matmul)
+    factors = output_factors(node, *kinds, out[0], multiplication(kinds[0], None))
+    return [requantize(node, total, None, factors, out[0])]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -56,4 +75,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("BATCH_MATMUL", infer, cost, "BatchMatMulOptions", reference, QuantRule(weights={1: None}), cases)
+_TAKEN = {(DType.INT8, DType.INT8), (DType.INT16, DType.INT16), (DType.INT16, DType.INT8)}
+RULE = QuantRule(weights={1: None})
+OP = Op(
+    "BATCH_MATMUL",
+    infer,
+    cost,
+    "BatchMatMulOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=batch_matmul,
+)

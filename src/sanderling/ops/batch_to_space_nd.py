@@ -12,6 +12,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._blocks import block_operands
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import batch_to_space
 from sanderling.ops._operands import bounded, invalid, ranked, unknown, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -55,4 +56,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
 OP = Op("BATCH_TO_SPACE_ND", infer, no_cost, "BatchToSpaceNDOptions", reference, RULE, cases, reads=(1, 2),
-        moves_data=True)  # fmt: skip
+        moves_data=True, gpu=batch_to_space)  # fmt: skip

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import broadcast_to
 from sanderling.ops._operands import bounded, integers, invalid, of_rank, operand, ranked, vector
 from sanderling.ops._shapes import broadcasts_to
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
@@ -41,5 +42,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "BROADCAST_TO", infer, no_cost, "BroadcastToOptions", reference, RULE, cases, reads=(1,), moves_data=True
+    "BROADCAST_TO",
+    infer,
+    no_cost,
+    "BroadcastToOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=True,
+    gpu=broadcast_to,
 )

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import ARITHMETIC, given
+from sanderling.ops._gpu_math import cast
 from sanderling.ops._operands import declared_dtype, dtype_attr, invalid, operand
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
@@ -45,4 +46,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 CASTABLE = ARITHMETIC | {DType.BOOL}
 RULE = float_only("it reads stored integers as they are, without their scale")
-OP = Op("CAST", infer, elementwise_cost, "CastOptions", reference, RULE, cases)
+OP = Op(
+    "CAST",
+    infer,
+    elementwise_cost,
+    "CastOptions",
+    reference,
+    RULE,
+    cases,
+    integer=reference,
+    gpu=cast,
+)

@@ -8,9 +8,11 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_move
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, all_inputs, given
+from sanderling.ops._fixed_point import activation_range, round_half_away, saturated, scale_of
 from sanderling.ops._operands import axis_in, invalid, whole
 from sanderling.ops._shapes import merged
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
@@ -37,6 +39,26 @@ def reference(
     return [activate(node, np.concatenate(parts, axis=whole(node, "axis")))]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    """Joins stored integers; those of another scale than the output's are rounded to it.
+
+    Source: TFLite ``kernels/internal/reference/concatenation.h``, ConcatenationWithScaling.
+    """
+    scale, zero_point = scale_of(node, out[0])
+    parts = []
+    for position, kind in enumerate(types):
+        part, (own, own_zero) = given(inputs, position), scale_of(node, kind)
+        if (own, own_zero) != (scale, zero_point):
+            factor = np.float32(own) * (np.float32(1) / np.float32(scale))
+            real = part.astype(np.float32) * factor + np.float32(-own_zero) * factor
+            part = saturated(round_half_away(real).astype(np.int64) + zero_point, out[0])
+        parts.append(part)
+    joined = np.concatenate(parts, axis=whole(node, "axis"))
+    return [saturated(joined, out[0], activation_range(node, out[0]))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     parts = [normal(rng, (2, size, 3)) for size in (1, 4, 2)]
     flat = [normal(rng, (2, 3)) for _ in range(2)]
@@ -46,4 +68,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("CONCATENATION", infer, no_cost, "ConcatenationOptions", reference, SHARED, cases, moves_data=True)
+OP = Op(
+    "CONCATENATION",
+    infer,
+    no_cost,
+    "ConcatenationOptions",
+    reference,
+    SHARED,
+    cases,
+    moves_data=True,
+    integer=integer,
+    gpu=_gpu_move.concatenation,
+)

@@ -11,13 +11,16 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_conv
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import convolve, spatial, window
 from sanderling.ops._elementwise import given, given_or_none
-from sanderling.ops._operands import invalid, ranked
+from sanderling.ops._gpu_int8 import with_int8
+from sanderling.ops._gpu_weights import with_stored_weights
+from sanderling.ops._operands import Values, invalid, ranked
 from sanderling.ops._shapes import known
-from sanderling.ops._weighted import bias_of, plus_bias
+from sanderling.ops._weighted import bias_of, convolve_hybrid, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -55,6 +58,21 @@ def reference(
     return [activate(node, plus_bias(result, given_or_none(inputs, 2)))]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    kernel = given(inputs, 1)
+    frame = window(node, (kernel.shape[1], kernel.shape[2]))
+    terms = kernel.shape[1] * kernel.shape[2] * kernel.shape[3]
+
+    def product(x: Values, weights: Values) -> Values:
+        return convolve(frame, x, weights, (out[0].shape[1], out[0].shape[2]))
+
+    if out[0].dtype.is_float:
+        return [convolve_hybrid(node, inputs, types, product, terms)]
+    return [convolve_integer(node, inputs, types, out[0], product, terms)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     plain = {"stride_h": 1, "stride_w": 1}
 
@@ -74,4 +92,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(weights={1: 0}, bias=2)
-OP = Op("CONV_2D", infer, cost, "Conv2DOptions", reference, RULE, cases)
+OP = Op(
+    "CONV_2D",
+    infer,
+    cost,
+    "Conv2DOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=with_stored_weights(with_int8(_gpu_conv.conv_2d)),
+)

@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import arithmetic_type, given
+from sanderling.ops._gpu_index import cumsum
 from sanderling.ops._operands import axis_in, integer, whole
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
@@ -47,4 +48,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("CUMSUM", infer, elementwise_cost, "CumsumOptions", reference, float_only(passthrough=(1,)), cases)
+OP = Op(
+    "CUMSUM",
+    infer,
+    elementwise_cost,
+    "CumsumOptions",
+    reference,
+    float_only(passthrough=(1,)),
+    cases,
+    gpu=cumsum,
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, given
+from sanderling.ops._gpu_pick import depth_to_space
 from sanderling.ops._operands import bounded, invalid, positive, ranked, whole
 from sanderling.ops._shapes import times
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
@@ -37,4 +38,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("block 2", [normal(rng, (2, 3, 5, 8))], {"block_size": 2})]
 
 
-OP = Op("DEPTH_TO_SPACE", infer, no_cost, "DepthToSpaceOptions", reference, SHARED, cases, moves_data=True)
+OP = Op(
+    "DEPTH_TO_SPACE",
+    infer,
+    no_cost,
+    "DepthToSpaceOptions",
+    reference,
+    SHARED,
+    cases,
+    moves_data=True,
+    gpu=depth_to_space,
+)

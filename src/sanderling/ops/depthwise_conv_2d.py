@@ -11,13 +11,15 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_conv
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import convolve_depthwise, spatial, window
 from sanderling.ops._elementwise import given, given_or_none
-from sanderling.ops._operands import invalid, ranked
+from sanderling.ops._gpu_weights import with_stored_weights
+from sanderling.ops._operands import Values, invalid, ranked
 from sanderling.ops._shapes import known
-from sanderling.ops._weighted import bias_of, plus_bias
+from sanderling.ops._weighted import bias_of, convolve_hybrid, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -50,6 +52,21 @@ def reference(
     return [activate(node, plus_bias(result, given_or_none(inputs, 2)))]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    kernel = given(inputs, 1)
+    frame = window(node, (kernel.shape[1], kernel.shape[2]))
+    terms = kernel.shape[1] * kernel.shape[2]
+
+    def product(x: Values, weights: Values) -> Values:
+        return convolve_depthwise(frame, x, weights, (out[0].shape[1], out[0].shape[2]))
+
+    if out[0].dtype.is_float:
+        return [convolve_hybrid(node, inputs, types, product, terms)]
+    return [convolve_integer(node, inputs, types, out[0], product, terms)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     plain = {"stride_h": 1, "stride_w": 1, "depth_multiplier": 1}
 
@@ -68,4 +85,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(weights={1: 3}, bias=2)
-OP = Op("DEPTHWISE_CONV_2D", infer, cost, "DepthwiseConv2DOptions", reference, RULE, cases)
+OP = Op(
+    "DEPTHWISE_CONV_2D",
+    infer,
+    cost,
+    "DepthwiseConv2DOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=with_stored_weights(_gpu_conv.depthwise_conv_2d, axis=3),
+)

@@ -11,6 +11,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import INT8, given
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import invalid, operand
 from sanderling.ops._quantized import dequantize
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost
@@ -35,4 +36,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("float16", [normal(rng, (1, 5, 7, 3)).astype(np.float16)])]
 
 
-OP = Op("DEQUANTIZE", infer, elementwise_cost, "DequantizeOptions", reference, INT8, cases)
+OP = Op(
+    "DEQUANTIZE", infer, elementwise_cost, "DequantizeOptions", reference, INT8, cases, gpu=pointwise("x")
+)

@@ -6,6 +6,7 @@ import numpy as np
 
 from sanderling.ops._cases import nonzero, whole_nonzero
 from sanderling.ops._elementwise import binary, nonzero_divisor, two_operands
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import Values
 from sanderling.ops.op import float_only
 
@@ -25,4 +26,5 @@ OP = binary(
     quant=RULE,
     fused=True,
     cases=two_operands(right=nonzero, fused=True, right_whole=whole_nonzero),
+    gpu=pointwise("x / y", operands="xy", kinds="fi", fused=True),
 )

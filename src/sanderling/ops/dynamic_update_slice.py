@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import dynamic_update_slice
 from sanderling.ops._operands import INDICES, invalid, operand, same_dtype, typed, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -55,4 +56,5 @@ OP = Op(
     RULE,
     cases,
     moves_data=True,
+    gpu=dynamic_update_slice,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import embedding_lookup
 from sanderling.ops._operands import invalid, operand, ranked, typed, vector
+from sanderling.ops._quantized import dequantize
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -33,9 +36,24 @@ def reference(
     return [table[ids]]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    (rows,) = reference(node, inputs, types, out)
+    table = types[1]
+    if table is None or not out[0].dtype.is_float:
+        return [rows]
+    quant = table.quant
+    if quant is not None and quant.axis == 0:
+        ids = given(inputs, 0)
+        scale, zero_point = quant.scale[ids], quant.zero_point[ids]
+        quant = replace(quant, scale=scale, zero_point=zero_point)
+    return [dequantize(node, rows, TensorType(rows.shape, table.dtype, quant))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("rows", [vector([3, 0, 3]), normal(rng, (5, 4))], constant=(1,))]
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("EMBEDDING_LOOKUP", infer, no_cost, "", reference, RULE, cases)
+OP = Op("EMBEDDING_LOOKUP", infer, no_cost, "", reference, RULE, cases, integer=integer, gpu=embedding_lookup)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu import same
 from sanderling.ops._operands import axis_in, integer, operand, unknown, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -36,5 +37,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "EXPAND_DIMS", infer, no_cost, "ExpandDimsOptions", reference, RULE, cases, reads=(1,), moves_data=True
+    "EXPAND_DIMS",
+    infer,
+    no_cost,
+    "ExpandDimsOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=True,
+    gpu=same,
 )

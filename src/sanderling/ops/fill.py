@@ -9,6 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import fill
 from sanderling.ops._operands import bounded, integers, invalid, of_rank, operand, ranked, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -40,4 +41,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("FILL", infer, no_cost, "FillOptions", reference, RULE, cases, reads=(0,), moves_data=True)
+OP = Op("FILL", infer, no_cost, "FillOptions", reference, RULE, cases, reads=(0,), moves_data=True, gpu=fill)

@@ -6,6 +6,8 @@ import numpy as np
 
 from sanderling.ops._cases import nonzero, whole_nonzero
 from sanderling.ops._elementwise import binary, nonzero_divisor, two_operands
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._gpu_math import FLOOR_DIV
 from sanderling.ops.op import float_only
 
 RULE = float_only("LiteRT's int8 kernel divides the stored integers without their scale")
@@ -14,5 +16,7 @@ OP = binary(
     nonzero_divisor(np.floor_divide, "FLOOR_DIV"),
     options="FloorDivOptions",
     quant=RULE,
+    as_stored=True,
     cases=two_operands(right=nonzero, right_whole=whole_nonzero),
+    gpu=pointwise(FLOOR_DIV, operands="xy", as_stored=True),
 )

@@ -14,9 +14,14 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, given_or_none
+from sanderling.ops._fixed_point import multiply_rounding_once
+from sanderling.ops._gpu_int8 import with_int8
+from sanderling.ops._gpu_matrix import dense
+from sanderling.ops._gpu_weights import with_stored_weights
+from sanderling.ops._integer import centred, check_weighted, exact_product, output_factors, requantize
 from sanderling.ops._operands import invalid, operand, ranked, whole, word
 from sanderling.ops._shapes import elements, known, same_size
-from sanderling.ops._weighted import bias_of, plus_bias
+from sanderling.ops._weighted import bias_of, kind_of, multiply_hybrid, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -52,6 +57,22 @@ def reference(
     return [activate(node, result.reshape(out[0].shape))]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    x, weights, bias = given(inputs, 0), given(inputs, 1), given_or_none(inputs, 2)
+    kinds = kind_of(types, 0), kind_of(types, 1)
+    rows = x.reshape(-1, weights.shape[1])
+    if out[0].dtype.is_float:
+        total = multiply_hybrid(node, rows, weights.T, kinds[1])
+        return [activate(node, plus_bias(total, bias).reshape(out[0].shape))]
+    check_weighted(node, *kinds, out[0])
+    matrix = centred(node, weights, kinds[1]).T
+    total = exact_product(centred(node, rows, kinds[0]), matrix, weights.shape[1], np.matmul)
+    factors = output_factors(node, *kinds, out[0], multiply_rounding_once)
+    return [requantize(node, total, bias, factors, out[0]).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     weights, bias = normal(rng, (4, 6)), normal(rng, (4,))
     return [
@@ -69,4 +90,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(weights={1: 0}, bias=2)
-OP = Op("FULLY_CONNECTED", infer, cost, "FullyConnectedOptions", reference, RULE, cases)
+OP = Op(
+    "FULLY_CONNECTED",
+    infer,
+    cost,
+    "FullyConnectedOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=with_stored_weights(with_int8(dense, dense=True)),
+)

@@ -14,6 +14,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import gather
 from sanderling.ops._operands import (
     INTEGERS,
     Shape,
@@ -72,4 +73,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("GATHER", infer, no_cost, "GatherOptions", reference, RULE, cases, moves_data=True)
+OP = Op("GATHER", infer, no_cost, "GatherOptions", reference, RULE, cases, moves_data=True, gpu=gather)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import gather_nd
 from sanderling.ops._operands import INTEGERS, invalid, like_declared, operand, typed
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -46,4 +47,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("GATHER_ND", infer, no_cost, "GatherNdOptions", reference, RULE, cases, moves_data=True)
+OP = Op(
+    "GATHER_ND", infer, no_cost, "GatherNdOptions", reference, RULE, cases, moves_data=True, gpu=gather_nd
+)

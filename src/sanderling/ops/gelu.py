@@ -10,12 +10,19 @@ from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import INT8, gelu, given, real_type
-from sanderling.ops._operands import whole
+from sanderling.ops._gpu_int16 import looked_up_int16
+from sanderling.ops._gpu_math import gelu as gpu_gelu
+from sanderling.ops._lookup import looked_up
+from sanderling.ops._operands import Values, whole
 from sanderling.ops.op import Case, Op, Types, elementwise_cost
 
 
+def compute(node: Node, x: Values) -> Values:
+    return gelu(x, approximate=bool(whole(node, "approximate")))
+
+
 def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]) -> list[Array]:
-    return [gelu(given(inputs, 0), approximate=bool(whole(node, "approximate")))]
+    return [compute(node, given(inputs, 0))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -25,4 +32,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("GELU", real_type, elementwise_cost, "GeluOptions", reference, INT8, cases)
+INTEGER = looked_up(compute)
+OP = Op(
+    "GELU",
+    real_type,
+    elementwise_cost,
+    "GeluOptions",
+    reference,
+    INT8,
+    cases,
+    integer=INTEGER,
+    gpu=looked_up_int16(gpu_gelu, INTEGER),
+)

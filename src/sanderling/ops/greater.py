@@ -7,11 +7,15 @@ import numpy as np
 from sanderling.graph.types import DType
 from sanderling.ops._cases import whole_numbers
 from sanderling.ops._elementwise import binary, two_operands
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._rescaled import comparison
 
 OP = binary(
     "GREATER",
     np.greater,
     options="GreaterOptions",
     result=DType.BOOL,
+    integer=comparison(np.greater),
     cases=two_operands(whole_numbers, whole_numbers),
+    gpu=pointwise("x > y", operands="xy", kinds="fi"),
 )

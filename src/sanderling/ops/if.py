@@ -1,4 +1,4 @@
-"""IF: runs one of two graphs of the model; their outputs are as the file declares them."""  # noqa: N999, as files are named after operators
+"""IF: runs one of two graphs of the model; their outputs are as the file declares them."""
 
 from __future__ import annotations
 

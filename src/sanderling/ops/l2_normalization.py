@@ -11,6 +11,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, real_type
+from sanderling.ops._gpu_index import by_rows
 from sanderling.ops._operands import invalid
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -41,5 +42,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 OP = Op(
-    "L2_NORMALIZATION", infer, cost, "L2NormOptions", reference, QuantRule(fixed_output=(1 / 128, 0)), cases
+    "L2_NORMALIZATION",
+    infer,
+    cost,
+    "L2NormOptions",
+    reference,
+    QuantRule(fixed_output=(1 / 128, 0)),
+    cases,
+    gpu=by_rows("l2_normalization"),
 )

@@ -8,8 +8,10 @@ import numpy as np
 
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _rescaled
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import INT8, given, real_type
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import real
 from sanderling.ops.op import Case, Op, Types, elementwise_cost
 
@@ -26,4 +28,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = Op("LEAKY_RELU", real_type, elementwise_cost, "LeakyReluOptions", reference, INT8, cases)
+OP = Op(
+    "LEAKY_RELU",
+    real_type,
+    elementwise_cost,
+    "LeakyReluOptions",
+    reference,
+    INT8,
+    cases,
+    integer=_rescaled.leaky_relu,
+    gpu=pointwise("select(x * alpha, x, x > T4())", attrs=("alpha",)),
+)

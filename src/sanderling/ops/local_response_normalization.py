@@ -13,7 +13,9 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu import Answer, Inputs, Outputs, one
 from sanderling.ops._operands import invalid, ranked, real, whole
+from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, quads
 from sanderling.ops.op import FLOAT_ONLY, Case, Op, Operands, Types, elementwise_cost
 
 
@@ -35,6 +37,15 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [x * (real(node, "bias") + real(node, "alpha") * total) ** -real(node, "beta")]
 
 
+def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
+    """The answer of LOCAL_RESPONSE_NORMALIZATION."""
+    x = ranked(node, inputs, 0, 4)
+    scalars: dict[str, Number] = {name: real(node, name) for name in ("alpha", "beta", "bias")}
+    uniforms = scalars | {"radius": min(max(0, whole(node, "radius")), x.shape[3])}
+    body = "local_response_normalization"
+    return one(Kernel(body, Out(0), (quads(x.shape),), {"x": In(0)}, uniforms=uniforms))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (1, 4, 5, 9))
     return [
@@ -44,4 +55,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 NAME, OPTIONS = "LOCAL_RESPONSE_NORMALIZATION", "LocalResponseNormalizationOptions"
-OP = Op(NAME, infer, elementwise_cost, OPTIONS, reference, FLOAT_ONLY, cases)
+OP = Op(NAME, infer, elementwise_cost, OPTIONS, reference, FLOAT_ONLY, cases, gpu=gpu)

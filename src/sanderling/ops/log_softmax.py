@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, real_type
+from sanderling.ops._gpu_index import by_rows
 from sanderling.ops._operands import invalid
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
@@ -34,4 +35,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(fixed_output=(16 / 256, 127))
-OP = Op("LOG_SOFTMAX", infer, elementwise_cost, "LogSoftmaxOptions", reference, RULE, cases)
+OP = Op(
+    "LOG_SOFTMAX",
+    infer,
+    elementwise_cost,
+    "LogSoftmaxOptions",
+    reference,
+    RULE,
+    cases,
+    gpu=by_rows("log_softmax"),
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import truths
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import typed
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
@@ -27,4 +28,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = float_only("it works on truth values", passthrough=(0,))
-OP = Op("LOGICAL_NOT", infer, elementwise_cost, "LogicalNotOptions", reference, RULE, cases)
+OP = Op(
+    "LOGICAL_NOT",
+    infer,
+    elementwise_cost,
+    "LogicalNotOptions",
+    reference,
+    RULE,
+    cases,
+    gpu=pointwise("!x", kinds="b"),
+)

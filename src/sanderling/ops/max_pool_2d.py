@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from sanderling.ops import _gpu_conv
 from sanderling.ops._conv import Pair, Window, grid
 from sanderling.ops._elementwise import SHARED
 from sanderling.ops._operands import Values
@@ -18,4 +21,4 @@ def largest(frame: Window, image: Values, out: Pair) -> Values:
     return result
 
 
-OP = pool("MAX_POOL_2D", largest, quant=SHARED)
+OP = pool("MAX_POOL_2D", largest, quant=SHARED, stored=largest, gpu=partial(_gpu_conv.pool_2d, largest=True))

@@ -6,6 +6,8 @@ from math import prod
 
 import numpy as np
 
+from sanderling.ops import _reduce_integer
+from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
 from sanderling.ops.op import QuantRule
@@ -19,4 +21,6 @@ def mean(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(np.sign(total) * (np.abs(total) // max(count, 1)))
 
 
-OP = reduction("MEAN", mean, quant=QuantRule(passthrough=(1,)))
+OP = reduction(
+    "MEAN", mean, quant=QuantRule(passthrough=(1,)), integer=_reduce_integer.mean, gpu=reduction_gpu("MEAN")
+)

@@ -5,5 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from sanderling.ops._elementwise import SHARED, binary
+from sanderling.ops._gpu import pointwise
 
-OP = binary("MINIMUM", np.minimum, options="MaximumMinimumOptions", quant=SHARED)
+OP = binary(
+    "MINIMUM",
+    np.minimum,
+    options="MaximumMinimumOptions",
+    quant=SHARED,
+    gpu=pointwise("min(x, y)", operands="xy", kinds="fi"),
+)

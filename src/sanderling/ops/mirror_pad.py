@@ -11,6 +11,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._blocks import pairs
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import mirror_pad
 from sanderling.ops._operands import bounded, invalid, operand, unknown, word
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -46,4 +47,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 _BORDER = {"REFLECT": 1, "SYMMETRIC": 0}
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("MIRROR_PAD", infer, no_cost, "MirrorPadOptions", reference, RULE, cases, reads=(1,), moves_data=True)
+OP = Op(
+    "MIRROR_PAD",
+    infer,
+    no_cost,
+    "MirrorPadOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=True,
+    gpu=mirror_pad,
+)

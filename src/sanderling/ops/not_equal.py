@@ -7,6 +7,8 @@ import numpy as np
 from sanderling.graph.types import DType
 from sanderling.ops._cases import whole_numbers
 from sanderling.ops._elementwise import ARITHMETIC, binary, two_operands
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._rescaled import comparison
 
 OP = binary(
     "NOT_EQUAL",
@@ -14,5 +16,7 @@ OP = binary(
     options="NotEqualOptions",
     dtypes=ARITHMETIC | {DType.BOOL},
     result=DType.BOOL,
+    integer=comparison(np.not_equal),
     cases=two_operands(whole_numbers, whole_numbers),
+    gpu=pointwise("x != y", operands="xy", kinds="fib"),
 )

@@ -9,6 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import one_hot
 from sanderling.ops._operands import (
     INTEGERS,
     axis_in,
@@ -52,4 +53,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = float_only("it works on indices", passthrough=(0, 1))
-OP = Op("ONE_HOT", infer, no_cost, "OneHotOptions", reference, RULE, cases, reads=(1,))
+OP = Op("ONE_HOT", infer, no_cost, "OneHotOptions", reference, RULE, cases, reads=(1,), gpu=one_hot)

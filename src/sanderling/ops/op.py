@@ -11,8 +11,13 @@ from sanderling.errors import InvalidGraph
 from sanderling.graph.constant import MAX_ELEMENTS
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops.kernel import Gpu
 
 Operands = Sequence[Tensor | None]
+
+
+class MissingOperand(InvalidGraph):
+    """An operand that the operator cannot do without is absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,16 @@ class Case:
         inputs: arrays, in operand order; None for an absent optional operand.
         attrs: the options; missing ones take the schema's default.
         constant: positions of inputs that are stored in the model rather than fed.
+        declared: dtypes of the outputs, for operators where only the file's declaration says them.
+        variables: positions of inputs that are the operator's own state between calls.
     """
 
     name: str
     inputs: Sequence[Array | None]
     attrs: Mapping[str, object] = field(default_factory=dict)
     constant: tuple[int, ...] = ()
+    declared: tuple[str, ...] = ()
+    variables: tuple[int, ...] = ()
 
 
 Infer = Callable[[Node, Operands, Sequence[Tensor]], list[TensorType]]
@@ -118,11 +127,18 @@ class Op:
             types) → outputs. None = not written yet; only operators with one can be folded. It checks
             its operands as ``infer`` does and raises ``InvalidGraph``, also for an output of more than
             ``MAX_ELEMENTS`` elements. Only data movement, QUANTIZE and DEQUANTIZE take quantized operands.
+            Operands that hold state (SVDF, LSTM) are updated in place: the caller passes arrays of its own.
         quant: how it quantizes.
         cases: inputs that test it on every engine.
         reads: positions of the inputs whose values ``infer`` needs when they are constant.
         moves_data: every output element is a copy of an input element (RESHAPE, GATHER …), so that stored
             integers of any quantization may be moved as they are.
+        integer: NumPy implementation of TFLite's integer kernel, with the signature of ``reference``: arrays
+            are the stored integers, types carry their quantization; also called for float activations with
+            integer weights. Checked like ``reference``. Raises ``InvalidGraph`` for types that no kernel
+            of LiteRT takes. None = ``_stored.compute`` goes the generic way: it dequantizes the operands,
+            calls ``reference`` and quantizes the results, within one step of the kernel.
+        gpu: its kernels for a GPU (see ``ops/kernel.py``); None = it stays on the CPU.
     """
 
     name: str
@@ -134,13 +150,17 @@ class Op:
     cases: Callable[[np.random.Generator], list[Case]] | None = None
     reads: tuple[int, ...] = ()
     moves_data: bool = False
+    integer: Reference | None = None
+    gpu: Gpu | None = None
 
     def __post_init__(self) -> None:
         if self.reference is not None:
             object.__setattr__(self, "reference", _checked(self, self.reference))
+        if self.integer is not None:
+            object.__setattr__(self, "integer", _checked(self, self.integer, stored=True))
 
 
-def _checked(op: Op, compute: Reference) -> Reference:
+def _checked(op: Op, compute: Reference, *, stored: bool = False) -> Reference:
     """Wraps an implementation, so that each of them may rely on operands that fit and on bounded outputs."""
 
     def reference(
@@ -152,7 +172,8 @@ def _checked(op: Op, compute: Reference) -> Reference:
             raise InvalidGraph(
                 f"it has {len(output_types)} outputs, expected {len(inferred)}", where=node.kind
             )
-        _refuse_stored(op, node, input_types, output_types)
+        if not stored:
+            _refuse_stored(op, node, input_types, output_types)
         for kind in inferred:
             _numpy(node, kind)
             if kind.size > MAX_ELEMENTS:
@@ -161,7 +182,7 @@ def _checked(op: Op, compute: Reference) -> Reference:
                 )
         types = [replace(kind, quant=told.quant) for kind, told in zip(inferred, output_types, strict=True)]
         with np.errstate(all="ignore"):  # as on every engine, log(−1) is NaN and 1/0 infinite
-            results = compute(node, inputs, input_types, types)
+            results = compute(node, inputs, [t.type if t else None for t in operands], types)
         return [_fitted(node, array, kind) for array, kind in zip(results, types, strict=True)]
 
     return reference

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, all_inputs, given
+from sanderling.ops._gpu_move import pack
 from sanderling.ops._operands import axis_in, invalid, whole
 from sanderling.ops._shapes import merged
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
@@ -36,4 +37,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case(f"axis {a}", parts, {"values_count": 3, "axis": a}) for a in (0, 1, -1)]
 
 
-OP = Op("PACK", infer, no_cost, "PackOptions", reference, SHARED, cases, moves_data=True)
+OP = Op("PACK", infer, no_cost, "PackOptions", reference, SHARED, cases, moves_data=True, gpu=pack)

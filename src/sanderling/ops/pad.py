@@ -8,9 +8,11 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_move
 from sanderling.ops._blocks import pairs
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._fixed_point import scale_of
 from sanderling.ops._operands import bounded, operand, unknown
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -30,6 +32,13 @@ def reference(
     return [np.pad(given(inputs, 0), given(inputs, 1).astype(np.int64))]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    zero_point = scale_of(node, out[0])[1]
+    return [np.pad(given(inputs, 0), given(inputs, 1).astype(np.int64), constant_values=zero_point)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     around = np.array([[0, 0], [1, 2], [3, 0], [0, 1]], np.int32)
     return [
@@ -39,4 +48,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("PAD", infer, no_cost, "PadOptions", reference, RULE, cases, reads=(1,))
+OP = Op(
+    "PAD",
+    infer,
+    no_cost,
+    "PadOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    integer=integer,
+    gpu=_gpu_move.pad,
+)

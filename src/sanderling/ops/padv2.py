@@ -11,6 +11,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._blocks import pairs
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import padv2
 from sanderling.ops._operands import bounded, invalid, operand, same_dtype, unknown
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -41,4 +42,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("PADV2", infer, no_cost, "PadV2Options", reference, RULE, cases, reads=(1,))
+OP = Op(
+    "PADV2", infer, no_cost, "PadV2Options", reference, RULE, cases, reads=(1,), integer=reference, gpu=padv2
+)

@@ -7,6 +7,8 @@ import numpy as np
 from sanderling.graph.graph import Node
 from sanderling.ops._cases import above_zero, normal
 from sanderling.ops._elementwise import binary, two_operands
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._gpu_math import POW
 from sanderling.ops._operands import Values, invalid
 from sanderling.ops.op import FLOAT_ONLY
 
@@ -18,5 +20,10 @@ def power(left: Values, right: Values) -> Values:
 
 
 OP = binary(
-    "POW", power, options="PowOptions", quant=FLOAT_ONLY, cases=two_operands(above_zero, normal, whole=False)
+    "POW",
+    power,
+    options="PowOptions",
+    quant=FLOAT_ONLY,
+    cases=two_operands(above_zero, normal, whole=False),
+    gpu=pointwise(POW, operands="xy"),
 )

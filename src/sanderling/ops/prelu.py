@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.graph.types import DType
+from sanderling.ops import _rescaled
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import binary
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import Values
 from sanderling.ops.op import Case, QuantRule
 
@@ -25,4 +28,12 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-OP = binary("PRELU", prelu, quant=QuantRule(weights={1: None}), cases=cases)
+OP = binary(
+    "PRELU",
+    prelu,
+    quant=QuantRule(weights={1: None}),
+    cases=cases,
+    integer=_rescaled.prelu,
+    mixed=frozenset({(DType.INT16, DType.INT8)}),  # int16 activations have int8 slopes
+    gpu=pointwise("select(x * y, x, x >= T4())", operands="xy"),
+)

@@ -6,6 +6,7 @@ import numpy as np
 
 from sanderling.graph.types import DType
 from sanderling.ops._cases import truths
+from sanderling.ops._gpu_move import truth_reduction
 from sanderling.ops._reduce import reduction
 from sanderling.ops.op import float_only
 
@@ -15,4 +16,5 @@ OP = reduction(
     quant=float_only("it works on truth values", passthrough=(0, 1)),
     draw=truths,
     dtypes=frozenset({DType.BOOL}),
+    gpu=truth_reduction(every=True),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
 from sanderling.ops.op import QuantRule
@@ -14,4 +15,4 @@ def extreme(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(x.min(axis=axis, keepdims=keepdims, initial=nothing))
 
 
-OP = reduction("REDUCE_MIN", extreme, quant=QuantRule(share=True, passthrough=(1,)))
+OP = reduction("REDUCE_MIN", extreme, quant=QuantRule(share=True, passthrough=(1,)), gpu=reduction_gpu("MIN"))

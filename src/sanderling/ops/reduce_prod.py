@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops import _reduce_integer
+from sanderling.ops._gpu_int16 import without_int16
+from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
 from sanderling.ops.op import QuantRule
@@ -13,4 +16,10 @@ def product(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(x.prod(axis=axis, keepdims=keepdims, dtype=x.dtype))
 
 
-OP = reduction("REDUCE_PROD", product, quant=QuantRule(passthrough=(1,)))
+OP = reduction(
+    "REDUCE_PROD",
+    product,
+    quant=QuantRule(passthrough=(1,)),
+    integer=_reduce_integer.product,
+    gpu=without_int16(reduction_gpu("PROD")),
+)

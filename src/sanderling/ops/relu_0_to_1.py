@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sanderling.ops._activation import clamp
 from sanderling.ops._elementwise import unary
+from sanderling.ops._gpu import limited
 from sanderling.ops._operands import Values
 
 
@@ -11,4 +12,4 @@ def relu_0_to_1(x: Values) -> Values:
     return clamp(x, 0, 1)
 
 
-OP = unary("RELU_0_TO_1", relu_0_to_1)
+OP = unary("RELU_0_TO_1", relu_0_to_1, gpu=limited("RELU_0_TO_1"))

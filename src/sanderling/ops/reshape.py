@@ -14,6 +14,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu import same
 from sanderling.ops._operands import (
     Shape,
     bounded,
@@ -82,4 +83,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("RESHAPE", infer, no_cost, "ReshapeOptions", reference, RULE, cases, reads=(1,), moves_data=True)
+OP = Op(
+    "RESHAPE", infer, no_cost, "ReshapeOptions", reference, RULE, cases, reads=(1,), moves_data=True, gpu=same
+)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from sanderling.graph.graph import Node
-from sanderling.ops._operands import Values, whole
+from sanderling.ops._gpu import Answer, Inputs, Outputs
+from sanderling.ops._gpu_pick import tabled
+from sanderling.ops._operands import Values, ranked, whole
 from sanderling.ops._resize import resize, step
+from sanderling.ops.kernel import Limits
 from sanderling.ops.op import no_cost
 
 
@@ -22,6 +25,19 @@ def along(node: Node, x: Values, axis: int, size: int) -> Values:
     return np.asarray(x.take(nearest.astype(np.int64).clip(0, x.shape[axis] - 1), axis))
 
 
+def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
+    """The answer of RESIZE_NEAREST_NEIGHBOR."""
+    have, want = ranked(node, inputs, 0, 4).shape, outputs[0].shape
+    tables = [along(node, np.arange(n), 0, out) if 0 < i < 3 else np.arange(n)
+              for i, (n, out) in enumerate(zip(have, want, strict=True))]  # fmt: skip
+    return tabled(have, want, tables)
+
+
 OP = resize(
-    "RESIZE_NEAREST_NEIGHBOR", along, options="ResizeNearestNeighborOptions", cost=no_cost, moves_data=True
+    "RESIZE_NEAREST_NEIGHBOR",
+    along,
+    options="ResizeNearestNeighborOptions",
+    cost=no_cost,
+    moves_data=True,
+    gpu=gpu,
 )

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import reverse
 from sanderling.ops._operands import axes_in, integers, operand, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -33,4 +34,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("REVERSE_V2", infer, no_cost, "ReverseV2Options", reference, RULE, cases, moves_data=True)
+OP = Op(
+    "REVERSE_V2", infer, no_cost, "ReverseV2Options", reference, RULE, cases, moves_data=True, gpu=reverse
+)

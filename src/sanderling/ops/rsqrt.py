@@ -6,6 +6,9 @@ import numpy as np
 
 from sanderling.ops._cases import above_zero
 from sanderling.ops._elementwise import unary
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._gpu_int16 import looked_up_int16
+from sanderling.ops._lookup import looked_up
 from sanderling.ops._operands import Values
 
 
@@ -13,4 +16,11 @@ def rsqrt(x: Values) -> Values:
     return np.asarray(1 / np.sqrt(x), x.dtype)
 
 
-OP = unary("RSQRT", rsqrt, draw=above_zero)
+INTEGER = looked_up(lambda _, x: rsqrt(x))
+OP = unary(
+    "RSQRT",
+    rsqrt,
+    draw=above_zero,
+    integer=INTEGER,
+    gpu=looked_up_int16(pointwise("inverseSqrt(x)"), INTEGER),
+)

@@ -8,8 +8,10 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
+from sanderling.ops._bare import bare
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import scatter_nd
 from sanderling.ops._operands import (
     bounded,
     integers,
@@ -59,4 +61,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(integer=False, reason="it adds up stored integers without their scale", passthrough=(0, 2))
-OP = Op("SCATTER_ND", infer, elementwise_cost, "ScatterNdOptions", reference, RULE, cases, reads=(2,))
+OP = Op(
+    "SCATTER_ND",
+    infer,
+    elementwise_cost,
+    "ScatterNdOptions",
+    reference,
+    RULE,
+    cases,
+    integer=bare(reference),
+    reads=(2,),
+    gpu=scatter_nd,
+)

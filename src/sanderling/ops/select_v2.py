@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal, truths
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_math import select as gpu_select
 from sanderling.ops._operands import operand, same_dtype, typed
 from sanderling.ops._shapes import broadcast
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
@@ -39,4 +40,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("SELECT_V2", infer, elementwise_cost, "SelectV2Options", reference, RULE, cases, moves_data=True)
+OP = Op(
+    "SELECT_V2",
+    infer,
+    elementwise_cost,
+    "SelectV2Options",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=gpu_select,
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import sliced
 from sanderling.ops._operands import bounded, integers, invalid, operand, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -53,4 +54,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
-OP = Op("SLICE", infer, no_cost, "SliceOptions", reference, RULE, cases, reads=(1, 2), moves_data=True)
+OP = Op(
+    "SLICE", infer, no_cost, "SliceOptions", reference, RULE, cases, reads=(1, 2), moves_data=True, gpu=sliced
+)

@@ -8,9 +8,13 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
+from sanderling.ops import _gpu_move
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, real_type
+from sanderling.ops._gpu_int16 import without_int16
 from sanderling.ops._operands import invalid, real
+from sanderling.ops._quantized import dequantize, quantize
+from sanderling.ops._softmax_int16 import softmax
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -31,6 +35,17 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [shifted / shifted.sum(axis=-1, keepdims=True)]
 
 
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    x, kind = given(inputs, 0), types[0]
+    assert kind is not None
+    if kind.dtype is DType.INT16 and x.size:
+        return [softmax(node, x, kind)]
+    values = reference(node, [dequantize(node, x, kind)], types, out)[0]
+    return [quantize(node, values, out[0])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("scores", [normal(rng, (2, 10))], {"beta": 1.0}),
@@ -39,4 +54,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(fixed_output=(1 / 256, -128))
-OP = Op("SOFTMAX", infer, elementwise_cost, "SoftmaxOptions", reference, RULE, cases)
+OP = Op(
+    "SOFTMAX",
+    infer,
+    elementwise_cost,
+    "SoftmaxOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=without_int16(_gpu_move.softmax),
+)

@@ -11,6 +11,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._blocks import block_operands
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import space_to_batch
 from sanderling.ops._operands import bounded, invalid, ranked, unknown, vector
 from sanderling.ops._shapes import times
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
@@ -50,4 +51,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
-OP = Op("SPACE_TO_BATCH_ND", infer, no_cost, "SpaceToBatchNDOptions", reference, RULE, cases, reads=(1, 2))
+OP = Op(
+    "SPACE_TO_BATCH_ND",
+    infer,
+    no_cost,
+    "SpaceToBatchNDOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1, 2),
+    gpu=space_to_batch,
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, given
+from sanderling.ops._gpu_pick import space_to_depth
 from sanderling.ops._operands import bounded, invalid, positive, ranked, whole
 from sanderling.ops._shapes import times
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
@@ -36,4 +37,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("block 2", [normal(rng, (2, 4, 6, 3))], {"block_size": 2})]
 
 
-OP = Op("SPACE_TO_DEPTH", infer, no_cost, "SpaceToDepthOptions", reference, SHARED, cases, moves_data=True)
+OP = Op(
+    "SPACE_TO_DEPTH",
+    infer,
+    no_cost,
+    "SpaceToDepthOptions",
+    reference,
+    SHARED,
+    cases,
+    moves_data=True,
+    gpu=space_to_depth,
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import split
 from sanderling.ops._operands import axis_in, integer, invalid, operand, positive, unknown, vector
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -44,4 +45,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("SPLIT", infer, no_cost, "SplitOptions", reference, RULE, cases, reads=(0,), moves_data=True)
+OP = Op(
+    "SPLIT",
+    infer,
+    no_cost,
+    "SplitOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(0,),
+    moves_data=True,
+    gpu=split(1, 0),
+)

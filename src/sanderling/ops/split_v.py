@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import split
 from sanderling.ops._operands import (
     axis_in,
     integer,
@@ -66,4 +67,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
-OP = Op("SPLIT_V", infer, no_cost, "SplitVOptions", reference, RULE, cases, reads=(1, 2), moves_data=True)
+OP = Op(
+    "SPLIT_V",
+    infer,
+    no_cost,
+    "SplitVOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1, 2),
+    moves_data=True,
+    gpu=split(0, 2),
+)

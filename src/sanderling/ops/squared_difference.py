@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops import _rescaled
 from sanderling.ops._elementwise import binary
+from sanderling.ops._gpu import pointwise
 from sanderling.ops._operands import Values
 
 
@@ -12,4 +14,10 @@ def squared_difference(left: Values, right: Values) -> Values:
     return np.asarray(np.square(left - right))
 
 
-OP = binary("SQUARED_DIFFERENCE", squared_difference, options="SquaredDifferenceOptions")
+OP = binary(
+    "SQUARED_DIFFERENCE",
+    squared_difference,
+    options="SquaredDifferenceOptions",
+    integer=_rescaled.squared_difference,
+    gpu=pointwise("(x - y) * (x - y)", operands="xy", kinds="fi"),
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, given
+from sanderling.ops._gpu import same
 from sanderling.ops._operands import axes_in, invalid, like_declared, operand
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
@@ -37,4 +38,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case(f"axes {d}", [x], {"squeeze_dims": d}) for d in dims]
 
 
-OP = Op("SQUEEZE", infer, no_cost, "SqueezeOptions", reference, SHARED, cases, moves_data=True)
+OP = Op("SQUEEZE", infer, no_cost, "SqueezeOptions", reference, SHARED, cases, moves_data=True, gpu=same)

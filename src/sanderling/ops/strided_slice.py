@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import strided_slice
 from sanderling.ops._operands import INTEGERS, integers, invalid, operand, ranked, typed, vector
 from sanderling.ops._slicing import steps, strided
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
@@ -63,4 +64,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1, 2, 3))
 OP = Op("STRIDED_SLICE", infer, no_cost, "StridedSliceOptions", reference, RULE, cases, reads=(1, 2, 3),
-        moves_data=True)  # fmt: skip
+        moves_data=True, gpu=strided_slice)  # fmt: skip

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops import _arithmetic
 from sanderling.ops._elementwise import binary
+from sanderling.ops._gpu import pointwise
 
-OP = binary("SUB", np.subtract, options="SubOptions", fused=True)
+OP = binary(
+    "SUB",
+    np.subtract,
+    options="SubOptions",
+    fused=True,
+    integer=_arithmetic.sub,
+    gpu=pointwise("x - y", operands="xy", kinds="fi", fused=True),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sanderling.ops import _reduce_integer
+from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
 from sanderling.ops.op import QuantRule
@@ -13,4 +15,6 @@ def total(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(x.sum(axis=axis, keepdims=keepdims, dtype=x.dtype))
 
 
-OP = reduction("SUM", total, quant=QuantRule(passthrough=(1,)))
+OP = reduction(
+    "SUM", total, quant=QuantRule(passthrough=(1,)), integer=_reduce_integer.total, gpu=reduction_gpu("SUM")
+)

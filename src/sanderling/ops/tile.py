@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_pick import tile
 from sanderling.ops._operands import bounded, integers, invalid, operand, unknown, vector
 from sanderling.ops._shapes import times
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
@@ -40,4 +41,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("TILE", infer, no_cost, "TileOptions", reference, RULE, cases, reads=(1,), moves_data=True)
+OP = Op("TILE", infer, no_cost, "TileOptions", reference, RULE, cases, reads=(1,), moves_data=True, gpu=tile)

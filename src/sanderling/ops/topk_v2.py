@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import ARITHMETIC, given
+from sanderling.ops._gpu_index import topk
 from sanderling.ops._operands import integer, invalid, operand
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
@@ -48,5 +49,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "TOPK_V2", infer, elementwise_cost, "TopKV2Options", reference, RULE, cases, reads=(1,), moves_data=False
+    "TOPK_V2",
+    infer,
+    elementwise_cost,
+    "TopKV2Options",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=False,
+    gpu=topk,
 )

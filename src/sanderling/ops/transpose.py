@@ -8,6 +8,7 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_move
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import axis_in, integers, invalid, operand, unknown, vector
@@ -40,4 +41,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("TRANSPOSE", infer, no_cost, "TransposeOptions", reference, RULE, cases, reads=(1,), moves_data=True)
+OP = Op(
+    "TRANSPOSE",
+    infer,
+    no_cost,
+    "TransposeOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=True,
+    gpu=_gpu_move.transpose,
+)

@@ -7,18 +7,21 @@ Source: TFLite ``kernels/internal/reference/transpose_conv.h``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops import _gpu_conv
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import spatial, taps, window
 from sanderling.ops._elementwise import given, given_or_none
-from sanderling.ops._operands import bounded, integers, invalid, operand, ranked, vector
+from sanderling.ops._gpu_weights import with_stored_weights
+from sanderling.ops._operands import Values, bounded, integers, invalid, operand, ranked, vector
 from sanderling.ops._shapes import known, same_size
-from sanderling.ops._weighted import bias_of, plus_bias
+from sanderling.ops._weighted import bias_of, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -37,6 +40,7 @@ def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[Tenso
         raise invalid(node, f"its output shape is {size}, expected sizes of at least 1")
     same_size(node, size[0], x.shape[0], "the batches of output and image")
     same_size(node, size[3], channels, "the channels of output and kernel")
+    # LiteRT's own kernels refuse other sizes; XNNPACK takes them and gives another shape than it was told.
     small = spatial(node, frame, size[1], size[2])
     for want, got in zip(small, x.shape[1:3], strict=True):
         same_size(node, want, got, "the image's size and the one that leads to the output shape")
@@ -52,15 +56,32 @@ def cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
 def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
-    kernel, x = given(inputs, 1), given(inputs, 2)
+    total = spread(node, given(inputs, 2), given(inputs, 1), out[0])
+    return [activate(node, plus_bias(total, given_or_none(inputs, 3)))]
+
+
+def spread(node: Node, x: Values, kernel: Values, out: TensorType) -> Values:
+    """Returns: the sums of all kernels that the elements of the image add to the output."""
     frame = window(node, (kernel.shape[1], kernel.shape[2]))
-    total = np.zeros(out[0].shape, np.result_type(x, kernel))
-    rows = list(taps(frame, 0, total.shape[1], x.shape[1]))
-    columns = list(taps(frame, 1, total.shape[2], x.shape[2]))
+    total = np.zeros(out.shape, np.result_type(x, kernel))
+    rows, columns = (list(taps(frame, i, total.shape[i + 1], x.shape[i + 1])) for i in range(2))
     for i, from_row, to_row in rows:
         for j, from_column, to_column in columns:
             total[:, to_row, to_column] += x[:, from_row, from_column] @ kernel[:, i, j].T
-    return [activate(node, plus_bias(total, given_or_none(inputs, 3)))]
+    return total
+
+
+def integer(
+    node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
+) -> list[Array]:
+    if out[0].dtype.is_float:
+        raise invalid(node, "no kernel takes a float image with stored weights")
+    shape = given(inputs, 1).shape
+
+    def product(x: Values, kernel: Values) -> Values:
+        return spread(node, x, kernel, out[0])
+
+    return [convolve_integer(node, inputs, types, out[0], product, prod(shape[1:]), (2, 1, 3))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -79,4 +100,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(weights={1: 0}, bias=3, passthrough=(0,))
-OP = Op("TRANSPOSE_CONV", infer, cost, "TransposeConvOptions", reference, RULE, cases, reads=(0,))
+OP = Op(
+    "TRANSPOSE_CONV",
+    infer,
+    cost,
+    "TransposeConvOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(0,),
+    integer=integer,
+    gpu=with_stored_weights(_gpu_conv.transpose_conv),
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, given
+from sanderling.ops._gpu_pick import unpack
 from sanderling.ops._operands import axis_in, invalid, operand, whole
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
@@ -36,4 +37,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case(f"axis {a}", [x], {"num": x.shape[a], "axis": a}) for a in (0, 1, -1)]
 
 
-OP = Op("UNPACK", infer, no_cost, "UnpackOptions", reference, SHARED, cases, moves_data=True)
+OP = Op("UNPACK", infer, no_cost, "UnpackOptions", reference, SHARED, cases, moves_data=True, gpu=unpack)

@@ -1,7 +1,7 @@
 """WHILE: runs a graph of the model as long as another one says so.
 
 Outputs have the dtypes of the operands and the shapes that the file declares.
-"""  # noqa: N999, as files are named after operators
+"""
 
 from __future__ import annotations
 

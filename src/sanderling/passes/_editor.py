@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sanderling.errors import InvalidGraph
 from sanderling.graph.constant import decode
-from sanderling.graph.edit import GraphBuilder, consumers, producers
+from sanderling.graph.edit import GraphBuilder, consumers, producers, rewire
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.passes._known_shapes import Shape, known_shapes
@@ -18,23 +19,28 @@ from sanderling.passes._known_shapes import Shape, known_shapes
 Rewrite = Callable[["Editor", Node], str | None]
 
 
-def rewrite_nodes(model: Model, rewrite: Rewrite) -> tuple[Model, list[str]]:
-    """Offers every node of the main graph to ``rewrite``, in execution order.
+def rewrite_nodes(
+    model: Model, rewrite: Rewrite, ops: Collection[str] | None = None
+) -> tuple[Model, list[str]]:
+    """Offers every node of the main graph, or those of ``ops``, to ``rewrite``, in execution order.
 
     A rewrite either emits operators that write the node's outputs and returns what it did, or emits
     nothing and returns None: the node stays.
 
     Returns: the model, the very same when nothing was done, and what was done.
     """
+    if ops is not None and not any(node.op in ops for node in model.main.nodes):
+        return model, []
     editor = Editor(model.main)
     notes: list[str] = []
     for node in model.main.nodes:
-        done = rewrite(editor, node) if editor.is_sound(node) else None
+        offered = (ops is None or node.op in ops) and editor.is_sound(node)
+        done = rewrite(editor, node) if offered else None
         if done is None:
             editor.builder.node(node)
         else:
             notes.append(done)
-    return (model.with_main(editor.builder.build(model.main)), notes) if notes else (model, [])
+    return (model.with_main(editor.build()), notes) if notes else (model, [])
 
 
 class Editor:
@@ -53,7 +59,14 @@ class Editor:
         self.producers = {index: graph.nodes[position] for index, position in producers(graph).items()}
         self.builder = GraphBuilder.of(graph)
         self._readers = consumers(graph)
+        self._positions = {id(node): position for position, node in enumerate(graph.nodes)}
         self._constants: dict[tuple[str, Shape, bytes], int] = {}
+        self._instead: dict[int, int] = {}
+
+    def build(self) -> Graph:
+        """Returns: the graph as it became."""
+        graph = self.builder.build(self.graph)
+        return rewire(graph, self._instead) if self._instead else graph
 
     def shape(self, index: int, rank: int | None = None) -> Shape | None:
         """Returns: a shape in which nothing but the first size may change between calls (−1), or None."""
@@ -79,6 +92,19 @@ class Editor:
     def read_once(self, index: int) -> bool:
         """Returns: whether one node alone reads it, and nobody outside."""
         return len(self._readers.get(index, ())) == 1 and index not in self.graph.outputs
+
+    def position(self, node: Node) -> int:
+        """Returns: a node's place in the order of execution, as it was before."""
+        return self._positions[id(node)]
+
+    def hides(self, nodes: Sequence[Node], result: int) -> bool:
+        """Returns: whether of all that these nodes compute, only ``result`` is read by anybody else."""
+        inside = {id(node) for node in nodes}
+        inner = [index for node in nodes for index in node.outputs if index != result]
+        return not any(
+            index in self.graph.outputs or any(id(reader) not in inside for reader in self.readers(index))
+            for index in inner
+        )
 
     def made_by(self, index: int, *ops: str) -> Node | None:
         """Returns: the node that writes a tensor if it is one of ``ops``."""
@@ -122,12 +148,18 @@ class Editor:
             self._constants[key] = self.builder.tensor(Tensor(name, kind, data))
         return self._constants[key]
 
-    def value(self, shape: Shape, name: str) -> int:
-        """Adds a float32 value of a shape whose first size may be −1. Returns: its index."""
+    def value(self, shape: Shape, name: str, like: int | None = None) -> int:
+        """Adds a value of a shape whose first size may be −1: float32, or of the type of tensor ``like``.
+
+        Returns: its index.
+        """
         # The declared size only has to be one that the other sizes allow: the engine infers its own.
         sizes = tuple(1 if size < 0 else size for size in shape)
         signature = shape if -1 in shape else ()
-        index = self.builder.tensor(Tensor(name, TensorType(sizes, DType.FLOAT32), shape_signature=signature))
+        kind = TensorType(sizes, DType.FLOAT32)
+        if like is not None:
+            kind = replace(self.builder.tensors[like].type, shape=sizes)
+        index = self.builder.tensor(Tensor(name, kind, shape_signature=signature))
         self.shapes[index] = shape
         return index
 
@@ -148,6 +180,13 @@ class Editor:
         target = self.constant(np.array(shape, np.int32), "shape")
         to: int | tuple[Shape, str] = output if isinstance(output, int) else (shape, output)
         return self.emit("RESHAPE", (source, target), to, "ReshapeOptions", {"new_shape": shape})
+
+    def forward(self, source: int, target: int) -> None:
+        """Lets whoever reads ``target`` read ``source`` instead: a value of the same type and content."""
+        if target in self.graph.outputs:  # its name and place in the interface stay
+            self.reshape(source, self.shapes[target], target)
+        else:
+            self._instead[target] = self._instead.get(source, source)
 
     def pad(self, source: int, shape: Shape, pads: Sequence[tuple[int, int]], output: int | str) -> int:
         """Adds a PAD of a tensor of ``shape``."""

@@ -42,6 +42,8 @@ def fold(graph: Graph, wanted: Callable[[Graph, Node], bool]) -> tuple[Graph, li
 def _known(graph: Graph, node: Node) -> bool:
     if set(node.outputs) & set(graph.outputs):
         return False  # the output's name and place in the interface must stay
+    if any(graph.tensors[index].is_variable for index in node.outputs):
+        return False  # a first value of a state: no engine takes a variable that is a constant
     if node.op == "SHAPE":
         return fixed_shape(graph, node.inputs[0])
     return all(index < 0 or graph.tensors[index].is_constant for index in node.inputs)
@@ -65,13 +67,19 @@ def evaluate(graph: Graph, node: Node) -> list[Array] | None:
     operands = graph.operands(node)
     in_types = [TensorType((), graph.tensors[0].dtype) if t is None else t.type for t in operands]
     arrays: list[Array | None] = [_value(tensor, node) for tensor in operands]
+    types = [t.type for t in graph.results(node)]
     try:
-        results = op.reference(node, arrays, in_types, [t.type for t in graph.results(node)])
+        results = op.reference(node, arrays, in_types, types)
     except InvalidGraph:
         return None  # the engine will say what is wrong with it, if it is ever reached
-    types = [t.type for t in graph.results(node)]
-    fits = all(r.dtype == t.dtype.numpy for r, t in zip(results, types, strict=True))
-    return results if fits else None
+    return results if all(map(_fits, results, types)) else None
+
+
+def _fits(value: Array, kind: TensorType) -> bool:
+    try:
+        return value.dtype == kind.dtype.numpy
+    except TypeError:  # NumPy has no such element type
+        return False
 
 
 def _value(tensor: Tensor | None, node: Node) -> Array | None:

@@ -73,7 +73,7 @@ class _Plan:
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Blocks the convolutions of the main graph for which it is predicted to pay."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("CONV_2D",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -225,4 +225,4 @@ def _blocked_weights(site: _Site, plan: _Plan) -> Array:
     return wide.reshape(plan.outputs * channels, height, plan.across.kernel, plan.group * depth)
 
 
-PASS = Pass("block_narrow_convolutions", "give convolutions with few channels more of them", apply)
+PASS = Pass("block_narrow_convolutions", "give narrow convolutions more channels", apply, grows=True)

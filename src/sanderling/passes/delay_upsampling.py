@@ -20,7 +20,7 @@ _ENOUGH_CHANNELS = 8  # with fewer, an activation of its own costs as much as it
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Moves in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("CONV_2D",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -58,4 +58,4 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     return f"CONV_2D {name!r} runs on {small[1]}×{small[2]} pixels, before {resize.op}"
 
 
-PASS = Pass("delay_upsampling", "convolve pointwise before upsampling", apply)
+PASS = Pass("delay_upsampling", "convolve pointwise before upsampling", apply, grows=True)

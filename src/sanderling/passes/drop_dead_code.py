@@ -41,4 +41,4 @@ def _dead(graph: Graph) -> list[int]:
     return sorted(dead)
 
 
-PASS = Pass("drop_dead_code", "remove operators and tensors that nothing uses", apply)
+PASS = Pass("drop_dead_code", "remove operators and tensors that nothing uses", apply, exact=True)

@@ -12,7 +12,7 @@ from sanderling.passes.rewrite import Pass
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Removes in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -26,4 +26,4 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     return f"{node.op} {editor.name(node)!r} keeps the size"
 
 
-PASS = Pass("drop_identity_resizes", "remove resizing to the same size", apply)
+PASS = Pass("drop_identity_resizes", "remove resizing to the same size", apply, exact=True)

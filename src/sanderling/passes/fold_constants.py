@@ -32,4 +32,4 @@ def _wanted(graph: Graph, node: Node) -> bool:
     return made <= read + MAX_GROWTH_BYTES
 
 
-PASS = Pass("fold_constants", "compute constant expressions once", apply)
+PASS = Pass("fold_constants", "compute constant expressions once", apply, exact=True)

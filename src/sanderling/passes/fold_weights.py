@@ -29,4 +29,4 @@ def _wanted(graph: Graph, node: Node) -> bool:
     return node.op in WEIGHT_OPERATORS
 
 
-PASS = Pass("fold_weights", "unpack float16, sparse and quantized weights", apply)
+PASS = Pass("fold_weights", "unpack float16, sparse and quantized weights", apply, exact=True)

@@ -16,7 +16,7 @@ from sanderling.passes.rewrite import Pass
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Merges in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE"))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -71,4 +71,4 @@ def _same_elements(before: Shape, after: Shape) -> bool:
     return int(np.prod(before)) == int(np.prod(after))
 
 
-PASS = Pass("merge_reshapes", "one RESHAPE instead of several operators that rename dimensions", apply)
+PASS = Pass("merge_reshapes", "one RESHAPE for operators that rename dimensions", apply, exact=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.verify import verify
-from sanderling.passes.rewrite import Pass
+from sanderling.passes._known_shapes import forget
+from sanderling.passes.registry import find
 from sanderling.settings import settings
 
 # Folding first: it turns shape arithmetic into constants, which shows no-ops and leaves dead code behind.
@@ -16,17 +17,31 @@ LOSSLESS = ("fold_constants", "drop_no_ops", "drop_dead_code")
 # For tools that want plain float32 weights: also unpacks fp16, sparse and quantized constants.
 PLAIN_WEIGHTS = ("fold_weights", *LOSSLESS)
 # Rewrites that make LiteRT's CPU engine faster; the answers stay up to rounding. In this order because each
-# shows the next what it can take: renaming dimensions uncovers convolutions, blocking these adds PADs.
+# shows the next what it can take: duplicates hide what is read once, recognised operators what can be fused,
+# renaming dimensions uncovers convolutions, blocking these adds PADs.
 FASTER = (
     "fold_constants",
+    "merge_duplicates",
+    "merge_quantization",
     "replace_transpose_conv_bias",
     "merge_reshapes",
+    "merge_movements",
     "cancel_transposes",
+    "recognize_functions",
+    "recognize_normalizations",
+    "recenter_normalizations",
+    "replace_divisions",
+    "replace_matrix_products",
+    "recognize_dilated_convolutions",
+    "merge_split_convolutions",
+    "replace_grouped_convolutions",
     "fold_batch_norm",
+    "merge_scales",
     "drop_identity_resizes",
     "split_broadcast_channels",
     "delay_upsampling",
     "fuse_activations",
+    "merge_pads",
     "fuse_pad",
     "unfold_transposed_convolutions",
     "split_large_depthwise",
@@ -39,25 +54,27 @@ FASTER = (
     "drop_no_ops",
     "drop_dead_code",
 )
+# The operator that was meant in the place of what a converter wrote for it: for people who read a graph, and
+# for engines whose own kernel is the better one.
+CANONICAL = (
+    "fold_constants",
+    "merge_duplicates",
+    "merge_movements",
+    "cancel_transposes",
+    "replace_transpose_conv_bias",
+    "recognize_functions",
+    "recognize_normalizations",
+    "recognize_l2_normalizations",
+    "recognize_dilated_convolutions",
+    "merge_split_convolutions",
+    "replace_grouped_convolutions",
+    "fuse_activations",
+    "drop_no_ops",
+    "drop_dead_code",
+)
 # Changes the interface as well: the model can no longer be resized.
 STATIC = ("static_batch", *FASTER)
-
-
-def find(name: str) -> Pass:
-    """Returns: the pass in ``passes/<name>.py``.
-
-    Raises:
-        UsageError: there is no such pass.
-    """
-    try:
-        found: Pass = importlib.import_module(f"sanderling.passes.{name}").PASS
-    except (ModuleNotFoundError, AttributeError):
-        raise UsageError(f"there is no pass {name!r}", hint=f"known: {', '.join(_known())}") from None
-    return found
-
-
-def _known() -> list[str]:
-    return sorted({*PLAIN_WEIGHTS, *STATIC})
+MAX_ROUNDS = 10
 
 
 def run(
@@ -71,17 +88,47 @@ def run(
         without: names of passes to leave out.
 
     Returns: the rewritten model, and what was done, one line each, beginning with the pass's name.
+
+    Raises:
+        UsageError: there is no pass of one of these names.
     """
-    passes = [find(name) for name in names if name not in without]
+    left_out = {find(name).name for name in without}
+    passes = [one for one in map(find, names) if one.name not in left_out]
     notes: list[str] = []
-    for _ in range(10):
-        done_this_round: list[str] = []
-        for one in passes:
-            model, done = one.apply(model)
-            done_this_round += [f"{one.name}: {line}" for line in done]
-            if done and settings().verify:
-                verify(model)
-        notes += done_this_round
-        if not done_this_round:
-            break
+    settled: set[str] = set()  # passes that find nothing in the model as it is
+    try:
+        for _ in range(MAX_ROUNDS):
+            for one in passes:
+                if one.name in settled:
+                    continue
+                model, done = one.apply(model)
+                notes += [f"{one.name}: {line}" for line in done]
+                if not done:
+                    settled.add(one.name)
+                    continue
+                settled.clear()
+                if settings().verify:
+                    verify(model)
+            if len(settled) == len({one.name for one in passes}):
+                break
+    finally:
+        forget()
+    _tell(notes)
     return model, notes
+
+
+def counted(notes: Iterable[str]) -> dict[str, int]:
+    """Returns: how often each pass did something, from what ``run`` told, in order of first use."""
+    return dict(Counter(line.partition(":")[0] for line in notes))
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Shows what was done at ``SANDERLING_DEBUG=3`` and above."""
+    if not notes or settings().debug < 3:
+        return
+    logger = logging.getLogger("sanderling.passes")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.INFO)
+    for line in notes:
+        logger.info("%s", line)

@@ -17,7 +17,7 @@ _BORDER = {"REFLECT": 1, "SYMMETRIC": 0}
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Replaces in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("MIRROR_PAD",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -72,4 +72,4 @@ def _turned(
     return [editor.reverse(border, axis, name)]
 
 
-PASS = Pass("replace_mirror_pads", "copy mirrored borders in blocks", apply)
+PASS = Pass("replace_mirror_pads", "copy mirrored borders in blocks", apply, exact=True, grows=True)

@@ -19,7 +19,7 @@ _PADDINGS = {1: "SAME", 2: "VALID"}
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Replaces in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, (CUSTOM,))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -58,4 +58,10 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     return f"Convolution2DTransposeBias {editor.name(node)!r} became the builtin TRANSPOSE_CONV"
 
 
-PASS = Pass("replace_transpose_conv_bias", "builtin TRANSPOSE_CONV instead of MediaPipe's own", apply)
+PASS = Pass(
+    "replace_transpose_conv_bias",
+    "builtin TRANSPOSE_CONV instead of MediaPipe's own",
+    apply,
+    lowers="Convolution2DTransposeBias",
+    needs=("TRANSPOSE_CONV",),
+)

@@ -18,8 +18,16 @@ class Pass:
         name: the file's stem; a user switches a pass off by it.
         summary: one line for people.
         apply: model → (model, what was done, one line each; empty when nothing was).
+        exact: the answers stay bit for bit; otherwise up to rounding.
+        grows: the graph may have more operators afterwards, which together cost less; otherwise never.
+        lowers: the operator that it takes apart, for engines that lack it; "" for all other passes.
+        needs: the operators that a lowering puts in its place.
     """
 
     name: str
     summary: str
     apply: Rewrite
+    exact: bool = False
+    grows: bool = False
+    lowers: str = ""
+    needs: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ _PER_WINDOW = 4  # readings that starting a window costs
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Separates in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("AVERAGE_POOL_2D", "MAX_POOL_2D"))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -45,4 +45,4 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     return f"{node.op} {name!r} of {height}×{width} became {height}×1 and 1×{width}"
 
 
-PASS = Pass("separate_pools", "pool large windows by columns, then by rows", apply)
+PASS = Pass("separate_pools", "pool large windows by columns, then by rows", apply, grows=True)

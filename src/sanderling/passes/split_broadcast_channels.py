@@ -41,7 +41,7 @@ class _Part:
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Splits in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("CONV_2D",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -121,4 +121,4 @@ def _joined(editor: Editor, group: Sequence[_Part], name: str) -> int:
     return editor.emit("CONCATENATION", sources, (shape, name), "ConcatenationOptions", attrs)
 
 
-PASS = Pass("split_broadcast_channels", "convolve what is the same at every pixel once", apply)
+PASS = Pass("split_broadcast_channels", "convolve what is the same at every pixel once", apply, grows=True)

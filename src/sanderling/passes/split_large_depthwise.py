@@ -37,7 +37,7 @@ class _Piece:
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Splits in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("DEPTHWISE_CONV_2D",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -123,4 +123,4 @@ def _part(editor: Editor, node: Node, image: Shape, piece: _Piece, bias: Array) 
     return result
 
 
-PASS = Pass("split_large_depthwise", "smaller dilated kernels for large depthwise ones", apply)
+PASS = Pass("split_large_depthwise", "smaller dilated kernels for large depthwise ones", apply, grows=True)

@@ -40,4 +40,4 @@ def _declared(graph: Graph) -> Graph:
     return replace(graph, tensors=tuple(tensors))
 
 
-PASS = Pass("static_batch", "fix the sizes that callers could change", apply)
+PASS = Pass("static_batch", "fix the sizes that callers could change", apply, exact=True)

@@ -45,10 +45,11 @@ class _Phases:
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Unfolds the transposed convolutions of the main graph for which it is predicted to pay."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, lambda editor, node: unfold(editor, node, WORTHWHILE), ("TRANSPOSE_CONV",))
 
 
-def _rewrite(editor: Editor, node: Node) -> str | None:
+def unfold(editor: Editor, node: Node, least_gain: float) -> str | None:
+    """Unfolds one node if it is predicted to run ``least_gain`` times as fast. Returns: what was done."""
     if node.op != "TRANSPOSE_CONV" or not editor.is_float(*node.inputs[1:], *node.outputs):
         return None
     shape, weights = editor.integers(node, 0), editor.floats(node, 1)
@@ -69,7 +70,7 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
         return None
     rows, columns = _phases(ways[0]), _phases(ways[1])
     gain = _gain(image, weights.shape, rows, columns)
-    if gain < WORTHWHILE:
+    if gain < least_gain:
         return None
     _emit(editor, node, image, out, _unfolded(weights, rows, columns), bias, (rows, columns))
     return f"TRANSPOSE_CONV {editor.name(node)!r} became a convolution, predicted {gain:.1f}×"
@@ -146,5 +147,8 @@ def _emit(
 
 
 PASS = Pass(
-    "unfold_transposed_convolutions", "convolutions with interleaved outputs for TRANSPOSE_CONV", apply
+    "unfold_transposed_convolutions",
+    "convolutions for TRANSPOSE_CONV",
+    apply,
+    grows=True,
 )

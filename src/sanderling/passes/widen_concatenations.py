@@ -17,7 +17,7 @@ from sanderling.passes.rewrite import Pass
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Rewrites in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("CONCATENATION", "PACK"))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -62,4 +62,4 @@ def _concatenate(editor: Editor, node: Node, shape: Shape, axis: int, out: Shape
     return f"PACK {name!r} became CONCATENATION"
 
 
-PASS = Pass("widen_concatenations", "copy blocks instead of single elements", apply)
+PASS = Pass("widen_concatenations", "copy blocks instead of single elements", apply, exact=True, grows=True)

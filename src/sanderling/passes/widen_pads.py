@@ -19,7 +19,7 @@ _FUSED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Widens in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("PAD",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -46,4 +46,4 @@ def _rewrite(editor: Editor, node: Node) -> str | None:
     return f"PAD {name!r} copies rows instead of runs of {run}"
 
 
-PASS = Pass("widen_pads", "let PAD copy rows instead of pixels", apply)
+PASS = Pass("widen_pads", "let PAD copy rows instead of pixels", apply, exact=True, grows=True)

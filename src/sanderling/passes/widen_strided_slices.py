@@ -16,7 +16,7 @@ _MASKS = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 def apply(model: Model) -> tuple[Model, list[str]]:
     """Widens in the main graph."""
-    return rewrite_nodes(model, _rewrite)
+    return rewrite_nodes(model, _rewrite, ("STRIDED_SLICE",))
 
 
 def _rewrite(editor: Editor, node: Node) -> str | None:
@@ -66,4 +66,4 @@ def _ranges(editor: Editor, node: Node, shape: Shape) -> list[range] | None:
     return ranges
 
 
-PASS = Pass("widen_strided_slices", "cut blocks instead of single elements", apply)
+PASS = Pass("widen_strided_slices", "cut blocks instead of single elements", apply, exact=True, grows=True)

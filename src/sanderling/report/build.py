@@ -22,6 +22,7 @@ from sanderling.report.data import (
     SamplesInfo,
     Sensitivity,
 )
+from sanderling.runtime.doctor import processor_name
 from sanderling.search.identity import versions
 from sanderling.search.outcome import Outcome
 from sanderling.search.subject import Subject
@@ -55,6 +56,7 @@ def build(outcome: Outcome) -> ReportData:
         how=_how(outcome),
         rungs=_rungs(outcome),
         seconds=outcome.seconds,
+        stopped=outcome.stopped,
     )
 
 
@@ -73,22 +75,11 @@ def device() -> DeviceInfo:
     """Returns: this machine, in words."""
     return DeviceInfo(
         name=platform.node() or "this machine",
-        cpu=_cpu(),
+        cpu=processor_name(),
         cores=os.cpu_count(),
         os=f"{platform.system()} {platform.release()}",
         extra={"machine": platform.machine(), "python": platform.python_version()},
     )
-
-
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        return platform.processor() or platform.machine()  # not Linux
-    return platform.processor() or platform.machine()
 
 
 def _samples(outcome: Outcome) -> SamplesInfo:
@@ -101,10 +92,12 @@ def _samples(outcome: Outcome) -> SamplesInfo:
         calibrate=parts[0],
         search=parts[1],
         confirm=parts[2],
+        confirmed_on=tuple(split.confirm.name_of(index) for index in split.confirm.indices),
         task=outcome.task.name,
         why=outcome.task.why,
         metric=outcome.task.metric,
         labels=split.search.labels is not None,
+        unused_labels=outcome.unused_labels,
         synthetic=split.search.synthetic,
         notes=tuple(outcome.notes),
         fingerprint=split.search.fingerprint,
@@ -177,7 +170,7 @@ def _class_names(model: Model) -> list[str] | None:
 
 
 def _how(outcome: Outcome) -> How:
-    notes = [outcome.stopped] if outcome.stopped else []
+    notes = [f"the search ended early: {outcome.stopped}"] if outcome.stopped else []
     return How(
         versions=versions(),
         threads=tuple(sorted({t.threads for t in outcome.trials})),

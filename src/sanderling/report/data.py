@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sanderling.errors import RecipeError, UsageError
 from sanderling.measure.results import Fidelity, Latency
@@ -26,6 +26,9 @@ from sanderling.report.parts import (
 from sanderling.search.budget import Budget
 from sanderling.search.trial import Trial
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = [
     "Answer",
     "Baseline",
@@ -40,7 +43,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-T = TypeVar("T")
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class ReportData:
         verdict: the result in one sentence; "" lets ``verdict.compose`` write it.
         confirm: the winner's fidelity on samples that took no part in choosing it; None without a winner.
         seconds: how long the search took.
+        stopped: why the search ended before all that it had in mind was measured; "" when it did not.
 
     Raises:
         ValueError: ``best`` or ``pareto`` name a trial that is not there, or two trials share an id.
@@ -74,6 +78,7 @@ class ReportData:
     how: How = field(default_factory=How)
     rungs: tuple[Rung, ...] = ()
     seconds: float = 0.0
+    stopped: str = ""
 
     def __post_init__(self) -> None:
         known = {trial.id for trial in self.trials}
@@ -107,6 +112,7 @@ class ReportData:
             "how": asdict(self.how),
             "rungs": [asdict(rung) for rung in self.rungs],
             "seconds": self.seconds,
+            "stopped": self.stopped,
         }
         strict: dict[str, Any] = _strict(value)
         return strict
@@ -163,12 +169,13 @@ def _report(cls: type[ReportData], value: dict[str, Any]) -> ReportData:
         how=_read(How, value.get("how", {})),
         rungs=tuple(_read(Rung, rung) for rung in value.get("rungs", ())),
         seconds=value.get("seconds", 0.0),
+        stopped=value.get("stopped", ""),
     )
 
 
 def _read(cls: type[T], value: Mapping[str, Any]) -> T:
     """Builds a dataclass from the keys that it knows; JSON's lists become tuples."""
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    known = {f.name for f in fields(cls)}
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known})
 
 

@@ -68,6 +68,8 @@ class SamplesInfo:
         synthetic: True for noise made up because no samples were given.
         notes: guesses and warnings that the user must be told.
         fingerprint: hash of the source and of how it was read.
+        unused_labels: why the labels take no part in the comparison; "" when they do or there are none.
+        confirmed_on: names of the samples of the third part, so that anyone can measure the winner again.
     """
 
     origin: str
@@ -82,6 +84,8 @@ class SamplesInfo:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
+    unused_labels: str = ""
+    confirmed_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sanderling import files
 from sanderling.report.build import build
 from sanderling.report.data import ReportData
 from sanderling.report.page import render
 from sanderling.report.write import write_report
-from sanderling.search.artifacts import BEST_MODEL, copy_whole, write_whole
+from sanderling.search.artifacts import BEST_MODEL
 from sanderling.search.outcome import Outcome
 from sanderling.search.trial import Trial
 
@@ -29,7 +30,7 @@ class Best:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Copies the winning model to ``path``."""
-        copy_whole(self.file, Path(path))
+        files.copy(self.file, Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +74,4 @@ class Result:
 
     def report(self, path: str | os.PathLike[str]) -> None:
         """Writes the page to ``path``."""
-        write_whole(render(self.data), Path(path))
+        files.write_text(Path(path), render(self.data))

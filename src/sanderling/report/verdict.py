@@ -133,10 +133,17 @@ def float_wins(data: ReportData) -> bool:
 
 def compose(data: ReportData) -> str:
     """Returns: the verdict in one sentence, without a final full stop."""
+    unused = data.samples.unused_labels
+    return _found(data) + (f"; the labels were not used: {unused}" if unused else "")
+
+
+def _found(data: ReportData) -> str:
     best = data.winner
     if best is None:
         return _nothing_fits(data)
     if float_wins(data):
+        if data.stopped and len(data.trials) == 1:
+            return f"The original is kept: {data.stopped} before any other candidate could be measured"
         return f"Float wins here: {_why_float(data)}"
     return f"{_gain_words(best, data)}, {_answer_words(best, data)}"
 
@@ -146,14 +153,14 @@ def advice(data: ReportData) -> list[str]:
     steps = []
     if data.samples.synthetic:
         steps.append("Give real inputs with --samples: these figures come from noise and prove nothing.")
+    if data.stopped and (data.winner is None or is_float(data.winner)):
+        steps.append(_more_time(data.budget.seconds))
     if data.winner is not None:
         return steps
     close = nearest(data)
     if close is None:
         if data.trials:
             steps.append("Run again with SANDERLING_DEBUG=1 to see where each candidate failed.")
-        else:
-            steps.append("Give the search more time with --time.")
         return steps
     broken = breaches(close, data.budget)
     if broken:
@@ -166,6 +173,11 @@ def advice(data: ReportData) -> list[str]:
     if any(breach.what in ("latency", "throughput") for breach in broken):
         steps.append("Give a smaller model beside this one: the best of all that fit wins.")
     return steps
+
+
+def _more_time(seconds: float | None) -> str:
+    """Advice after a search that was too short: at least a minute, in which a small model gets through."""
+    return f"Give the search more time: --time {ceil(max(60.0, 4 * (seconds or 0.0)) / 60)}m."
 
 
 def _gain_words(best: Trial, data: ReportData) -> str:
@@ -230,10 +242,12 @@ def _why_float(data: ReportData) -> str:
     fastest = max(others, key=lambda trial: trial.speedup or 0)
     assert fastest.speedup is not None
     if fastest.speedup < _SAME:
-        return (
-            f"none of the {len(others)} other candidates is faster on this machine; "
-            f"the fastest, “{fastest.name}”, runs at {format_ratio(fastest.speedup)} the original’s speed"
-        )
+        runs = f"“{fastest.name}”, runs at {format_ratio(fastest.speedup)} the original’s speed"
+        timely = " that there was time for" if data.stopped else ""
+        if len(others) == 1:
+            return f"the only other candidate{timely}, {runs}"
+        none = f"none of the {len(others)} other candidates{timely} is faster on this machine"
+        return f"{none}; the fastest, {runs}"
     lead = f"the fastest candidate, “{fastest.name}”, is {format_ratio(fastest.speedup, 2)} faster, but "
     broken = breaches(fastest, data.budget)
     if broken:
@@ -243,7 +257,7 @@ def _why_float(data: ReportData) -> str:
 
 def _nothing_fits(data: ReportData) -> str:
     if not data.trials:
-        return "No candidate was tried"
+        return f"Nothing was measured: {data.stopped or 'no candidate was tried'}"
     close = nearest(data)
     count = f"{len(data.trials)} candidates" if len(data.trials) > 1 else "one candidate tried"
     if close is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
+from sanderling import files
 from sanderling.report.data import ReportData
 from sanderling.report.page import render
 
@@ -22,20 +21,6 @@ def write_report(data: ReportData, folder: str | Path) -> tuple[Path, Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     page, document = folder / "report.html", folder / "report.json"
-    write_text(document, data.to_text())
-    write_text(page, render(data))
+    files.write_text(document, data.to_text())
+    files.write_text(page, render(data))
     return page, document
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file (UTF-8) atomically: a reader sees the old file or the new one, never a part.
-
-    Lone surrogates, which file names may carry, are written as ``?``.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(text.encode("utf-8", errors="replace"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +240,15 @@ def _kinds(table: Sequence[Row]) -> tuple[KindTotal, ...]:
     return tuple(sorted(totals, key=lambda total: (-(total.macs or 0), -total.count, total.kind)))
 
 
+@cache
+def _available(name: str) -> Verdict:
+    """Asked once per process: an engine may have to start its driver to know."""
+    return registry.find(name).available()
+
+
 def _engine(name: str, model: Model) -> EngineView:
     engine = registry.find(name)
-    ready = engine.available()
+    ready = _available(name)
     verdicts: list[Verdict] = engine.supports(model)
     refused: dict[tuple[str, str], int] = {}
     for node, verdict in zip(model.main.nodes, verdicts, strict=True):

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanderling.engines import registry
+from sanderling.errors import UsageError
 from sanderling.settings import settings
 
+if TYPE_CHECKING:
+    from sanderling.engines.webgpu.device import Adapter
+
 _NEEDED = (
-    "sanderling", "numpy", "ai-edge-litert", "litert-quantizer", "flatbuffers", "optuna", "pillow", "jinja2",
-    "typer", "rich",
+    "sanderling", "numpy", "ai-edge-litert", "flatbuffers", "optuna", "pillow", "jinja2",
+    "typer", "rich", "wgpu",
 )  # fmt: skip
-VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS")
+VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS", "DEVICE")
 # Instructions that decide how fast float and int8 kernels are, by the names that Linux gives them.
 _FLAGS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
@@ -60,6 +64,30 @@ class EngineState:
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU adapter: what ``device=`` and ``SANDERLING_DEVICE`` choose from, by number or part of the name.
+
+    Attributes:
+        number: 0 is the one that is taken unless another is named.
+        name, backend, driver: as the driver says them.
+        kind: DiscreteGPU, IntegratedGPU, VirtualGPU, CPU (software) or Unknown.
+        f16: its kernels can compute in 16 bits.
+        chosen: it is the one in use, as the environment stands.
+        limits: the most that it offers: bytes of a buffer, of a binding and of a workgroup's memory,
+            threads of a workgroup, storage buffers of a kernel.
+    """
+
+    number: int
+    name: str
+    backend: str
+    kind: str
+    driver: str
+    f16: bool
+    chosen: bool
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Checkup:
     """All that ``sanderling doctor`` finds.
 
@@ -67,6 +95,8 @@ class Checkup:
         packages: package → version, None when it is not installed.
         memory_bytes: of the machine, or the container's limit where that is less; None when unknown.
         memory_available_bytes: of the machine; None when unknown.
+        gpus: the GPU adapters, the fastest first, software last.
+        no_gpu: why there are none, "" when there are.
         cache: folder for caches.
         environment: Sanderling's variables that are set.
         problems: what stops Sanderling from working, one sentence each.
@@ -81,6 +111,8 @@ class Checkup:
     memory_bytes: int | None
     memory_available_bytes: int | None
     engines: tuple[EngineState, ...]
+    gpus: tuple[Gpu, ...]
+    no_gpu: str
     cache: Path
     cache_bytes: int | None
     environment: Mapping[str, str]
@@ -100,6 +132,7 @@ def examine() -> Checkup:
     """Looks at this machine and this installation. Imports every engine's library, changes nothing."""
     packages = {name: _version(name) for name in _NEEDED}
     cpu, engines = examine_cpu(), tuple(_engine(name) for name in registry.names())
+    gpus, no_gpu = examine_gpus()
     cache = settings().cache
     environment = {
         name: value for name, value in sorted(os.environ.items()) if name.startswith("SANDERLING_")
@@ -113,6 +146,8 @@ def examine() -> Checkup:
         memory_bytes=_least(_meminfo("MemTotal"), _limit("memory.max")),
         memory_available_bytes=_meminfo("MemAvailable"),
         engines=engines,
+        gpus=gpus,
+        no_gpu=no_gpu,
         cache=cache,
         cache_bytes=_folder_bytes(cache),
         environment=environment,
@@ -121,13 +156,48 @@ def examine() -> Checkup:
     )
 
 
+_LIMITS = (
+    "max_buffer_size", "max_storage_buffer_binding_size", "max_compute_workgroup_storage_size",
+    "max_compute_invocations_per_workgroup", "max_storage_buffers_per_shader_stage",
+)  # fmt: skip
+
+
+def examine_gpus() -> tuple[tuple[Gpu, ...], str]:
+    """Returns: all GPU adapters, and why there are none, which is "" when there are."""
+    from sanderling.engines.webgpu import device
+
+    try:
+        found = device.adapters()
+        chosen = device.choose().number if found else -1
+    except (ImportError, OSError, RuntimeError) as error:
+        return (), f"wgpu cannot be used ({error}); {device.INSTALL}"
+    except UsageError as error:  # SANDERLING_DEVICE names none of them: they are listed all the same
+        chosen = -1
+        found = device.adapters()
+        if found:
+            return _gpus(found, chosen), str(error)
+    if not found:
+        return (), f"there is no Vulkan, Metal or D3D12 adapter; {device.NO_DRIVER}"
+    return _gpus(found, chosen), ""
+
+
+def _gpus(found: Sequence[Adapter], chosen: int) -> tuple[Gpu, ...]:
+    return tuple(
+        Gpu(
+            a.number, a.name, a.backend, a.kind, a.driver, "shader-f16" in a.features, a.number == chosen,
+            {name: a.limits[name] for name in _LIMITS},
+        )
+        for a in found
+    )  # fmt: skip
+
+
 def examine_cpu() -> Cpu:
     """Returns: what is known of the processor."""
     cores = os.cpu_count() or 1
     usable = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(cores)
     quota = _quota()
     return Cpu(
-        name=_cpuinfo("model name") or _brand() or platform.processor() or platform.machine(),
+        name=processor_name(),
         architecture=platform.machine(),
         cores=cores,
         usable=min(usable, quota) if quota else usable,
@@ -135,6 +205,11 @@ def examine_cpu() -> Cpu:
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
     )
+
+
+def processor_name() -> str:
+    """Returns: the processor as its maker calls it, else its architecture."""
+    return _cpuinfo("model name") or _brand() or platform.processor() or platform.machine()
 
 
 def _problems(packages: Mapping[str, str | None], engines: tuple[EngineState, ...], cache: Path) -> list[str]:

@@ -42,7 +42,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         FormatError: it is missing, damaged, or of another format.
         InvalidGraph: it breaks a rule that every graph must keep.
     """
-    from sanderling.graph.verify import verify
+    from sanderling.runtime.soundness import check
     from sanderling.tflite import read
 
     path = Path(path)
@@ -50,10 +50,10 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise FormatError(
             f"is a {path.suffix} file, expected .tflite",
             where=str(path),
-            hint=f"convert it first: sanderling convert {path.name} -o {path.stem}.tflite",
+            hint="this version reads .tflite only: export it to that first",
         )
     model = read(path)
-    verify(model)
+    check(model)
     return model
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from sanderling.engines import registry
+from sanderling.engines.engine import Runner
 from sanderling.graph.graph import Model
 
 
@@ -16,7 +20,7 @@ class Placed:
         index: position among the main graph's nodes.
         operator: what a person calls it: ``CONV_2D``.
         output: name of its first output tensor.
-        engine: the engine that runs it.
+        engine: the engine that runs it; "session" for what is computed once or kept between calls.
         reason: why it runs there.
         est_ms: estimated milliseconds per call; None when nothing was measured.
     """
@@ -29,12 +33,64 @@ class Placed:
     est_ms: float | None = None
 
 
-def choose_engine(model: Model) -> tuple[str, str]:
-    """Chooses the engine for ``engine="auto"``.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What ``engine="auto"`` means for a model here.
 
-    Returns: the engine's name and the reason.
+    Attributes:
+        engine: its name.
+        reason: one sentence.
+        runner: the model loaded into it, None where it has yet to be.
     """
-    return "litert", "LiteRT on the CPU is the default engine"
+
+    engine: str
+    reason: str
+    runner: Runner | None = None
+
+
+def choose_engine(
+    path: Path,
+    model: Model,
+    *,
+    threads: int = 1,
+    precision: str = "auto",
+    options: Mapping[str, object] | None = None,
+) -> Chosen:
+    """Chooses the engine for ``engine="auto"``: the GPU where it was measured to be faster, else the CPU.
+
+    Args:
+        path, model: the file and what was read from it.
+        threads: of the CPU.
+        precision: of the engine.
+        options: of the engine ``webgpu``.
+    """
+    from sanderling.engines.webgpu.auto import propose
+
+    choice = propose(path, model, threads=threads, options={**(options or {}), "precision": precision})
+    if choice.runner is None:
+        return Chosen("litert", choice.reason)
+    return Chosen("webgpu", choice.reason, choice.runner)
+
+
+class _Placing(Protocol):
+    """A runner that knows where each operator runs."""
+
+    def places(self) -> Sequence[Any]: ...
+
+
+def place_runner(model: Model, runner: Runner, engine: str, reason: str) -> tuple[Placed, ...]:
+    """Returns: a row per node of the main graph for a loaded model."""
+    if not hasattr(runner, "places"):
+        return place(model, engine, reason)
+    graph = model.main
+    found: Sequence[Any] = cast(_Placing, runner).places()
+    return tuple(
+        Placed(
+            index, node.kind, graph.tensors[node.outputs[0]].name if node.outputs else "",
+            where.engine, where.reason, where.est_ms,
+        )
+        for index, (node, where) in enumerate(zip(graph.nodes, found, strict=True))
+    )  # fmt: skip
 
 
 def place(model: Model, engine: str, reason: str) -> tuple[Placed, ...]:

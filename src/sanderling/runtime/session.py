@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from sanderling.engines.engine import Port
+from sanderling.engines.engine import Port, Runner
 from sanderling.errors import InputMismatch, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.runtime.loading import default_threads, load_runner, read_model, read_recipe_file
-from sanderling.runtime.placement import Placed, choose_engine, place
+from sanderling.runtime.placement import Placed, choose_engine, place_runner
 from sanderling.runtime.ports import accept
 
 Answer = Array | dict[str, Array]
@@ -33,10 +35,15 @@ class Session:
         engine: an engine's name, or ``"auto"``.
         threads: CPU threads; None takes the recipe file's, else ``SANDERLING_THREADS``, else 1.
         precision: ``"auto"`` or a precision that the engine offers.
+        device: which GPU, by number or a part of its name (see ``sanderling doctor``); None takes
+            ``SANDERLING_DEVICE``, else the fastest.
+        pin: operators, by number, output or kind → ``"cpu"`` or ``"gpu"``, whatever seems to be faster.
+        trust: do not compare the GPU's first answer with LiteRT's.
 
     Attributes:
         inputs, outputs: the model's ports: names, shapes, dtypes, quantization.
         engine: name of the engine that runs it.
+        reason: why that one, in a sentence.
         threads: its number of CPU threads.
 
     Raises:
@@ -45,30 +52,55 @@ class Session:
         UsageError: there is no such engine, or it does not offer the precision.
     """
 
+    _runner: Runner
+    _reload: Callable[[], Runner] | None
+
     def __init__(
         self,
         model: str | Path | Model,
         engine: str = "auto",
         threads: int | None = None,
         precision: str = "auto",
+        *,
+        device: str | int | None = None,
+        pin: Mapping[str | int, str] | None = None,
+        trust: bool = False,
     ) -> None:
         self._lock = threading.RLock()
         self._cleanup: weakref.finalize[Any, Any] | None = None
         path, engine, threads, precision = self._source(model, engine, threads, precision)
         try:
             self._model = read_model(path)
-            self.engine, self._reason = (
-                choose_engine(self._model) if engine == "auto" else (engine, "chosen by the caller")
-            )
             self.threads = default_threads(threads)
-            self._runner = load_runner(
-                path, self._model, self.engine, threads=self.threads, precision=precision
-            )
+            wishes = {"device": device, "pin": pin or None, "trust": trust or None}
+            self._load(path, engine, precision, {k: v for k, v in wishes.items() if v is not None})
         except BaseException:
             self._remove_temporary()
             raise
         self._closed = False
         self._bind()
+
+    def _load(self, path: Path, engine: str, precision: str, options: Mapping[str, object]) -> None:
+        self.engine, self.reason, self._reload = engine, "chosen by the caller", None
+        if engine == "auto":
+            chosen = choose_engine(
+                path, self._model, threads=self.threads, precision=precision, options=options
+            )
+            self.engine, self.reason = chosen.engine, chosen.reason
+            if chosen.runner is not None:
+                self._runner = chosen.runner
+                return
+            options = {}  # they are wishes for a GPU
+        self._reload = partial(
+            load_runner,
+            path,
+            self._model,
+            self.engine,
+            threads=self.threads,
+            precision=precision,
+            options=options,
+        )
+        self._runner = self._reload()
 
     def _source(
         self, model: str | Path | Model, engine: str, threads: int | None, precision: str
@@ -129,7 +161,7 @@ class Session:
     @property
     def placement(self) -> tuple[Placed, ...]:
         """A row per operator: which engine runs it, and why."""
-        return place(self._model, self.engine, self._reason)
+        return place_runner(self._model, self._runner, self.engine, self.reason)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Answer:
         """Runs the model once.
@@ -202,6 +234,26 @@ class Session:
         with self._lock:
             self._check_open()
             self._runner.reset()
+
+    async def run_async(self, *args: Any, **kwargs: Any) -> Answer:
+        """Runs the model once in a thread of its own, so that an event loop goes on. See ``__call__``."""
+        return await asyncio.to_thread(self, *args, **kwargs)
+
+    def rebuild(self) -> None:
+        """Loads the model again, after ``DeviceLost``. Variables that the session itself keeps stay.
+
+        Raises:
+            RunError: the session is closed, or the device is not back.
+        """
+        with self._lock:
+            self._check_open()
+            rebuild = getattr(self._runner, "rebuild", None)
+            if rebuild is not None:
+                rebuild()
+            elif self._reload is not None:
+                self._runner.close()
+                self._runner = self._reload()
+            self._bind()
 
     def close(self) -> None:
         """Frees the engine's memory. Closing twice is fine."""

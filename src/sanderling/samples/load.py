@@ -85,28 +85,41 @@ def load_samples(
     opened = _open(source, model, inputs, preprocess, sample_rate, count_synthetic, seed)
     notes = [*opened.source.notes, *opened.notes]
     given = normalization_given(mean, std, scale)
-    if preprocess is None:
-        settled = settle_normalization(opened.source, model, inputs, given, run, seed=seed)
-    else:
-        settled = _Settled(opened.source, UNIT, _ignored(given))
+    settled = (
+        settle_normalization(opened.source, model, inputs, given, run, seed=seed)
+        if preprocess is None
+        else _Settled(opened.source, UNIT, _ignored(given))
+    )
     found, label_notes = _labels(settled.source, opened.label_file, labels, model)
     notes += [*settled.notes, *label_notes]
-    reader = Reader(settled.source, inputs, preprocess)
-    samples = Samples(
-        read=reader,
-        indices=tuple(range(len(settled.source))),
-        origin=settled.source.origin,
-        fingerprint=_fingerprint(settled, inputs, preprocess, found),
+    samples = replace(
+        _samples(settled, inputs, preprocess, found),
         notes=tuple(dict.fromkeys(notes)),
-        labels=found,
-        thumbnail=reader.thumbnail,
-        name_of=reader.name,
         synthetic=source is None,
         sequential=keeps_state(model),
     )
-    samples = samples if limit is None else _limited(samples, limit)
+    if limit is not None:
+        samples = _limited(samples, limit)
     samples[0]  # an unfit source is told now rather than in the middle of a search
     return samples
+
+
+def _samples(
+    settled: _Settled,
+    inputs: tuple[Input, ...],
+    preprocess: str | Callable[..., Any] | None,
+    labels: Sequence[Any] | None,
+) -> Samples:
+    reader = Reader(settled.source, inputs, preprocess)
+    return Samples(
+        read=reader,
+        indices=tuple(range(len(settled.source))),
+        origin=settled.source.origin,
+        fingerprint=_fingerprint(settled, inputs, preprocess, labels),
+        labels=labels,
+        thumbnail=reader.thumbnail,
+        name_of=reader.name,
+    )
 
 
 def _ignored(given: Normalization | None) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Reader:
         return {"source": self.source, "inputs": self.inputs, "preprocess": self.preprocess}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.__dict__.update(Reader(**state).__dict__)
 
     def __call__(self, index: int) -> Feed:
         with self._lock:

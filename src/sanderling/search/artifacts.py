@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from sanderling import files
 from sanderling.compress.recipe import Recipe
 from sanderling.compress.registry import find
 from sanderling.errors import RecipeError, StorageError
 from sanderling.graph.graph import Model, Tensor
-from sanderling.samples.samples import Samples
 from sanderling.search.confirm import file_of, subject_of
 from sanderling.search.identity import versions
 from sanderling.search.laboratory import Laboratory
@@ -36,9 +34,9 @@ def write_best(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> None:
     try:
         # Ended in between, there is a model without a description rather than with that of another one.
         (outcome.output / BEST_RECIPE).unlink(missing_ok=True)
-        copy_whole(file, outcome.output / BEST_MODEL)
+        files.copy(file, outcome.output / BEST_MODEL)
         text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False, allow_nan=False)
-        write_whole(text + "\n", outcome.output / BEST_RECIPE)
+        files.write_text(outcome.output / BEST_RECIPE, text + "\n")
     except OSError as error:
         raise StorageError(
             f"the winner cannot be written ({error.strerror or error})",
@@ -89,17 +87,8 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "task": {"name": outcome.task.name, "metric": outcome.task.metric},
         "budget": outcome.budget.to_json(),
         "source": {"name": subject.path.name, "sha256": subject.hash},
-        "samples": _samples(subject.split.confirm),
+        "samples": {"origin": subject.split.confirm.origin, "notes": list(subject.split.confirm.notes)},
         "versions": versions(),
-    }
-
-
-def _samples(confirm: Samples) -> dict[str, Any]:
-    """Which samples the winner was confirmed on, so that anyone can measure it again."""
-    return {
-        "origin": confirm.origin,
-        "notes": list(confirm.notes),
-        "confirmed_on": [confirm.name_of(index) for index in confirm.indices],
     }
 
 
@@ -142,29 +131,3 @@ def read_recipe(path: Path) -> Recipe:
     except RecipeError as error:
         raise RecipeError(error.what, where=str(path), hint=error.hint) from None
     return recipe
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copies a file under a temporary name, then renames it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    try:
-        shutil.copyfile(source, temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_whole(text: str, target: Path) -> None:
-    """Writes a text under a temporary name, then renames it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

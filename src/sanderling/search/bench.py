@@ -10,6 +10,7 @@ from sanderling.graph.types import Array
 from sanderling.measure.client import Worker
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
+from sanderling.search.clock import Clock
 
 LOAD_TIMEOUT = 60.0
 
@@ -19,23 +20,25 @@ class Bench:
 
     Args:
         engine: the engine that runs them.
+        clock: bounds loading. A model that must be loaded, whatever it takes, is given its own ``timeout``.
     """
 
-    def __init__(self, engine: str = "litert") -> None:
+    def __init__(self, engine: str = "litert", clock: Clock | None = None) -> None:
         self.engine = engine
+        self.clock = clock or Clock(None)
         self._worker = Worker(name="engine")
         self._handles: dict[tuple[Path, int], int] = {}
         self._load_ms: dict[tuple[Path, int], float] = {}
         self._generation = 0
 
-    def load(self, path: Path, threads: int, *, timeout: float = LOAD_TIMEOUT) -> float:
+    def load(self, path: Path, threads: int, *, timeout: float | None = None) -> float:
         """Loads a model, if it is not loaded. Returns: milliseconds that its first load took."""
         self._handle(path, threads, timeout)
         return self._load_ms[(path, threads)]
 
     def run(self, path: Path, threads: int, feeds: Sequence[Feed], *, timeout: float) -> list[list[Array]]:
         """Runs a model on feeds in order. Returns: per feed, the outputs as real values."""
-        handle = self._handle(path, threads, LOAD_TIMEOUT)
+        handle = self._handle(path, threads)
         answers: list[list[Array]] = self._worker.call(
             "sanderling.measure.serving:run_many",
             handle=handle,
@@ -48,8 +51,8 @@ class Bench:
 
     def reset(self, path: Path, threads: int) -> None:
         """Sets the variables of a stateful model back."""
-        handle = self._handle(path, threads, LOAD_TIMEOUT)
-        self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=LOAD_TIMEOUT)
+        handle = self._handle(path, threads)
+        self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=self._patience())
 
     def time(
         self,
@@ -72,7 +75,7 @@ class Bench:
         contenders = [(baseline, threads), (candidate, threads)]
         if threads != usual:
             contenders.append((baseline, usual))
-        handles = [self._handle(path, count, LOAD_TIMEOUT) for path, count in contenders]
+        handles = [self._handle(path, count) for path, count in contenders]
         own = [None, list(feeds[1]), None]
         rows: list[dict[str, Any]] = self._worker.call(
             "sanderling.measure.latency:interleave_many",
@@ -92,13 +95,17 @@ class Bench:
         for key in [key for key in self._handles if key[0] == path]:
             handle = self._handles.pop(key)
             if self._worker.generation == self._generation and self._worker.pid is not None:
-                self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=LOAD_TIMEOUT)
+                timeout = self._patience()
+                self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=timeout)
 
     def close(self) -> None:
         """Ends the worker."""
         self._worker.close()
 
-    def _handle(self, path: Path, threads: int, timeout: float) -> int:
+    def _patience(self) -> float:
+        return self.clock.bound(LOAD_TIMEOUT, least=2.0)
+
+    def _handle(self, path: Path, threads: int, timeout: float | None = None) -> int:
         if self._worker.generation != self._generation or self._worker.pid is None:
             self._handles.clear()  # the process that held them is gone
         key = (path, threads)
@@ -108,7 +115,7 @@ class Bench:
                 path=str(path.resolve()),
                 engine=self.engine,
                 threads=threads,
-                timeout=timeout,
+                timeout=timeout or self._patience(),
                 doing=f"loading {path.name}",
             )
             self._generation = self._worker.generation

@@ -10,11 +10,11 @@ from sanderling.measure.results import Fidelity, Latency
 from sanderling.search.bench import Bench
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock
-from sanderling.search.events import Listener, Phase, Progress, silent
+from sanderling.search.events import Listener, Note, Phase, Progress, silent
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.laboratory import TIMING_SECONDS, timing_feeds
-from sanderling.search.prepare import decide_task, first_answers, read_subjects
+from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
 
@@ -87,6 +87,8 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
     listen(Phase("reading the models and the samples"))
     a, b = read_subjects(request, bench, tell)
     task = decide_task(request, a, first_answers(a, bench))
+    if unused := unused_labels(request, a, task):
+        tell(Note(f"the labels are not used: {unused}", loud=True))
     max_drop = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
     budget = replace(request.budget, max_drop=max_drop)
     threads = request.threads or 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from sanderling.errors import SanderlingError, StorageError, UnreadableSample
 from sanderling.measure.fidelity import decide
 from sanderling.measure.results import Fidelity
 from sanderling.search.choose import ranking
+from sanderling.search.clock import OutOfTime
 from sanderling.search.laboratory import Laboratory
 from sanderling.search.outcome import ExampleAnswer, Outcome
 from sanderling.search.study import Study
@@ -20,6 +23,7 @@ from sanderling.search.trial import Status, Trial
 # makes them a little less unseen, so there are few.
 MOST_TRIES = 4
 EXAMPLES = 12
+NO_TIME = "there was no time left to confirm it"
 
 
 def confirm_winner(
@@ -38,11 +42,12 @@ def confirm_winner(
         tries += 1
         if tries > MOST_TRIES:
             continue
-        if laboratory.clock.left() <= 1:
-            outcome.stopped = outcome.stopped or "there was no time left to confirm every candidate"
-            continue
         try:
             fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
+        except OutOfTime:
+            outcome.stopped = outcome.stopped or laboratory.clock.over()
+            _replace(outcome, replace(trial, status="undecided", reason=NO_TIME))
+            continue
         except (UnreadableSample, StorageError):
             raise  # not this candidate's fault: the next one would fare no better
         except SanderlingError as error:
@@ -67,11 +72,17 @@ def _confirmed(
     trial: Trial,
     progress: Callable[[int, int], None],
 ) -> tuple[Fidelity, Status, str]:
-    """Measures a trial's confirmation, or takes it from the study: looking twice would be cheating."""
+    """Measures a trial's confirmation, or takes it from the study: looking twice would be cheating.
+
+    Raises:
+        OutOfTime: there is not enough of it to look at all samples.
+    """
     key = f"confirm:{trial.id}"
     known = study.recall(key)
     if known is None:
         subject = subject_of(outcome, trial)
+        parts = outcome.subjects[0].split.confirm, subject.split.confirm
+        laboratory.clock.need(laboratory.examiner.cost(*parts))
         file = file_of(outcome, laboratory, trial)
         own, all_seen = _examined(outcome, laboratory, subject, file, trial.threads, progress)
         known = {"confirm": own.to_json(), "pooled": all_seen.to_json()}
@@ -115,23 +126,35 @@ def _examined(
 
 
 def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[ExampleAnswer]:
-    """Returns: samples with the original's answer and the winner's, worst first."""
+    """Returns: samples with the original's answer and the winner's, worst first; fewer when time is up."""
     own = subject_of(outcome, winner).split.confirm
     reference = outcome.subjects[0].split.confirm
     badness = outcome.confirm.per_sample if outcome.confirm else ()
     if len(badness) != len(own):
         badness = (0.0,) * len(own)
-    worst = sorted(range(len(own)), key=lambda position: -badness[position])[:EXAMPLES]
-    file = file_of(outcome, laboratory, winner)
     shown: list[ExampleAnswer] = []
     if own.sequential:
         return shown  # one sample's answer depends on those before it
-    for position in worst:
-        right = laboratory.examiner.reference_answers(reference, position, position + 1)[0]
-        given = laboratory.examiner.answers(file, winner.threads, own, position, position + 1)[0]
-        index = own.indices[position]
-        shown.append(ExampleAnswer(own.name_of(index), own.thumbnail(index), badness[position], right, given))
+    file = file_of(outcome, laboratory, winner)
+    itself = file == outcome.subjects[0].path
+    with laboratory.clock.keeping(0.0):
+        for position in worst_first(badness, outcome.request.seed)[:EXAMPLES]:
+            if laboratory.clock.usable() <= 0:
+                break
+            right = laboratory.examiner.reference_answers(reference, position, position + 1)[0]
+            given = right
+            if not itself:
+                given = laboratory.examiner.answers(file, winner.threads, own, position, position + 1)[0]
+            index = own.indices[position]
+            name, picture = own.name_of(index), own.thumbnail(index)
+            shown.append(ExampleAnswer(name, picture, badness[position], right, given))
     return shown
+
+
+def worst_first(badness: Sequence[float], seed: int) -> list[int]:
+    """Returns: positions, largest badness first; equals shuffled: neighbours often are of one class."""
+    mixed = np.random.default_rng(seed).permutation(len(badness))
+    return sorted((int(position) for position in mixed), key=lambda position: -badness[position])
 
 
 def subject_of(outcome: Outcome, trial: Trial) -> Subject:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from sanderling.search.subject import Subject
 from sanderling.tasks.task import Task
 
 CHUNK = 16
+# With a time limit no single call shall take much longer than this: between calls the clock is looked at.
+CALL_SECONDS = 0.5
 CACHE_BYTES = 1 << 29
 # After this many samples a candidate that is far outside of the budget is not looked at further.
 FIRST_LOOK = 32
@@ -36,6 +39,9 @@ class Examiner:
         task: how answers are compared; None until ``task`` is set.
         threads: thread count at which models are run for their answers.
         clock: bounds every call.
+
+    Attributes:
+        pace: seconds that reading and running one sample takes, as last seen.
     """
 
     def __init__(self, bench: Bench, reference: Subject, threads: int, clock: Clock) -> None:
@@ -43,6 +49,7 @@ class Examiner:
         self.reference = reference
         self.threads = threads
         self.clock = clock
+        self.pace = 0.0
         self.task: Task | None = None
         self.evaluate: Evaluate | None = None
         self._evaluated: dict[Path, float] = {}
@@ -53,8 +60,12 @@ class Examiner:
         """Returns: a model's answers to the samples ``start`` to ``stop``, real values."""
         if samples.sequential and start == 0:
             self.bench.reset(path, threads)
+        begun = time.monotonic()
         feeds = [samples[position] for position in range(start, stop)]
-        return self.bench.run(path, threads, feeds, timeout=self.clock.bound(600))
+        answers = self.bench.run(path, threads, feeds, timeout=self.clock.bound(600))
+        if path == self.reference.path:
+            self.pace = (time.monotonic() - begun) / len(feeds)
+        return answers
 
     def reference_answers(self, samples: Samples, start: int, stop: int) -> Answers:
         """Returns: the reference's answers, from memory where they are there."""
@@ -68,6 +79,11 @@ class Examiner:
                 self._cache[index] = outputs
                 self._cached_bytes += size
         return fresh
+
+    def cost(self, samples: Samples, own: Samples) -> float:
+        """Returns: seconds that comparing a model's answers to ``own`` will take, about."""
+        fresh = sum(index not in self._cache for index in samples.indices)
+        return self.pace * (len(own) + fresh)
 
     def examine(
         self,
@@ -87,6 +103,9 @@ class Examiner:
             progress: called with samples done and in all.
 
         Returns: how far the answers are apart.
+
+        Raises:
+            OutOfTime: the clock's usable time ended first.
         """
         assert self.task is not None
         if self.evaluate is not None:
@@ -94,13 +113,17 @@ class Examiner:
         comparison = Comparison(self.task, self.reference.model.output_names())
         total, done, first_look = sum(len(own) for _, own in parts), 0, False
         for samples, own in parts:
-            for start, stop in _chunks(len(own)):
+            start = 0
+            while start < len(own):
+                self.clock.need(0.0)
+                stop = min(len(own), start + self._chunk())
                 reference = self.reference_answers(samples, start, stop)
                 itself = path == self.reference.path and threads == self.threads
                 candidate = reference if itself else self.answers(path, threads, own, start, stop)
                 for position, (right, given) in enumerate(zip(reference, candidate, strict=True), start):
                     comparison.add(right, given, samples.label(position))
                 done += stop - start
+                start = stop
                 progress(done, total)
                 if max_drop and not first_look and FIRST_LOOK <= done < total:
                     first_look = True
@@ -130,7 +153,9 @@ class Examiner:
 
         return call
 
-
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, CHUNK):
-        yield start, min(start + CHUNK, count)
+    def _chunk(self) -> int:
+        """Returns: how many samples one call is given: a divisor of ``FIRST_LOOK``, which is not moved."""
+        size = CHUNK
+        while size > 1 and self.clock.seconds is not None and size * self.pace > CALL_SECONDS:
+            size //= 2
+        return size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from sanderling.errors import SanderlingError, StorageError
 
 CANDIDATES = "candidates"
 SCRATCH = ".scratch"
+_LOCK = ".lock"  # Windows locks files only
 # A file is written as .NAME.<random>, then renamed: what still has such a name was never ready.
 _WRITTEN = ("best.tflite", "best.json", "report.html", "report.json")
 
@@ -20,8 +22,8 @@ _WRITTEN = ("best.tflite", "best.json", "report.html", "report.json")
 class OutputFolder:
     """An output folder, from the start of a search to its end.
 
-    One search at a time may write into it: a second one is refused (where the system cannot lock a folder,
-    as Windows cannot, both would go on). What lives no longer than the search is in ``scratch``, on the same
+    One search at a time may write into it: a second one is refused (on network file systems that know no
+    locks both would go on). What lives no longer than the search is in ``scratch``, on the same
     disk; a process that was killed cannot clear it away, so the next search does.
 
     Args:
@@ -58,11 +60,19 @@ class OutputFolder:
         """Removes what was only needed during the search, and lets others in."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         _remove_empty(self.path / CANDIDATES)
+        if sys.platform == "win32":  # there the lock is a file, which would keep the folder from being empty
+            self._unlock()
         for folder in reversed(self._made):
             _remove_empty(folder)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is None:
+            return
+        os.close(self._lock)
+        self._lock = None
+        if sys.platform == "win32":
+            (self.path / _LOCK).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -89,16 +99,22 @@ def _locked(path: Path) -> int | None:
 
     Returns: the descriptor; None where folders cannot be locked.
     """
-    if os.name != "posix":
-        return None
-    import fcntl
+    if sys.platform == "win32":
+        import msvcrt
 
-    folder = os.open(path, os.O_RDONLY)
+        folder = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
+    else:
+        import fcntl
+
+        folder = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            msvcrt.locking(folder, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(folder)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
             raise SanderlingError(
                 "another search is writing into this folder",
                 where=str(path),

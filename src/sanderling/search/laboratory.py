@@ -8,14 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from sanderling.compress.applied import Applied
-from sanderling.errors import RunError, SanderlingError, StorageError, UnreadableSample, WorkerError
+from sanderling.compress.integer_operators import is_narrow
+from sanderling.errors import (
+    OutOfMemory,
+    RunError,
+    SanderlingError,
+    StorageError,
+    UnreadableSample,
+    WorkerError,
+)
 from sanderling.graph.graph import Model
-from sanderling.measure.memory import peak_memory
+from sanderling.measure.median import FEWEST
+from sanderling.measure.memory import measurable, peak_memory
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
 from sanderling.search.bench import Bench
 from sanderling.search.budget import Budget
-from sanderling.search.clock import Clock
+from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.ladder import Proposal
@@ -30,6 +39,10 @@ ROUGH_SECONDS = 1.0
 # Of the whole time, for timing one candidate: short searches look less closely.
 TIMING_SHARE = 1 / 45
 TIMING_FEEDS = 8
+# Calls that timing two models takes at least: warm-up, and the fewest blocks that give an interval.
+LEAST_CALLS = 2 * (3 + FEWEST)
+# Of the whole time, for measuring one candidate's memory; where that takes longer, it is not measured.
+MEMORY_SHARE = 1 / 40
 
 
 def resizable(model: Model) -> bool:
@@ -37,14 +50,15 @@ def resizable(model: Model) -> bool:
     return any(-1 in model.main.tensors[i].shape_signature for i in model.main.inputs)
 
 
+def narrow(model: Model) -> bool:
+    """Returns: whether a convolution of the main graph reads an image of few channels (see ``is_narrow``)."""
+    return any(is_narrow(model.main, node) for node in model.main.nodes)
+
+
 def timing_feeds(subject: Subject) -> list[Feed]:
     """Returns: a few inputs to time a model on."""
     samples = subject.split.search
     return [samples[position] for position in range(min(TIMING_FEEDS, len(samples)))]
-
-
-class OutOfTime(Exception):
-    """The search's time ended while a trial was running: the trial does not count."""
 
 
 class Laboratory:
@@ -75,6 +89,7 @@ class Laboratory:
         self.budget = budget
         self.clock = clock
         self.allow_ops = allow_ops
+        self._memory_seconds = 0.5  # what measuring it took the last time
 
     def measure(
         self,
@@ -112,11 +127,12 @@ class Laboratory:
         except (UnreadableSample, StorageError):
             raise
         except SanderlingError as error:
-            if isinstance(error, WorkerError) and self.clock.usable() <= 1:
+            if isinstance(error, WorkerError) and error.passing and self.clock.usable() <= 1:
                 raise OutOfTime from None
             if must_work:
                 raise _original_failed(subject, error) from error
-            trial = replace(trial, status="failed", reason=str(error))
+            passing = isinstance(error, OutOfMemory) or (isinstance(error, WorkerError) and error.passing)
+            trial = replace(trial, status="failed", reason=str(error), passing=passing)
         return replace(trial, seconds=round(time.monotonic() - start, 3))
 
     def _measured(
@@ -127,7 +143,7 @@ class Laboratory:
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
         if refused := self._refused(file):
             return replace(trial, status="rejected", reason=refused)
-        self.bench.load(file, proposal.threads, timeout=self.clock.bound(60))
+        self.bench.load(file, proposal.threads)
         fidelity = self.examiner.examine(
             file,
             proposal.threads,
@@ -173,16 +189,28 @@ class Laboratory:
     def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
         """Times the candidate beside the reference at the same number of threads, and at the usual one."""
         feeds = timing_feeds(self.reference), timing_feeds(subject)
-        whole = self.clock.seconds or float("inf")
-        seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, whole * TIMING_SHARE))
+        seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, self.clock.share(TIMING_SHARE)))
+        self.clock.need(LEAST_CALLS * self.examiner.pace)
         timeout = self.clock.bound(seconds * 4 + 60)
         usual = self.examiner.threads
         baseline = self.reference.path
-        return self.bench.time(baseline, file, threads, feeds, seconds=seconds, timeout=timeout, usual=usual)
+        found = self.bench.time(baseline, file, threads, feeds, seconds=seconds, timeout=timeout, usual=usual)
+        if file == baseline:  # what it differs from itself is noise, and no speed-up
+            return replace(found, speedup=1.0, speedup_ci95=(1.0, 1.0))
+        return found
 
     def _memory(self, file: Path, subject: Subject, threads: int) -> int | None:
-        samples = subject.split.search
-        return peak_memory(file, self.bench.engine, threads, [samples[0]])
+        """Measures the memory, where a limit depends on it or the time allows."""
+        wanted = self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"
+        dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
+        if not wanted and (dear or not measurable()):
+            return None
+        start = time.monotonic()
+        feed = subject.split.search[0]
+        timeout = self.clock.bound(120, least=2.0)
+        grown = peak_memory(file, self.bench.engine, threads, [feed], timeout=timeout)
+        self._memory_seconds = time.monotonic() - start
+        return grown
 
     def _refused(self, file: Path) -> str:
         """Returns: why the candidate may not be used, from the list of allowed operators."""

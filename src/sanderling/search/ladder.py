@@ -44,7 +44,10 @@ class State:
         more_threads: other counts worth trying at the end.
         io: what static quantization does to the model's inputs and outputs.
         rewrites: what rewriting the graph would do, one line each.
+        without: passes that rewriting leaves out.
         resizable: callers may change the sizes of some input, which keeps engines from planning ahead.
+        narrow: some convolution reads an image of few channels, where int8 may lose.
+        int8: settings that make static int8 faster on this model.
         prefix: steps that pay on this model by themselves and go before every other technique.
         trials: measured so far, in order.
         mixed_plans: gives lists of operators to keep float, shortest first; slow, so asked for only
@@ -60,6 +63,9 @@ class State:
     mixed_plans: Callable[[Recipe], list[list[str]]]
     trials: list[Trial] = field(default_factory=list)
     resizable: bool = False
+    without: tuple[str, ...] = ()
+    narrow: bool = False
+    int8: dict[str, bool] = field(default_factory=dict)
     prefix: tuple[Step, ...] = ()
 
     @property
@@ -115,9 +121,10 @@ def rewrite(state: State) -> Iterator[Proposal | Skipped]:
     if not state.rewrites and not state.resizable:
         yield Skipped(REWRITE, "there is nothing in this model to fold, to fuse or to remove")
         return
-    steps = [("rewritten", Step("rewrite"))] if state.rewrites else []
+    settings = {"without": list(state.without)} if state.without else {}
+    steps = [("rewritten", Step("rewrite", settings))] if state.rewrites else []
     if state.resizable:
-        steps.append(("rewritten for fixed sizes", Step("rewrite", {"static_batch": True})))
+        steps.append(("rewritten for fixed sizes", Step("rewrite", {"static_batch": True, **settings})))
     best = 1.0
     for name, step in steps:
         yield Proposal(name, Recipe(name, (step,)), REWRITE, state.threads)
@@ -129,7 +136,8 @@ def rewrite(state: State) -> Iterator[Proposal | Skipped]:
 
 def _static(state: State, calibration: str, **settings: float) -> Proposal:
     label = calibration if not settings else f"{calibration} {settings['percentile']:g}"
-    step = Step("static_int8", {"calibration": calibration, "io": state.io, **settings})
+    label += ", narrow convolutions in float" if state.int8 else ""
+    step = Step("static_int8", {"calibration": calibration, "io": state.io, **state.int8, **settings})
     return _proposal(state, STATIC, f"static int8, {label}", step)
 
 
@@ -144,6 +152,13 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     if measured.status == "failed":
         yield Skipped(STATIC, f"other ranges were not tried, min-max failed: {measured.reason}")
         return
+    if state.narrow and state.io == "float":
+        state.int8 = {"narrow": False}
+        yield _static(state, "minmax")
+        if (state.trials[-1].speedup or 0.0) > (measured.speedup or 0.0):
+            measured = state.trials[-1]
+        else:
+            state.int8 = {}
     if (measured.speedup or 0.0) * WORTH < state.best_speedup() and not state.size_matters():
         yield Skipped(STATIC, "other ranges were not tried: they change the answers, not the speed")
         return
@@ -262,7 +277,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     slimmed = next(step for step in best.recipe.steps if step.technique == "slim")
     less = f"fewer channels, {slimmed.settings['keep']:.0%} of MACs"
     if max((t.speedup or 0.0 for t in state.of_rung(STATIC)), default=0.0) > WORTH:
-        step = Step("static_int8", {"calibration": "minmax", "io": state.io})
+        step = Step("static_int8", {"calibration": "minmax", "io": state.io, **state.int8})
         yield _proposal(state, SLIM, f"{less}, static int8", slimmed, step)
     yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -11,11 +10,12 @@ from typing import Any
 
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
-from sanderling.errors import RecipeError, StorageError
+from sanderling.errors import RecipeError, RunError, StorageError, WorkerError
+from sanderling.runtime.doctor import examine_cpu
 from sanderling.search import choose, ladder
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
-from sanderling.search.clock import Clock
+from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.confirm import confirm_winner, examples
 from sanderling.search.events import (
     Listener,
@@ -30,13 +30,13 @@ from sanderling.search.events import (
 from sanderling.search.examiner import Examiner
 from sanderling.search.folder import CANDIDATES, OutputFolder
 from sanderling.search.identity import trial_id, versions
-from sanderling.search.laboratory import Laboratory, OutOfTime, resizable
+from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.ladder import Proposal, Skipped, State
 from sanderling.search.outcome import Outcome
-from sanderling.search.prepare import decide_task, first_answers, read_subjects
+from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
 from sanderling.search.sensitivity import measured_plans
-from sanderling.search.sizes import settle
+from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
@@ -44,6 +44,10 @@ from sanderling.search.workshop import Workshop
 
 STUDY = "study.db"
 MOST_THREADS = 8
+# Seconds beyond the limit that measuring the original may take; and until one that is quick is given up.
+OVERRUN, GRACE = 1.0, 10.0
+# Of what measuring the original took: with less left than this, another trial is not begun.
+WORTH_TRYING = 0.5
 
 
 def optimize(request: Request, listen: Listener = silent) -> Outcome:
@@ -58,12 +62,20 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
     Raises:
         SanderlingError: the models, the samples or the output folder cannot be used.
     """
-    clock = Clock(request.budget.seconds)
+    clock = Clock(request.budget.seconds, start=request.asked)
     with OutputFolder(request.output) as folder:
-        bench = Bench()
+        bench = Bench(clock=clock)
         workshop = Workshop(request.output / CANDIDATES, folder.scratch, clock)
         try:
             return _Search(request, listen, clock, bench, workshop).run()
+        except WorkerError as error:
+            if not error.passing or clock.usable() > 1:
+                raise
+            raise RunError(
+                f"{clock.over()} before the original had given its first answers",
+                where=str(request.models[0]),
+                hint="give the search more with --time",
+            ) from error
         finally:
             bench.close()
             workshop.close()
@@ -95,6 +107,7 @@ class _Search:
         self._tell(Note(f"compared by: {task.metric}" + (f" ({task.why})" if task.why else "")))
         self.examiner = Examiner(self.bench, reference, request.threads or 1, self.clock)
         self.examiner.task, self.examiner.evaluate = task, request.evaluate
+        self.examiner.pace = look.seconds_per_sample
         default = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
         budget = replace(request.budget, max_drop=default)
         self.laboratory = Laboratory(
@@ -107,7 +120,10 @@ class _Search:
         if note:
             self._tell(Note(note))
         self.laboratory.reference = self.examiner.reference = subjects[0]
-        self.outcome = Outcome(request, subjects, task, budget, notes=self.notes)
+        unused = unused_labels(request, reference, task)
+        if unused:
+            self._tell(Note(f"the labels are not used: {unused}", loud=True))
+        self.outcome = Outcome(request, subjects, task, budget, notes=self.notes, unused_labels=unused)
         try:
             self._search(subjects)
             self._finish()
@@ -137,29 +153,63 @@ class _Search:
             try:
                 self._climb(subject, until)
             except OutOfTime:
-                self.outcome.stopped = f"the time of {self.clock.seconds:g} s was over"
+                self.outcome.stopped = self.clock.over()
             if not self.outcome.trials:
                 break  # not even the original could be measured in time
 
     def _climb(self, subject: Subject, until: float) -> None:
+        """Climbs the ladder for one model, as far as the time reaches.
+
+        Raises:
+            OutOfTime: not even the model as it is could be measured.
+        """
+        with self.clock.keeping(self._kept_back()):
+            self.clock.need(0.0)
         state = self._state(subject)
         rungs = ladder.LADDER if self.request.recipe is None else self._given(self.request.recipe)
+        late: list[str] = []
         for name, rung in rungs:
-            tried = False
-            if self.clock.usable() <= until and state.trials:
-                self._skip(name, "there was no time left for it")
+            measured = len(state.trials)
+            try:
+                if name == ladder.REWRITE:  # late: on a large graph it takes seconds
+                    self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
+                    state.rewrites = self._rewrites(subject)
+                self._rung(subject, state, rung, until)
+            except OutOfTime:
+                if not state.trials:
+                    raise
+                begun = len(state.trials) > measured
+                late.append(f"the rest of {name}" if begun else name)
+                rest = "the rest of it" if begun else "it"
+                self.outcome.rungs.append((name, f"there was no time left for {rest}"))
                 continue
-            for item in rung(state):
-                if isinstance(item, Skipped):
-                    self._skip(item.rung, item.reason)
-                    continue
-                if self.clock.usable() <= until and state.trials:
-                    self._skip(name, "there was no time left for the rest of it")
-                    break
-                tried = True
-                state.trials.append(self._trial(subject, item))
-            if tried:
+            if len(state.trials) > measured:
                 self.outcome.rungs.append((name, ""))
+        if late:
+            self.outcome.stopped = self.clock.over()
+            self.listen(Note(f"there was no time left for: {', '.join(late)}"))
+
+    def _rewrites(self, subject: Subject) -> tuple[str, ...]:
+        """Returns: what rewriting would do to a model, one line each."""
+        return tuple(passes.run(subject.model, passes.FASTER, without=self.request.without_passes)[1])
+
+    def _rung(self, subject: Subject, state: State, rung: ladder.Rung, until: float) -> None:
+        """Measures what a rung proposes.
+
+        Raises:
+            OutOfTime: what it proposes next would take longer than is left.
+        """
+        # A candidate takes about as long as the original did; what turns out to be too long is broken off.
+        least = until + WORTH_TRYING * state.baseline.seconds if state.trials else 0.0
+        if state.trials:
+            self.clock.need(least)
+        for item in rung(state):
+            if isinstance(item, Skipped):
+                self._skip(item.rung, item.reason)
+                continue
+            if state.trials:
+                self.clock.need(least)
+            state.trials.append(self._trial(subject, item))
 
     def _given(self, recipe: Recipe) -> tuple[tuple[str, ladder.Rung], ...]:
         """The ladder of ``--recipe``: the original, and the given recipe."""
@@ -171,23 +221,30 @@ class _Search:
 
     def _state(self, subject: Subject) -> State:
         request = self.request
-        cores = min(os.cpu_count() or 1, MOST_THREADS)
+        cores = min(int(examine_cpu().usable), MOST_THREADS)
         more = () if request.threads else tuple(c for c in (2, 4, 8) if c <= cores)
-        _, rewrites = passes.run(subject.model, passes.FASTER)
         return State(
             subject.summary,
             self.laboratory.budget,
             request.threads or 1,
             more,
             request.io,
-            tuple(rewrites),
+            (),
             lambda recipe: self._plans(subject, recipe),
             resizable=resizable(subject.model),
+            without=request.without_passes,
+            narrow=narrow(subject.model),
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
         self._phase("measuring which operators do the damage")
-        rows, plans = measured_plans(self.workshop, self.study, subject, recipe, self._progress("operators"))
+        try:
+            rows, plans = measured_plans(
+                self.workshop, self.study, subject, recipe, self._progress("operators")
+            )
+        except WorkerError as error:  # costs this one rung, not the search
+            self._tell(Note(f"which operators do the damage could not be measured: {error}"))
+            return []
         self.outcome.sensitivity = rows
         return plans
 
@@ -201,8 +258,9 @@ class _Search:
             subject.hash, proposal.recipe, self.bench.engine, proposal.threads, samples, self.drop
         )
         known = self.study.finished.get(identity)
-        if known is None:
-            known = self._measure(subject, proposal, identity)
+        if known is None or known.passing:
+            again = known is not None
+            known = self._measure(subject, proposal, identity, again=again)
             self._tell(TrialFinished(known))
         else:
             self._tell(TrialFinished(known, resumed=True))
@@ -210,32 +268,51 @@ class _Search:
             self.outcome.trials.append(known)
         return known
 
-    def _measure(self, subject: Subject, proposal: Proposal, identity: str) -> Trial:
+    def _measure(self, subject: Subject, proposal: Proposal, identity: str, *, again: bool) -> Trial:
+        """Measures a proposal and stores the trial; ``again`` after a failure that might have passed."""
         self.number += 1
         self._tell(TrialStarted(self.number, proposal.name, max(0.0, self.clock.left())))
         self.study.begin(identity, proposal.name)
+        first = not self.outcome.trials
         try:
-            trial = self.laboratory.measure(
-                subject,
-                proposal,
-                identity,
-                lambda what, done, total: self._tell(Progress(what, done, total)),
-                must_work=not self.outcome.trials,
-            )
+            with self.clock.keeping(self._kept_back()):
+                trial = self.laboratory.measure(
+                    subject,
+                    proposal,
+                    identity,
+                    lambda what, done, total: self._tell(Progress(what, done, total)),
+                    must_work=first,
+                )
         except BaseException:
             # A study that cannot be written gives it up when it is opened again.
             with suppress(StorageError):
                 self.study.abandon(identity)
             raise
+        if again:
+            trial = replace(trial, passing=False)  # it did not pass: no third time
         self.study.finish(trial)
         return trial
+
+    def _kept_back(self) -> float:
+        """Returns: the clock's reserve for the next trial.
+
+        Without the original's figures a search has nothing to confirm, nor to say: measuring it may take the
+        time that is kept for that, and one second more. Where it takes about that second, it is measured
+        however late it is (on a machine that is so busy that starting alone took the time).
+        """
+        if self.outcome.trials:
+            return self.clock.reserve
+        samples = len(self.outcome.subjects[0].split.search)
+        quick = self.examiner.pace * (LEAST_CALLS + samples) <= OVERRUN
+        return min(-OVERRUN, self.clock.left() - GRACE) if quick else -OVERRUN
 
     def _finish(self) -> None:
         """Confirms the winner and writes it."""
         outcome = self.outcome
         self._recipe_worked()
-        self.clock.reserve = 0.0
-        self._phase("confirming the winner on samples it has not seen")
+        self.clock.reserve = closing(self.clock.seconds)
+        if len(outcome.trials) > 1:
+            self._phase("confirming the winner on samples it has not seen")
         confirm_winner(outcome, self.laboratory, self.study, self._progress("confirming"))
         outcome.pareto = choose.pareto(outcome.trials)
         winner = outcome.winner

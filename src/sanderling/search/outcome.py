@@ -52,6 +52,7 @@ class Outcome:
         examples: samples with both answers, worst first.
         notes: everything that must be told: guesses, limits, synthetic samples.
         seconds: how long it took.
+        unused_labels: why the labels took no part, "" when they did or there are none.
         stopped: why the search ended before the ladder did, "" when it did not.
     """
 
@@ -68,6 +69,7 @@ class Outcome:
     examples: list[ExampleAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    unused_labels: str = ""
     stopped: str = ""
 
     @property

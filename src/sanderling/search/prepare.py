@@ -13,18 +13,23 @@ import numpy as np
 from sanderling.analysis.summary import summarize
 from sanderling.errors import SampleError, SanderlingError, UsageError
 from sanderling.graph.graph import Model
-from sanderling.graph.types import Array
+from sanderling.graph.types import Array, DType
 from sanderling.runtime.loading import read_model
 from sanderling.samples.load import load_samples
 from sanderling.samples.samples import Feed, Samples, Split, split
-from sanderling.search.bench import Bench
+from sanderling.search.bench import LOAD_TIMEOUT, Bench
 from sanderling.search.events import Listener, Note
 from sanderling.search.identity import file_hash
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
+from sanderling.tasks.classify import usable
 from sanderling.tasks.task import Task
 
 LOOK = 16
+# Of the whole time, for the first answers, and for guessing how pixels are to be fed.
+LOOK_SHARE, GUESS_SHARE = 0.1, 0.2
+# As many runs of the model as such a guess takes at most.
+GUESS_RUNS = 64
 
 
 def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Subject, ...]:
@@ -91,7 +96,7 @@ def _parts(subject: Subject) -> list[Samples]:
 def _runs(bench: Bench, path: Path) -> None:
     """Loads the model once, in the worker, so that a model that the engine refuses is said so at once."""
     try:
-        bench.load(path, 1)
+        bench.load(path, 1, timeout=LOAD_TIMEOUT)  # takes what it takes: without it there is nothing to do
     except SanderlingError as error:
         raise type(error)(
             f"LiteRT cannot run this model: {error.what.removeprefix('LiteRT cannot load the model: ')}",
@@ -104,8 +109,9 @@ def _samples(request: Request, path: Path, model: Model, bench: Bench) -> Sample
     reading = request.reading
 
     def run(feed: Feed) -> list[Any]:
-        return bench.run(path, 1, [feed], timeout=120)[0]
+        return bench.run(path, 1, [feed], timeout=bench.clock.bound(120))[0]
 
+    quick = GUESS_RUNS * _seconds_per_run(bench, path, model) <= bench.clock.share(GUESS_SHARE)
     return load_samples(
         request.samples,
         model,
@@ -117,8 +123,20 @@ def _samples(request: Request, path: Path, model: Model, bench: Bench) -> Sample
         sample_rate=reading.sample_rate,
         limit=reading.limit,
         seed=request.seed,
-        run=run,
+        run=run if quick else None,
     )
+
+
+def _seconds_per_run(bench: Bench, path: Path, model: Model) -> float:
+    """Returns: what one run takes, 0 where it does not matter. Nothing is judged by its answer."""
+    inputs = [model.main.tensors[i].type for i in model.main.inputs]
+    if bench.clock.seconds is None or any(kind.dtype is DType.STRING for kind in inputs):
+        return 0.0
+    zeros = [np.zeros(kind.shape, kind.dtype.numpy) for kind in inputs]
+    feed = dict(zip(model.input_names(), zeros, strict=True))
+    start = time.monotonic()
+    bench.run(path, 1, [feed], timeout=bench.clock.bound(LOAD_TIMEOUT))
+    return time.monotonic() - start
 
 
 def _comparable(subjects: list[Subject]) -> None:
@@ -151,16 +169,21 @@ class FirstLook:
 
 
 def first_answers(subject: Subject, bench: Bench) -> FirstLook:
-    """Runs the reference on a few samples.
+    """Runs the reference on a few samples: on fewer where the time is short.
 
     Raises:
         SampleError: it does not answer with finite numbers.
     """
     samples = subject.split.search.first(LOOK)
+    outputs: list[list[Array]] = []
     start = time.monotonic()
-    feeds = [samples[position] for position in range(len(samples))]
-    outputs = bench.run(subject.path, 1, feeds, timeout=300)
-    taken = (time.monotonic() - start) / len(samples)
+    while len(outputs) < len(samples):
+        stop = min(len(samples), 2 * len(outputs) + 1)
+        feeds = [samples[position] for position in range(len(outputs), stop)]
+        outputs += bench.run(subject.path, 1, feeds, timeout=bench.clock.bound(300, least=2.0))
+        if time.monotonic() - start > bench.clock.share(LOOK_SHARE):
+            break
+    taken = (time.monotonic() - start) / len(outputs)
     for position, arrays in enumerate(outputs):
         if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays):
             name = samples.name_of(samples.indices[position])
@@ -170,7 +193,7 @@ def first_answers(subject: Subject, bench: Bench) -> FirstLook:
                 hint="check the samples' normalisation (--mean, --std, --scale)",
             )
     known = samples.labels is not None
-    labels = [samples.label(position) for position in range(len(samples))] if known else None
+    labels = [samples.label(position) for position in range(len(outputs))] if known else None
     return FirstLook(outputs, labels, taken)
 
 
@@ -207,6 +230,20 @@ def decide_task(request: Request, subject: Subject, look: FirstLook) -> Task:
         task = custom(request.metric, subject.model.output_names())
         _gives_no_drop_to_itself(task, look)
         return task
+    labels = subject.split.search.labels  # of all samples, not only of those that were looked at
     if request.task is not None:
-        return get_task(request.task, subject.model, look.outputs, labels=look.labels)
-    return guess_task(subject.model, look.outputs, labels=look.labels)
+        return get_task(request.task, subject.model, look.outputs, labels=labels)
+    return guess_task(subject.model, look.outputs, labels=labels)
+
+
+def unused_labels(request: Request, subject: Subject, task: Task) -> str:
+    """Returns: why the labels take no part in the comparison; "" when they do, or when there are none."""
+    labels = subject.split.search.labels
+    if labels is None or task.uses_labels or request.metric is not None or request.evaluate is not None:
+        return ""
+    if task.name != "classify":
+        return f"answers of this kind ({task.name}) are compared with the original's only"
+    if not usable(labels):
+        return "they are neither class numbers nor names of classes that the model lists"
+    numbers = [int(label) for label in labels]
+    return f"they reach from {min(numbers)} to {max(numbers)}, and not all of these are classes of the model"

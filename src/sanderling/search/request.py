@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,14 @@ class Request:
         evaluate: the user's own score of a whole model: function of a callable session, higher is better.
         io: ``float``, ``int8`` or ``keep``: inputs and outputs of integer candidates.
         allow_ops: only these operators may appear in a candidate, None for all.
+        without_passes: names of rewrites (``passes``) that no candidate may use.
         threads: one thread count to use throughout, None to compare on one and try more at the end.
         recipe: apply just this recipe instead of climbing the ladder.
         resume: go on from the study in ``output``.
         output: folder for the results.
         label_names: names of classes, for the report.
         seed: fixes splits and resampling.
+        asked: when it was asked (``time.monotonic``): the time that the search may take counts from here.
     """
 
     models: tuple[Path, ...]
@@ -59,8 +62,10 @@ class Request:
     evaluate: Callable[[Callable[[Any], Any]], float] | None = None
     io: str = "float"
     allow_ops: tuple[str, ...] | None = None
+    without_passes: tuple[str, ...] = ()
     threads: int | None = None
     recipe: Recipe | None = None
     resume: bool = False
     label_names: tuple[str, ...] = ()
     seed: int = 0
+    asked: float = field(default_factory=time.monotonic)

@@ -15,8 +15,10 @@ from sanderling.search.subject import Subject
 # Shares of the whole time that comparing one candidate may take while choosing, and while confirming.
 SEARCH_SHARE, CONFIRM_SHARE = 0.03, 0.05
 LEAST_SEARCH, LEAST_CONFIRM = 24, 60
+# With very little time there are fewer still: these, and what fits into these shares of it.
+SCARCE, SCARCE_SEARCH_SHARE = 8, 0.1
 # Reading the winner's answers again for the examples, and writing the report.
-CLOSING_SECONDS = 3.0
+CLOSING_SECONDS = 2.0
 MOST_RESERVE = 0.35
 
 Sizes = tuple[int, int]
@@ -30,14 +32,22 @@ def affordable(split: Split, seconds_per_sample: float, seconds: float | None) -
     per_sample = max(seconds_per_sample, 1e-6)
     search = max(LEAST_SEARCH, int(SEARCH_SHARE * seconds / per_sample))
     confirm = max(LEAST_CONFIRM, int(CONFIRM_SHARE * seconds / per_sample))
+    fits = MOST_RESERVE * seconds - closing(seconds)
+    search = min(search, max(SCARCE, int(SCARCE_SEARCH_SHARE * seconds / per_sample)))
+    confirm = min(confirm, max(SCARCE, int(fits / (2 * per_sample))))
     return min(most[0], search), min(most[1], confirm)
+
+
+def closing(seconds: float | None) -> float:
+    """Returns: seconds to keep for the examples and the report."""
+    return 0.0 if seconds is None else min(CLOSING_SECONDS, 0.1 * seconds)
 
 
 def reserve(sizes: Sizes, seconds_per_sample: float, seconds: float | None) -> float:
     """Returns: seconds to keep for confirming: the original, and a second candidate if the first falls."""
     if seconds is None:
         return 0.0
-    return min(MOST_RESERVE * seconds, CLOSING_SECONDS + 3 * sizes[1] * seconds_per_sample)
+    return min(MOST_RESERVE * seconds, closing(seconds) + 3 * sizes[1] * seconds_per_sample)
 
 
 def settle(
@@ -52,7 +62,8 @@ def settle(
     split = subjects[0].split
     known = study.recall("sizes")
     sizes = affordable(split, seconds_per_sample, clock.seconds) if known is None else (known[0], known[1])
-    study.remember("sizes", list(sizes))
+    if known is None:
+        study.remember("sizes", list(sizes))
     clock.reserve = reserve(sizes, seconds_per_sample, clock.seconds)
     most = len(split.search), len(split.confirm)
     if sizes == most:

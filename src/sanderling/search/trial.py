@@ -31,6 +31,7 @@ class Trial:
         reason: one sentence for everything but ``ok`` (and for ``ok`` that is not better than float).
         file: the candidate's file inside the output folder, "" when none.
         seconds: what the trial cost.
+        passing: it failed for a reason that may pass (too slow, killed, no memory): resuming tries it again.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Trial:
     reason: str = ""
     file: str = ""
     seconds: float = 0.0
+    passing: bool = False
 
     @property
     def speedup(self) -> float | None:
@@ -74,6 +76,7 @@ class Trial:
             "reason": self.reason,
             "file": self.file,
             "seconds": self.seconds,
+            "passing": self.passing,
         }
 
     @classmethod
@@ -97,4 +100,5 @@ class Trial:
             reason=value["reason"],
             file=value["file"],
             seconds=value["seconds"],
+            passing=value.get("passing", False),
         )

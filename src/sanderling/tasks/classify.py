@@ -34,7 +34,7 @@ def classify(
         output: which output holds the classes.
         binary: one value per sample, a probability (or a logit, when it leaves 0..1), cut in the middle.
         offset: added to labels (1 for models whose class 0 is the background).
-        labelled: labels will be given; only the metric's wording depends on it.
+        labelled: labels will be given, one for each sample: said in the metric's words.
         ignore_labels: measure agreement even where labels are given.
         why: how the task was decided.
     """
@@ -53,6 +53,7 @@ def classify(
         combine=_combine,
         badness=_badness,
         why=why,
+        uses_labels=labelled,
     )
 
 

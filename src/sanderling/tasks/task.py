@@ -26,6 +26,7 @@ class Task:
             must be cheap.
         badness: one sample's statistic → a float for sorting samples, worst first.
         why: how the task was decided, one sentence, stated to the user.
+        uses_labels: the labels that were given take part in the drop.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Task:
     combine: Combine
     badness: Callable[[Any], float]
     why: str = ""
+    uses_labels: bool = False

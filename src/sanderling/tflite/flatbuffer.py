@@ -2,7 +2,8 @@
 
 A model file is untrusted: every offset is checked before it is followed, vector lengths before they are
 looped over, nesting is at most 64 deep, a table that is shared is read once, and there are at most as many
-tables as the file has room for (a table takes at least eight bytes).
+tables as the file has room for (a table takes at least eight bytes) and as memory may be spent on: about
+25,000, which is ten times what a large network needs, and more in a file of many megabytes.
 
 Source: the FlatBuffers binary format, https://flatbuffers.dev/internals/
 """
@@ -10,6 +11,7 @@ Source: the FlatBuffers binary format, https://flatbuffers.dev/internals/
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,11 @@ from sanderling.graph.types import Array
 from sanderling.tflite.schema import Field, schema
 
 MAX_DEPTH = 64
+# A table read takes up to 1.5 kB of memory, so that these together take at most 3 × the file + 40 MB.
+FREE_TABLES, BYTES_PER_TABLE = 25_000, 512
+# Bytes that may be copied out of the file: what thousands of tables share is copied for each of them.
+FREE_COPIES, COPIES_PER_BYTE = 16 * 2**20, 2
+BYTES_PER_INTEGER = 36  # of a Python integer and of the reference to it
 _SCALARS = {
     "bool": "<?", "int8": "<b", "uint8": "<B", "int16": "<h", "uint16": "<H", "int32": "<i",
     "uint32": "<I", "int64": "<q", "uint64": "<Q", "float32": "<f", "float64": "<d",
@@ -29,6 +36,11 @@ _U16, _U32, _I32 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<i")
 Record = dict[str, Any]
 # Slots of fields that the schema has given up and that old files may still fill.
 _RETIRED = {"SignatureDef": {3}}
+
+
+@cache
+def _known_slots(table: str) -> frozenset[int]:
+    return frozenset({field.slot for field in schema().tables[table]} | _RETIRED.get(table, set()))
 
 
 class Reader:
@@ -44,8 +56,33 @@ class Reader:
         self.size = len(buffer)
         self.name = name
         self.schema = schema()
-        self.budget = self.size // 8
+        self.budget = min(self.size // 8, FREE_TABLES + self.size // BYTES_PER_TABLE)
+        self.copies = FREE_COPIES + COPIES_PER_BYTE * self.size
         self.seen: dict[tuple[str, int], Record] = {}
+
+    def charge(self, nbytes: int) -> None:
+        """Counts what is copied out of the file.
+
+        Raises:
+            FormatError: it has become many times what the file holds.
+        """
+        self.copies -= nbytes
+        if self.copies < 0:
+            raise self.fail("refers to the same bytes so often that they would fill the memory")
+
+    def integers(self, array: Array | None) -> tuple[int, ...]:
+        """Returns: a vector as Python integers, () for None."""
+        if array is None:
+            return ()
+        self.charge(array.size * BYTES_PER_INTEGER)
+        return tuple(array.tolist())
+
+    def copied(self, array: Array | None, dtype: type[Any]) -> Any:
+        """Returns: a vector in a memory of its own; empty for None."""
+        if array is None:
+            return np.empty(0, dtype)
+        self.charge(array.size * np.dtype(dtype).itemsize)
+        return array.astype(dtype, copy=True)
 
     def fail(self, what: str) -> FormatError:
         """Returns: an error that names the file."""
@@ -69,15 +106,18 @@ class Reader:
             raise self.fail("holds more tables than its size allows, or nests them too deep")
         slots, length = self._vtable(table, position)
         record: Record = {}
+        count = len(slots)
         for field in self.schema.tables[table]:
-            at = slots[field.slot] if field.slot < len(slots) else 0
-            record[field.name] = self._field(record, field, position, at, length, depth)
+            at = slots[field.slot] if field.slot < count else 0
+            record[field.name] = (
+                self._field(record, field, position, at, length, depth) if at else field.absent
+            )
         self._refuse_unknown(table, slots)
         self.seen[key] = record
         return record
 
     def _refuse_unknown(self, table: str, slots: tuple[int, ...]) -> None:
-        known = {field.slot for field in self.schema.tables[table]} | _RETIRED.get(table, set())
+        known = _known_slots(table)
         if any(at and slot not in known for slot, at in enumerate(slots)):
             raise FormatError(
                 f"{table} has a field that this version does not know, so the file is of a newer schema",
@@ -99,8 +139,6 @@ class Reader:
 
     def _field(self, record: Record, field: Field, table: int, at: int, length: int, depth: int) -> Any:
         codec = _CODECS.get(field.kind)
-        if at == 0:
-            return self._enum(field, field.default) if codec else None
         width = codec.size if codec else 4
         if at + width > length:
             raise self.fail(f"the field {field.name} at byte {table} lies outside of its table")
@@ -142,6 +180,7 @@ class Reader:
         if field.element in _CODECS:
             return self.view(start, count, np.dtype(field.element))
         self._check(start, count * 4)
+        self.charge(count * BYTES_PER_INTEGER)
         places = [self._offset(start + 4 * i) for i in range(count)]
         if field.element == "string":
             return [self._string(place) for place in places]
@@ -158,6 +197,7 @@ class Reader:
         self._check(target, 4)
         count = _U32.unpack_from(self.buffer, target)[0]
         self._check(target + 4, count)
+        self.charge(count)
         return bytes(self.buffer[target + 4 : target + 4 + count]).decode("utf-8", "surrogateescape")
 
     def _offset(self, position: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -20,6 +21,8 @@ from sanderling.graph.types import Array, DType, Quant, TensorType
 from sanderling.tflite.flatbuffer import Reader, Record
 from sanderling.tflite.schema import schema
 
+# What ``zipfile`` raises for a directory that it cannot read; names that are no UTF-8 are a ValueError.
+_NO_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, struct.error)
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 _PLAIN = {d for d in DType if d.bits >= 8 and d not in {DType.BFLOAT16} and "float8" not in d.value}
@@ -104,8 +107,8 @@ class _Builder:
         return Graph(
             tuple(self.tensor(tensor) for tensor in record["tensors"] or []),
             tuple(self.node(operator) for operator in record["operators"] or []),
-            _ints(record["inputs"]),
-            _ints(record["outputs"]),
+            self.reader.integers(record["inputs"]),
+            self.reader.integers(record["outputs"]),
             record["name"] or "",
         )
 
@@ -121,7 +124,9 @@ class _Builder:
                 where=self.reader.name,
                 hint="export the model without tensor lists and external weights",
             )
-        type_ = TensorType(_ints(record["shape"]), DType(name), self.quant(record["quantization"]))
+        type_ = TensorType(
+            self.reader.integers(record["shape"]), DType(name), self.quant(record["quantization"])
+        )
         if any(size < 0 for size in type_.shape):
             raise self.reader.fail(f"tensor {record['name']!r} has the shape {type_.shape}")
         sparsity = self.sparsity(record["sparsity"])
@@ -130,7 +135,7 @@ class _Builder:
             type_,
             self.constant(record["buffer"], type_, sparsity),
             record["is_variable"],
-            _ints(record["shape_signature"]),
+            self.reader.integers(record["shape_signature"]),
             sparsity,
             record["has_rank"],
         )
@@ -164,8 +169,14 @@ class _Builder:
         if record["details"] is not None and record["details"][0] == "BlockwiseQuantization":
             details = record["details"][1]
             block = (details["scales"], details["zero_points"], details["block_size"])
-        scale, zero_point = _vector(record["scale"], np.float32), _vector(record["zero_point"], np.int64)
-        low, high = _vector(record["min"], np.float32), _vector(record["max"], np.float32)
+        scale, zero_point = (
+            self.reader.copied(record["scale"], np.float32),
+            self.reader.copied(record["zero_point"], np.int64),
+        )
+        low, high = (
+            self.reader.copied(record["min"], np.float32),
+            self.reader.copied(record["max"], np.float32),
+        )
         if scale.size == low.size == high.size == 0 and block is None:
             return None
         if zero_point.size != scale.size:
@@ -188,32 +199,53 @@ class _Builder:
                 raise self.reader.fail("a sparse dimension has no segments or indices")
             pair = (None, None) if dense else (segments[1]["values"], indices[1]["values"])
             dims.append((dim["dense_size"], *pair))
-        return Sparsity(_ints(record["traversal_order"]), _ints(record["block_map"]), tuple(dims))
+        return Sparsity(
+            self.reader.integers(record["traversal_order"]),
+            self.reader.integers(record["block_map"]),
+            tuple(dims),
+        )
 
     def node(self, record: Record) -> Node:
         index = record["opcode_index"]
         if index >= len(self.codes):
             raise self.reader.fail(f"operator code {index} is used, the file has {len(self.codes)}")
         op, custom_code, version = self.codes[index]
-        options, attrs = _attributes(record)
+        options, attrs = self.attributes(record)
         return Node(
             op,
-            _ints(record["inputs"]),
-            _ints(record["outputs"]),
+            self.reader.integers(record["inputs"]),
+            self.reader.integers(record["outputs"]),
             attrs,
             options,
             custom_code,
             self.custom_options(record),
             version,
-            _ints(record["intermediates"]),
-            tuple(bool(v) for v in _vector(record["mutating_variable_inputs"], np.bool_)),
+            self.reader.integers(record["intermediates"]),
+            tuple(bool(v) for v in self.reader.copied(record["mutating_variable_inputs"], np.bool_)),
         )
 
     def custom_options(self, record: Record) -> bytes:
         if record["large_custom_options_offset"] > 1:
             offset, size = record["large_custom_options_offset"], record["large_custom_options_size"]
-            return self.reader.view(offset, size, np.dtype(np.uint8)).tobytes()
-        return b"" if record["custom_options"] is None else record["custom_options"].tobytes()
+            options: Array = self.reader.view(offset, size, np.dtype(np.uint8))
+        elif record["custom_options"] is None:
+            return b""
+        else:
+            options = record["custom_options"]
+        self.reader.charge(options.nbytes)
+        return options.tobytes()
+
+    def attributes(self, record: Record) -> tuple[str, Mapping[str, Any]]:
+        """Returns: the name of the options' table, and its fields; vectors as tuples."""
+        union = record["builtin_options"] or record["builtin_options_2"]
+        if union is None:
+            return "", MappingProxyType({})
+        name, values = union
+        plain = {
+            key: self.reader.integers(value) if isinstance(value, np.ndarray) else value
+            for key, value in values.items()
+        }
+        return name, MappingProxyType(plain)
 
     def signature(self, record: Record) -> Signature:
         def pairs(maps: list[Record] | None) -> tuple[tuple[str, int], ...]:
@@ -236,26 +268,6 @@ def _operator_code(record: Record) -> tuple[str, str, int]:
     number = max(record["builtin_code"], record["deprecated_builtin_code"])
     name = schema().names["BuiltinOperator"].get(number, f"BUILTIN_{number}")
     return name, (record["custom_code"] or "") if name == CUSTOM else "", record["version"]
-
-
-def _attributes(record: Record) -> tuple[str, Mapping[str, Any]]:
-    union = record["builtin_options"] or record["builtin_options_2"]
-    if union is None:
-        return "", MappingProxyType({})
-    name, values = union
-    return name, MappingProxyType({key: _plain(value) for key, value in values.items()})
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
-
-
-def _vector(array: Array | None, dtype: type[Any]) -> Any:
-    return np.empty(0, dtype) if array is None else array.astype(dtype, copy=True)
-
-
-def _ints(array: Array | None) -> tuple[int, ...]:
-    return () if array is None else tuple(array.tolist())
 
 
 def appended_zip(buffer: memoryview) -> npt.NDArray[np.uint8]:
@@ -282,7 +294,7 @@ def appended_zip(buffer: memoryview) -> npt.NDArray[np.uint8]:
     try:
         with zipfile.ZipFile(BytesIO(archive.tobytes())):
             return archive
-    except zipfile.BadZipFile:
+    except _NO_ZIP:
         return nothing
 
 

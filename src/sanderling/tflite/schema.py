@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,6 +19,9 @@ class Field:
         kind: ``int32``, ``string``, ``[int32]``, ``[string]``, ``Table``, ``[Table]`` or ``union:Name``.
         default: value of an absent scalar; None for everything else.
         enum: enumeration whose name stands for the stored number, "" for none.
+        absent: what reading gives where the field is absent: the default, by name where there is an ``enum``.
+        element: the kind without brackets or the ``union:`` prefix.
+        is_vector, is_union: what the kind is.
     """
 
     name: str
@@ -26,19 +29,16 @@ class Field:
     kind: str
     default: Any
     enum: str = ""
+    absent: Any = None
+    element: str = field(init=False)
+    is_vector: bool = field(init=False)
+    is_union: bool = field(init=False)
 
-    @property
-    def element(self) -> str:
-        """The kind without brackets or the ``union:`` prefix."""
-        return self.kind.strip("[]").removeprefix("union:")
-
-    @property
-    def is_vector(self) -> bool:
-        return self.kind.startswith("[")
-
-    @property
-    def is_union(self) -> bool:
-        return self.kind.startswith("union:")
+    def __post_init__(self) -> None:
+        # Worked out once: a file may have a hundred thousand fields.
+        object.__setattr__(self, "element", self.kind.strip("[]").removeprefix("union:"))
+        object.__setattr__(self, "is_vector", self.kind.startswith("["))
+        object.__setattr__(self, "is_union", self.kind.startswith("union:"))
 
 
 # The accessors that the schema was read from give enumerations as plain numbers; these names say which.
@@ -73,17 +73,20 @@ def schema() -> Schema:
     enums: dict[str, dict[str, int]] = raw["enums"]
     # Attributes speak of element types as DType does: in lower case.
     enums["TensorType"] = {name.lower(): value for name, value in enums["TensorType"].items()}
-    tables = {
-        table: tuple(_field(table, *field) for field in fields) for table, fields in raw["tables"].items()
-    }
     names = {enum: {v: k for k, v in values.items()} for enum, values in enums.items()}
+    tables = {
+        table: tuple(_field(names, table, *item) for item in fields)
+        for table, fields in raw["tables"].items()
+    }
     return Schema(tables, enums, names)
 
 
-def _field(table: str, name: str, slot: int, kind: str, default: Any) -> Field:
+def _field(
+    names: dict[str, dict[int, str]], table: str, name: str, slot: int, kind: str, default: Any
+) -> Field:
     enum = ""
     if kind == "int8" and table not in {"Tensor", "VariantSubType", "Operator", "OperatorCode"}:
         enum = _ENUM_OF_TABLE_FIELD.get((table, name), "") or _ENUM_OF_FIELD.get(name, "")
     if kind == "bool":
         default = bool(default)
-    return Field(name, slot, kind, default, enum)
+    return Field(name, slot, kind, default, enum, names[enum][default] if enum else default)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from sanderling import files
 from sanderling.errors import FormatError, StorageError
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, Quant
@@ -24,6 +25,7 @@ from sanderling.tflite.schema import Field, schema
 ALIGNMENT = 16
 LIMIT_BYTES = 2**31 - 1  # flatbuffer offsets are read as signed 32-bit numbers by most readers
 _CHUNK = 8 << 20
+_LARGEST_ENTRY = 64 << 20  # bytes, unpacked, of a file in the appended archive
 _LAST_DEPRECATED_CODE = 127  # OperatorCode.deprecated_builtin_code is a byte; larger codes say 127 there
 _PREPEND = {
     "bool": "Bool", "int8": "Int8", "uint8": "Uint8", "int16": "Int16", "uint16": "Uint16",
@@ -48,23 +50,12 @@ def write(model: Model, path: str | os.PathLike[str]) -> int:
     path = Path(path)
     skeleton, data = _skeleton(model)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
-    try:
-        with os.fdopen(handle, "w+b") as file:
+        with files.whole(path) as file:
             _stream(file, skeleton, data)
             _append_zip(file, model.appended)
-            size = file.seek(0, os.SEEK_END)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+            return file.seek(0, os.SEEK_END)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise _cannot_write(path, error) from None
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return size
 
 
 def _cannot_write(path: Path, error: OSError) -> StorageError:
@@ -73,12 +64,6 @@ def _cannot_write(path: Path, error: OSError) -> StorageError:
         where=str(path),
         hint="free some space or choose another folder",
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @dataclass(slots=True)
@@ -198,12 +183,19 @@ def _append_zip(file: IO[bytes], appended: Array) -> None:
     with zipfile.ZipFile(BytesIO(appended.tobytes())) as source, zipfile.ZipFile(file, "a") as target:
         target.comment = source.comment
         for entry in source.infolist():
-            if entry.file_size > 64 << 20:
-                raise FormatError(
-                    f"the appended file {entry.filename!r} unpacks to {entry.file_size} bytes",
-                    hint="remove it from the model's zip",
-                )
-            target.writestr(entry, source.read(entry))
+            target.writestr(entry, _unpacked(source, entry))
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    hint = "remove it from the model's zip"
+    if entry.file_size > _LARGEST_ENTRY:
+        raise FormatError(
+            f"the appended file {entry.filename!r} unpacks to {entry.file_size} bytes", hint=hint
+        )
+    try:
+        return archive.read(entry)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FormatError(f"the appended file {entry.filename!r} is damaged ({error})", hint=hint) from None
 
 
 def _graph(graph: Graph, buffers: _Buffers, codes: dict[tuple[str, str, int], int]) -> Record:

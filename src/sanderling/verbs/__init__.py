@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
     from sanderling.graph.graph import Model
     from sanderling.measure.bench import BenchResult
-    from sanderling.measure.diff import DiffResult
+    from sanderling.measure.differences import DiffResult
     from sanderling.report.result import Result
     from sanderling.runtime.analyze import Analysis
     from sanderling.search.budget import Budget
@@ -93,28 +94,39 @@ def bench(
 
 
 def diff(
-    a: str | Path, b: str | Path, samples: Any = None, *, tolerance: float | None = None, **reading: Any
+    a: str | Path,
+    b: str | Path | None = None,
+    samples: Any = None,
+    *,
+    engines: Sequence[str] = ("litert",),
+    tolerance: float | None = None,
+    **reading: Any,
 ) -> DiffResult:
-    """Finds where two models first disagree, operator by operator.
+    """Finds where two models, or two engines, first part, and every operator's own error.
 
     Args:
         a: the model whose values are right.
-        b: the model that is compared with it.
+        b: the model that is compared with it; None: A itself, on another engine.
         samples: inputs; None: a zoo model's own, else noise.
+        engines: what runs both, or what runs A and what runs B: names of engines; ``litert:builtin`` and
+            ``litert:reference`` are LiteRT's other kernel sets.
         tolerance: relative error from which two operators disagree; None takes 0.001 for two float models and
             0.1 where one computes with integers.
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
             ``limit``.
 
     Raises:
-        SanderlingError: a model cannot be run, or the two do not take the same inputs.
+        SanderlingError: a model cannot be run, or the two differ in their inputs or the outputs' shapes.
     """
     from sanderling.measure.diff import diff as compare
     from sanderling.verbs.find import find_model, find_samples
 
     found, how = find_samples(samples, _reading(**reading), a)
     options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
-    return compare(find_model(a), find_model(b), samples=found, reading=options, tolerance=tolerance)
+    return compare(
+        find_model(a), None if b is None else find_model(b), engines=engines, samples=found,
+        reading=options, tolerance=tolerance,
+    )  # fmt: skip
 
 
 def check(
@@ -172,7 +184,8 @@ def optimize(
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
     evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
-    allow_ops: Sequence[str] | None = None, threads: int | None = None, seconds: float | None = None,
+    allow_ops: Sequence[str] | None = None, without_passes: Sequence[str] = (),
+    threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
     listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
@@ -192,6 +205,7 @@ def optimize(
         evaluate: your own score of a whole model, given as a function from inputs to outputs.
         io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``.
         allow_ops: only these operators may appear in a candidate.
+        without_passes: names of rewrites that no candidate may use (see docs/guide/passes.md).
         threads: one thread count to use throughout; None compares on one and tries more at the end.
         seconds: time for the whole search.
         recipe: apply just this recipe: a ``Recipe`` or the ``best.json`` of an earlier search.
@@ -206,6 +220,7 @@ def optimize(
     Raises:
         SanderlingError: the model or the samples cannot be used, or an argument is wrong.
     """
+    asked = time.monotonic()  # what is imported now counts, too
     from sanderling.search.budget import Budget
     from sanderling.search.request import Request
     from sanderling.verbs import find
@@ -222,13 +237,20 @@ def optimize(
         models=tuple(find.find_model(each) for each in named), samples=found, output=Path(output),
         reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
         evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
-        threads=_at_least_one(threads),
+        without_passes=_passes(without_passes), threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
-        seed=_not_negative(seed),
+        seed=_not_negative(seed), asked=asked,
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 
     return search(request, listen)
+
+
+def _passes(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns: the names of passes, each of which exists."""
+    from sanderling.passes import find
+
+    return tuple(find(name).name for name in names)
 
 
 def _reading(**options: Any) -> Any:

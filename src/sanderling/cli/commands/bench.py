@@ -9,6 +9,7 @@ import typer
 from sanderling.cli import options
 
 
+@options.reads_samples
 def bench(
     models: options.Models,
     engine: Annotated[
@@ -21,12 +22,7 @@ def bench(
         str, typer.Option("--seconds", metavar="TIME", help="For timing each set of threads: 10s, 1m.")
     ] = "5s",
     samples: options.Samples = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    scale: options.Scale = None,
-    preprocess: options.Preprocess = None,
-    sample_rate: options.SampleRate = None,
-    limit: options.Limit = None,
+    how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
     """Time models side by side: interleaved, in a process of their own, compared with the first one.
@@ -46,7 +42,7 @@ def bench(
             engines=_engines(engine),
             threads=units.counts(threads, "--threads"),
             seconds=units.seconds(seconds, "--seconds", "10s"),
-            **options.reading(mean, std, scale, preprocess, sample_rate, limit),
+            **how,
         )
     if json:
         print_json(result.to_json())

@@ -7,6 +7,7 @@ from typing import Annotated
 from sanderling.cli import options
 
 
+@options.reads_samples
 def check(
     a: Annotated[str, options.model_argument("A", "The model whose answers are right.")],
     b: Annotated[str, options.model_argument("B", "The model that is checked.")],
@@ -20,12 +21,7 @@ def check(
     task: options.Task = None,
     metric: options.Metric = None,
     threads: options.Threads = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    scale: options.Scale = None,
-    preprocess: options.Preprocess = None,
-    sample_rate: options.SampleRate = None,
-    limit: options.Limit = None,
+    how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
     """Check that B still answers like A and keeps all limits: a gate for CI.
@@ -48,7 +44,7 @@ def check(
             listen=live,
             labels=labels,
             **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
-            **options.reading(mean, std, scale, preprocess, sample_rate, limit),
+            **how,
         )
     if json:
         print_json(result.to_json())

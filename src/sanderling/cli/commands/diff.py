@@ -1,4 +1,4 @@
-"""``sanderling diff``: where two models first disagree."""
+"""``sanderling diff``: where two models, or two engines, first part."""
 
 from __future__ import annotations
 
@@ -8,26 +8,39 @@ import typer
 
 from sanderling.cli import options
 
+Engines = Annotated[
+    str,
+    typer.Option(
+        "--engines",
+        metavar="A[,B]",
+        help="What runs both, or what runs A and what runs B. litert:builtin and litert:reference are LiteRT "
+        "without XNNPACK.",
+    ),
+]
+Tolerance = Annotated[
+    str | None,
+    typer.Option(
+        "--tolerance",
+        metavar="SHARE",
+        help="Relative error from which operators disagree. Default: 0.1% for float, 10% for integers.",
+        show_default=False,
+    ),
+]
+Worst = Annotated[
+    int | None,
+    typer.Option("--worst", metavar="N", min=1, help="Show only the N worst operators.", show_default=False),
+]
+
 
 def diff(
     a: Annotated[str, options.model_argument("A", "The model whose values are right.")],
-    b: Annotated[str, options.model_argument("B", "The model that is compared with it.")],
+    b: Annotated[
+        str | None, options.model_argument("B", "The model compared with it. None: A on two engines.")
+    ] = None,
     samples: options.Samples = None,
-    tolerance: Annotated[
-        str | None,
-        typer.Option(
-            "--tolerance",
-            metavar="SHARE",
-            help="Relative error from which operators disagree. Default: 0.1% for float, 10% for integers.",
-            show_default=False,
-        ),
-    ] = None,
-    worst: Annotated[
-        int | None,
-        typer.Option(
-            "--worst", metavar="N", min=1, help="Show only the N worst operators.", show_default=False
-        ),
-    ] = None,
+    engines: Engines = "litert",
+    tolerance: Tolerance = None,
+    worst: Worst = None,
     mean: options.Mean = None,
     std: options.Std = None,
     scale: options.Scale = None,
@@ -36,9 +49,11 @@ def diff(
     limit: options.Limit = None,
     json: options.Json = False,
 ) -> None:
-    """Show where two models first disagree, operator by operator.
+    """Show where two models, or two engines, first part, operator by operator.
 
-    Both are fed the same samples; operators are matched by name, and by position where names differ.
+    Both are fed the same samples; operators are matched by name, and by position where names differ. Then
+    every operator is run by itself on the values that A had there: its own error tells where damage is done
+    from where it only passes through. Exits with 1 when the outputs differ in shape.
     """
     from sanderling import verbs
     from sanderling.cli import units
@@ -51,6 +66,7 @@ def diff(
             a,
             b,
             samples,
+            engines=[part.strip() for part in engines.split(",")],
             tolerance=None if tolerance is None else units.share(tolerance, "--tolerance"),
             **options.reading(mean, std, scale, preprocess, sample_rate, limit),
         )

@@ -41,9 +41,7 @@ Minimize = Annotated[
 Time = Annotated[str | None, _search("--time", "TIME", "For the whole search: 10m.", show_default=False)]
 Threads = Annotated[
     int | None,
-    _search(
-        "--threads", "N", "Only so many threads. Default: 1, more at the end.", min=1, show_default=False
-    ),
+    _search("--threads", "N", "Only so many threads. Default: 1, more at the end.", show_default=False),
 ]
 Recipe = Annotated[
     str | None, _search("--recipe", "best.json", "Apply just this recipe, then check it.", show_default=False)
@@ -64,6 +62,10 @@ AllowOps = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+WithoutPass = Annotated[
+    list[str] | None,
+    _search("--without-pass", "NAME", "A rewrite not to use; may be repeated.", show_default=False),
+]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUT)
 ]
@@ -71,6 +73,7 @@ Device = Annotated[str, typer.Option("--device", hidden=True)]
 Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
 
 
+@options.reads_samples
 def optimize(
     models: Annotated[list[str], options.model_argument("MODEL", f"{options.MODEL_HELP} Several compete.")],
     samples: options.Samples = None,
@@ -84,14 +87,10 @@ def optimize(
     minimize: Minimize = "latency",
     task: options.Task = None,
     metric: options.Metric = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    scale: options.Scale = None,
-    preprocess: options.Preprocess = None,
-    sample_rate: options.SampleRate = None,
-    limit: options.Limit = None,
+    how: options.How = options.UNREAD,
     io: Io = "float",
     allow_ops: AllowOps = None,
+    without_pass: WithoutPass = None,
     threads: Threads = None,
     time: Time = None,
     recipe: Recipe = None,
@@ -120,6 +119,7 @@ def optimize(
         metric=metric,
         io=io,
         allow_ops=None if allow_ops is None else _operators(allow_ops),
+        without_passes=tuple(without_pass or ()),
         threads=threads,
         seconds=None if time is None else units.seconds(time, "--time"),
         recipe=recipe,
@@ -127,7 +127,7 @@ def optimize(
         seed=seed,
         output=output,
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
-        **options.reading(mean, std, scale, preprocess, sample_rate, limit),
+        **how,
     )
 
 
@@ -171,7 +171,7 @@ def _operator(name: str, builtin: Iterable[str]) -> str:
 
 def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
     from sanderling import verbs
-    from sanderling.cli.failure import Interrupted, exit_with, option_names
+    from sanderling.cli.failure import exit_with, interrupted, option_names
     from sanderling.cli.live import Live
     from sanderling.cli.output import print_json
 
@@ -179,8 +179,8 @@ def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
     try:
         with live, option_names():
             result = verbs.optimize(models, listen=live, **arguments)
-    except KeyboardInterrupt:
-        raise Interrupted(_kept(live.finished, arguments["output"])) from None
+    except KeyboardInterrupt as error:
+        raise interrupted(error, _kept(live.finished, arguments["output"])) from None
     if as_json:
         print_json({**result.data.to_json(), "output": str(result.output)})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from sanderling.engines.litert.operators import supported
@@ -22,7 +23,7 @@ class LiteRT:
     def available(self) -> Verdict:
         """Returns: whether ``ai-edge-litert`` can be imported here."""
         try:
-            import ai_edge_litert.interpreter  # noqa: F401
+            import_module("ai_edge_litert.interpreter")
         except ImportError as error:
             return no(f"ai-edge-litert cannot be imported ({error}); run: pip install ai-edge-litert")
         return YES

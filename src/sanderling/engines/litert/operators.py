@@ -54,6 +54,8 @@ def supported(node: Node, kernels: str = "default") -> Verdict:
     """Returns: whether LiteRT has a kernel for the operator; operand types are checked when it loads."""
     if node.op == CUSTOM:
         return _custom(node, kernels)
+    if node.op == "DEPTHWISE_CONV_2D" and len(node.inputs) == 2 and kernels != "reference":
+        return no("LiteRT's kernels crash on a DEPTHWISE_CONV_2D without a bias; give it one of zeros")
     if node.op in _MISSING or (node.op.startswith("STABLEHLO_") and node.op not in _STABLEHLO):
         return no(f"LiteRT has no kernel for {node.op}")
     return YES

@@ -1,0 +1,165 @@
+"""Does the GPU engine leak, and what does a call cost the host? Prints one JSON document.
+
+    python benchmarks/gpu_soak.py [--sessions 200] [--calls 10000] [--kernels 60] [--threads 4]
+
+Sessions are made, called and closed; then one session is called many times, from several threads as well.
+Memory of the process and the library's count of its own objects are compared with what they were after a
+tenth of it. The host's cost is taken of a program of ``--kernels`` kernels on almost no data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import sanderling as sd
+from sanderling.engines.webgpu.device import open_device
+from sanderling.engines.webgpu.runner import WebGPURunner
+from tests.models import Net, classifier, save
+
+
+def resident() -> int:
+    """Returns: bytes of memory that the process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def objects() -> dict[str, int]:
+    """Returns: the library's own objects: buffers, bind groups, pipelines …"""
+    import wgpu
+
+    counts = wgpu.diagnostics.wgpu_native_counts.get_dict()
+    found = {}
+    for name, row in counts.items():
+        hubs = row.get("hub", {})
+        found[name] = sum(int(hub["a"]) for hub in hubs.values()) if hubs else int(row["count"])
+    return {name: count for name, count in found.items() if name != "total"}
+
+
+class Growth:
+    """Memory and objects, at the first tenth and at the end."""
+
+    def __init__(self) -> None:
+        self.first: tuple[int, dict[str, int]] | None = None
+
+    def mark(self, done: int, count: int) -> None:
+        if self.first is None and done >= count // 10:
+            self.first = resident(), objects()
+
+    def row(self) -> dict[str, Any]:
+        assert self.first is not None
+        now = objects()
+        return {
+            "memory_bytes": resident() - self.first[0],
+            "objects": {
+                n: now[n] - self.first[1].get(n, 0) for n in now if now[n] != self.first[1].get(n, 0)
+            },
+        }
+
+
+def sessions(path: Path, count: int) -> dict[str, Any]:
+    """Makes, calls and closes sessions."""
+    growth, x = Growth(), np.ones((1, 12, 12, 1), np.float32)
+    for number in range(count):
+        with sd.Session(path, engine="webgpu") as session:
+            session(x)
+        growth.mark(number + 1, count)
+    return growth.row()
+
+
+def calls(path: Path, count: int, threads: int) -> dict[str, Any]:
+    """Calls one session, the last half from several threads."""
+    growth = Growth()
+    x = np.random.default_rng(0).random((1, 12, 12, 1)).astype(np.float32)
+    with sd.Session(path, engine="webgpu") as session, ThreadPoolExecutor(threads) as pool:
+        wanted = np.asarray(session(x))
+        for number in range(count // 2):
+            session(x)
+            growth.mark(number + 1, count // 2)
+        wrong = 0
+        for _ in range(count // 200):  # in small lots: the pool keeps what it has yet to hand out
+            answers = pool.map(lambda _: session(x), range(100))
+            wrong += sum(not np.array_equal(answer, wanted) for answer in answers)
+    return {**growth.row(), "wrong": wrong}
+
+
+def host(folder: Path, kernels: int, count: int = 1000) -> dict[str, Any]:
+    """Returns: medians in µs: from the call to the wait (of that, writing and submitting), encoding for the
+    next call (while the GPU works), the wait, the whole call; and the number of kernels."""
+    net = Net((1, 4, 4, 8))
+    for _ in range(kernels):
+        net.conv(8)
+    x = np.random.default_rng(0).random((1, 4, 4, 8)).astype(np.float32)
+    device = open_device()
+    times: dict[str, list[float]] = {n: [] for n in ("before_wait", "start", "encode", "finish", "call")}
+    began = [0.0]
+
+    def watched(name: str, function: Any) -> Any:
+        def call(*given: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return function(*given)
+            finally:
+                end = time.perf_counter()
+                times[name].append(1e6 * (end - begin))
+                if name == "start":
+                    times["before_wait"].append(1e6 * (end - began[0]))
+
+        return call
+
+    with sd.Session(save(net.model(), folder / "chain.tflite"), engine="webgpu") as session:
+        for _ in range(20):
+            session(x)
+        for name in ("start", "encode", "finish"):
+            setattr(device, name, watched(name, getattr(device, name)))
+        for _ in range(count):
+            began[0] = time.perf_counter()
+            session(x)
+            times["call"].append(1e6 * (time.perf_counter() - began[0]))
+        for name in ("start", "encode", "finish"):
+            delattr(device, name)
+        runner = session._runner
+        assert isinstance(runner, WebGPURunner)
+        found = {"kernels": len(runner.program.dispatches)}
+    rows = {name: round(median(values), 1) for name, values in times.items()}
+    before = median(
+        c - f - e for c, f, e in zip(times["call"], times["finish"], times["encode"], strict=True)
+    )
+    return {**found, "before_wait_us": round(before, 1), **{f"{n}_us": v for n, v in rows.items()}}
+
+
+def main() -> None:
+    """Runs everything."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=10000)
+    parser.add_argument("--kernels", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=4)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = save(classifier(), folder / "m.tflite")
+        print(
+            json.dumps({
+                "adapter": open_device().adapter.identity,
+                "sessions": sessions(path, given.sessions),
+                "calls": calls(path, given.calls, given.threads),
+                "host": host(folder, given.kernels),
+            }, indent=1)
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""NumPy on the CPU: slow, but any tensor can be seen or replaced on the way, and integers follow TFLite."""
+
+from sanderling.engines.reference.engine import Reference
+
+ENGINE = Reference()

@@ -1,0 +1,8 @@
+"""The GPU engine: lower → fuse → pool → memory → program (pure data) → execute.
+
+``compile.compile_graph`` goes the whole way; every step in between is data that can be printed.
+"""
+
+from sanderling.engines.webgpu.engine import WebGPU
+
+ENGINE = WebGPU()

@@ -1,0 +1,141 @@
+"""The engine: says what it takes, and loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sanderling.engines.webgpu import device as devices
+from sanderling.engines.webgpu import precision
+from sanderling.engines.webgpu.compile import Target
+from sanderling.engines.webgpu.remember import Memory, hash_of, recall
+from sanderling.engines.webgpu.runner import HELD, Options, WebGPURunner
+from sanderling.engines.webgpu.shapes import at_shapes
+from sanderling.engines.webgpu.state import STATE_OPS, lift
+from sanderling.engines.webgpu.verdicts import checked_pins, verdict
+from sanderling.errors import UsageError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import YES, Verdict, no
+from sanderling.settings import settings
+
+_OPTIONS = ("device", "pin", "precision", "samples", "trust")
+_PRECISIONS = ("auto", "float32", "float16")
+
+
+class WebGPU:
+    """Our own kernels on any GPU that Vulkan, Metal or D3D12 reaches; what they cannot do, LiteRT does."""
+
+    name = "webgpu"
+
+    def available(self) -> Verdict:
+        """Returns: whether there are ``wgpu`` and a GPU adapter."""
+        try:
+            found = devices.adapters()
+        except (ImportError, OSError, RuntimeError) as error:
+            return no(f"wgpu cannot be used ({error}); {devices.INSTALL}")
+        return YES if found else no(f"there is no Vulkan, Metal or D3D12 adapter; {devices.NO_DRIVER}")
+
+    def version(self) -> str:
+        """Returns: the version of ``wgpu``."""
+        from importlib.metadata import version
+
+        return version("wgpu")
+
+    def supports(self, model: Model) -> list[Verdict]:
+        """Returns: for every node of the main graph, whether it can run on a GPU, or why it stays on the CPU,
+        naming the tensor and the cause. Needs no GPU."""
+        lifted = lift(model)
+        fixed = lifted.model.main
+        shapes = [fixed.tensors[i].shape for i in fixed.inputs]
+        prepared, usual = at_shapes(lifted.model, shapes).main, Target()
+        found = {
+            node.outputs: verdict(prepared, node, usual.kernels, usual.binding_bytes)
+            for node in prepared.nodes
+            if node.outputs
+        }
+        stuck = no(HELD if lifted.states else lifted.reason or "its state stays on the CPU")
+        return [stuck if node.op in STATE_OPS else found.get(node.outputs, YES) for node in model.main.nodes]
+
+    def load(
+        self, path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None
+    ) -> WebGPURunner:
+        """Loads a verified model: as much of it onto the GPU as is sensible, the rest into LiteRT.
+
+        Args:
+            path: the file, for messages and to remember what is found out.
+            model: what ``tflite.read`` gives for it.
+            threads: of the CPU.
+            options: ``device``: number or part of the name of an adapter; ``precision``: ``"float32"``;
+                ``"float16"`` (values between kernels and weights are stored in 16 bits); ``"auto"``, the
+                same for every tensor where ``samples`` (a list of inputs, each a list of arrays; or
+                ``"noise"``) lose little by it: found once, remembered, 32 bits without them;
+                ``pin``: operators by number, output or kind → ``"cpu"`` or ``"gpu"``; ``trust``: do not
+                compare the GPU's first answer with LiteRT's.
+
+        Raises:
+            ModelError: an operator runs neither on the GPU nor in LiteRT, with the reason.
+            UsageError: an option is unknown or has a wrong value, or there is no such device.
+        """
+        wanted, half, how = checked(options, threads)
+        device = devices.open_device(wanted)
+        memory = recall(hash_of(path), device.adapter, half=half)
+        target = target_of(device.adapter, half=half)
+        if (options or {}).get("precision", "auto") == "auto":
+            found = _halves(path, model, device, target, memory, (options or {}).get("samples"))
+            target = found.apply(target) if found is not None else target
+        return WebGPURunner(path, model, device, target, how, memory)
+
+
+def _halves(
+    path: Path, model: Model, device: devices.Device, target: Target, memory: Memory, samples: object
+) -> precision.Halves | None:
+    """Returns: what may be stored in 16 bits; None where nobody has looked, and so nothing may.
+
+    Raises:
+        UsageError: ``samples`` are no lists of arrays.
+    """
+    if samples is None:
+        return precision.remembered(memory)
+    if samples != "noise" and not (isinstance(samples, Sequence) and all(map(_is_feed, samples))):
+        raise UsageError("samples are no list of inputs, each a list of arrays", hint="or say 'noise'")
+    feeds = None if isinstance(samples, str) else list(samples)
+    found = precision.choose(path, model, device, target, feeds)
+    precision.remember(memory, found)
+    return found
+
+
+def _is_feed(feed: object) -> bool:
+    return isinstance(feed, (list, tuple)) and all(isinstance(array, np.ndarray) for array in feed)
+
+
+def target_of(adapter: devices.Adapter, *, half: bool = False) -> Target:
+    """Returns: what to compile for on an adapter."""
+    limits = adapter.limits
+    return Target(
+        adapter.kernel_limits(), limits["max_storage_buffers_per_shader_stage"],
+        limits["max_storage_buffer_binding_size"], limits["max_buffer_size"], half,
+    )  # fmt: skip
+
+
+def checked(options: Mapping[str, object] | None, threads: int) -> tuple[str | int | None, bool, Options]:
+    """Returns: the device wanted, whether floats are stored as f16, and how to run.
+
+    Raises:
+        UsageError: an option is unknown or has a wrong value.
+    """
+    given = dict(options or {})
+    unknown = sorted(set(given) - set(_OPTIONS))
+    if unknown:
+        raise UsageError(f"engine webgpu has no option {unknown[0]!r}", hint=f"it has: {', '.join(_OPTIONS)}")
+    stored, wanted = given.get("precision", "auto"), given.get("device")
+    if stored not in _PRECISIONS:
+        raise UsageError(f"precision is {stored!r}", hint=f"choose one of: {', '.join(_PRECISIONS)}")
+    if wanted is not None and (not isinstance(wanted, (str, int)) or isinstance(wanted, bool)):
+        raise UsageError(f"device is {wanted!r}, expected a number or a part of a name")
+    if threads < 1:
+        raise UsageError(f"threads is {threads}, expected at least 1")
+    trust = bool(given.get("trust", False)) or settings().trust
+    how = Options(threads, checked_pins(given.get("pin")), trust)
+    return wanted, stored == "float16", how

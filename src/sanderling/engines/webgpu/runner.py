@@ -1,0 +1,397 @@
+"""A model that runs on a GPU as far as it can, and on the CPU where it cannot."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from sanderling.engines.engine import Port
+from sanderling.engines.webgpu import partition
+from sanderling.engines.webgpu.compile import Target
+from sanderling.engines.webgpu.device import Device, open_device
+from sanderling.engines.webgpu.loaded import Loaded, Surprise
+from sanderling.engines.webgpu.partition import CPU, GPU, Plan, Rates
+from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.remember import Memory, fingerprint
+from sanderling.engines.webgpu.shapes import Shape, at_shapes
+from sanderling.engines.webgpu.state import lift
+from sanderling.engines.webgpu.trust import Check, Wrong
+from sanderling.engines.webgpu.verdicts import Pins, pinned, verdict
+from sanderling.errors import CompileError, InputMismatch, ModelError, UsageError
+from sanderling.graph.graph import Graph, Model, Tensor
+from sanderling.graph.types import Array
+
+KEPT_SHAPES = 4  # plans for other input shapes that are kept
+Shapes = tuple[Shape, ...]
+Planner = Callable[[list[Plan]], Plan]
+
+FOLDED = "its value never changes, so it is computed once, at loading"
+HELD = "its state is kept by the session and handed over with every call"
+
+
+class WrongAnswer(UserWarning):
+    """The GPU gave a wrong answer for an operator, which runs on the CPU now."""
+
+
+class RefusedKernel(UserWarning):
+    """The GPU's compiler refused a kernel; its operator runs on the CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is to be run.
+
+    Attributes:
+        threads: of the CPU.
+        pins: what the user wishes: see ``verdicts.pinned``.
+        trust: the GPU's answers are not compared with LiteRT's.
+        rates: what operators and copies are expected to cost.
+    """
+
+    threads: int = 1
+    pins: Pins = field(default_factory=dict)
+    trust: bool = False
+    rates: Rates = field(default_factory=lambda: Rates(prefer_gpu=8.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one operator of the file's main graph runs, why, and its estimated milliseconds."""
+
+    engine: str
+    reason: str
+    est_ms: float | None = None
+
+
+class WebGPURunner:
+    """Runs one model. Another shape of a resizable input makes another plan, kept for later calls.
+
+    Args:
+        path: the file, for messages.
+        model: what was read from it.
+        device, target: the GPU, and what to compile for.
+        options: how to run it.
+        memory: what is known from earlier runs.
+        choose: picks one of the plans; the best with as much on the GPU as is sensible, where it is None.
+
+    Raises:
+        ModelError: a part can run neither on the GPU nor on the CPU.
+        UsageError: a pin means no operator, or cannot be kept.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(
+        self,
+        path: Path,
+        model: Model,
+        device: Device,
+        target: Target,
+        options: Options | None = None,
+        memory: Memory | None = None,
+        choose: Planner | None = None,
+    ) -> None:
+        self._path, self._model, self._device, self._target = path, model, device, target
+        self._options, self._memory = options or Options(), memory or Memory(None)
+        self._choose = choose or (lambda found: found[0])
+        self._lifted = lift(model)
+        self._states = [state.initial for state in self._lifted.states]
+        self._pins = pinned(model.main, self._options.pins)
+        self._seen: dict[int, Shape] = {}
+        folder = tempfile.mkdtemp(prefix="sanderling-")
+        self._folder = Path(folder)
+        self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._loaded: dict[Shapes, Loaded] = {}
+        graph = model.main
+        self._signatures = [_signature(graph.tensors[i]) for i in graph.inputs]
+        self._shapes: Shapes = tuple(graph.tensors[i].shape for i in graph.inputs)
+        try:
+            self._use(self._shapes)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def program(self) -> Program:
+        """The first program of the plan in force.
+
+        Raises:
+            ModelError: nothing runs on the GPU.
+        """
+        for segment in self._current.gpu:
+            return segment.executor.program
+        raise ModelError("nothing of it runs on the GPU", where=str(self._path))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self._current.plan
+
+    @property
+    def _current(self) -> Loaded:
+        return self._loaded[self._shapes]
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Runs once. See ``engines.engine.Runner.run``."""
+        shapes = tuple(array.shape for array in inputs)
+        if shapes != self._shapes:
+            self._resize(shapes)
+        loaded = self._loaded[shapes]
+        if loaded.plain is not None and loaded.verified and not self._states:
+            return loaded.plain(inputs)
+        while True:
+            try:
+                values = loaded.run([*inputs, *self._states])
+                if loaded.verified or not self._wrong_ones(loaded, inputs, values):
+                    break
+            except Surprise as surprise:
+                self._seen[surprise.tensor] = surprise.shape
+            self._replace(shapes)
+            loaded = self._loaded[shapes]
+        found = loaded.outputs(values)
+        count = len(found) - len(self._states)
+        self._states = found[count:]
+        return found[:count]
+
+    def _wrong_ones(
+        self, loaded: Loaded, inputs: Sequence[Array], values: Mapping[int, Array]
+    ) -> dict[tuple[int, ...], str]:
+        """Compares the pieces on the GPU with LiteRT, on what was fed, or on noise where that is all alike.
+
+        Returns: outputs of an operator → how wrong it is.
+        """
+        if not any(_telling(array) for array in inputs) and not loaded.remembers:
+            return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self._states]))
+        return self._verify(loaded, values)
+
+    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[tuple[int, ...], str]:
+        found: dict[tuple[int, ...], str] = {}
+        for number, segment in loaded.gpu_pieces():
+            mark = fingerprint(segment.executor.program)
+            if self._options.trust or mark in self._memory.programs:
+                segment.trusted = True
+                continue
+            piece = loaded.plan.pieces[number]
+            inputs, outputs = ([values[i] for i in ends] for ends in (piece.inputs, piece.outputs))
+            try:
+                wrong = self._wrong(segment.model, inputs, outputs)
+            except ModelError:
+                segment.trusted = True  # LiteRT has no such operator: there is nothing to compare with
+                continue
+            if not wrong:
+                segment.trusted = True
+                self._memory.programs.append(mark)
+            for one in wrong:
+                node = loaded.graph.nodes[piece.nodes[one.position]]
+                found[node.outputs] = one.reason
+        loaded.verified = not found
+        if found:
+            self._tell(loaded.graph, found)
+        if loaded.gpu_pieces():
+            self._memory.save()
+        return found
+
+    def _wrong(self, model: Model, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
+        check = Check(model, self._folder, half=self._target.half)
+        return check.verdict(inputs, outputs, self._device, self._target)
+
+    def _tell(self, graph: Graph, wrong: Mapping[tuple[int, ...], str]) -> None:
+        """Remembers wrong operators and warns of them."""
+        kinds = {node.outputs: node.kind for node in graph.nodes}
+        for outputs, reason in wrong.items():
+            self._memory.wrong[_key(outputs)] = reason
+        named = [f"{kinds[o]} {graph.tensors[o[0]].name!r} ({wrong[o]})" for o in wrong]
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        warnings.warn(
+            f"{self._path.name}: {self._device.adapter.name} gives wrong answers for {', '.join(named[:3])}"
+            f"{more}: from now on the CPU computes {'it' if len(named) == 1 else 'them'}",
+            WrongAnswer,
+            stacklevel=4,
+        )
+
+    def _replace(self, shapes: Shapes) -> None:
+        """Makes the plan for these shapes anew, after something was learned."""
+        for old in self._loaded.values():
+            old.close()
+        self._loaded.clear()
+        self._use(shapes)
+
+    def _check(self, shapes: Shapes) -> None:
+        if len(shapes) != len(self._signatures):
+            raise InputMismatch(
+                f"got {len(shapes)} inputs, expected {len(self._signatures)}", where=str(self._path)
+            )
+        for port, shape, signature in zip(self.inputs, shapes, self._signatures, strict=True):
+            if len(shape) != len(signature):
+                raise InputMismatch(
+                    f"input {port.name} has shape {shape}, expected {signature}", where=str(self._path)
+                )
+
+    def _resize(self, shapes: Shapes) -> None:
+        """Makes a plan for other shapes. As in LiteRT, sizes that the file does not leave open may change,
+        too: whether the model works with them is seen then."""
+        self._check(shapes)
+        try:
+            self._use(shapes)
+        except (ModelError, CompileError) as error:
+            told = ", ".join("x".join(map(str, shape)) for shape in shapes)
+            raise InputMismatch(
+                f"the model does not work with inputs of [{told}]: {error.what}", where=str(self._path)
+            ) from None
+
+    def _use(self, shapes: Shapes) -> None:
+        """Makes the plan for these input shapes the current one."""
+        if shapes not in self._loaded:
+            states = [state.initial.shape for state in self._lifted.states]
+            model = at_shapes(self._lifted.model, [*shapes, *states], self._seen)
+            loaded = self._load(model)
+            if len(self._loaded) >= KEPT_SHAPES:
+                self._loaded.pop(next(iter(self._loaded))).close()
+            self._loaded[shapes] = loaded
+        self._shapes = shapes
+        graph, names = self._model.main, self._model
+        self.inputs = tuple(
+            Port(name, replace(graph.tensors[i].type, shape=shape), signature)
+            for name, i, shape, signature in zip(
+                names.input_names(), graph.inputs, shapes, self._signatures, strict=True
+            )
+        )
+        now = self._loaded[shapes].graph
+        sizes = [now.tensors[i].shape for i in now.outputs[: len(graph.outputs)]]
+        self.outputs = tuple(
+            Port(name, replace(graph.tensors[i].type, shape=shape), _signature(graph.tensors[i]))
+            for name, i, shape in zip(names.output_names(), graph.outputs, sizes, strict=True)
+        )
+
+    def _load(self, model: Model) -> Loaded:
+        graph = model.main
+        refused = self._refused(graph)
+        while True:
+            plan = self._choose(self._plans(graph, refused))
+            made = Loaded.make(
+                model, plan, self._device, self._target, self._folder, self._options.threads, refused
+            )
+            if isinstance(made, Loaded):
+                made.verified = made.verified or self._options.trust
+                return made
+            refused |= made.reasons
+            if made.faulty:
+                warnings.warn(
+                    f"{self._path.name}: {self._device.adapter.name} does not compile"
+                    f" {', '.join(made.faulty[:3])}: the CPU computes it",
+                    RefusedKernel, stacklevel=2,
+                )  # fmt: skip
+
+    def _plans(self, graph: Graph, refused: Mapping[int, str]) -> list[Plan]:
+        wanted = {p: self._pins[n.outputs] for p, n in enumerate(graph.nodes) if n.outputs in self._pins}
+        for position, device in wanted.items():
+            if device == GPU and position in refused:
+                node = graph.nodes[position]
+                raise UsageError(
+                    f"{node.kind} {graph.tensors[node.outputs[0]].name!r} is pinned to the GPU, but"
+                    f" {refused[position]}",
+                    where=str(self._path),
+                )
+        found = partition.plans(graph, refused, wanted, self._options.rates)
+        if not found:
+            raise UsageError(
+                f"the pins ask for more than {partition.MOST_PARTITIONS} pieces on the GPU",
+                where=str(self._path), hint="pin fewer operators",
+            )  # fmt: skip
+        return found
+
+    def _refused(self, graph: Graph) -> dict[int, str]:
+        """Returns: position → why a node is not run on the GPU."""
+        wrong, found = self._memory.wrong, {}
+        for position, node in enumerate(graph.nodes):
+            able = verdict(graph, node, self._target.kernels, self._target.binding_bytes)
+            if not able:
+                found[position] = able.reason
+            elif _key(node.outputs) in wrong:
+                found[position] = wrong[_key(node.outputs)]
+        return found
+
+    def places(self) -> list[Place]:
+        """Returns: a row per node of the file's main graph."""
+        loaded = self._current
+        at = {outputs: p for p, node in enumerate(loaded.graph.nodes) for outputs in [node.outputs]}
+        found = []
+        for node in self._model.main.nodes:
+            if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self._states:
+                found.append(Place("session", HELD))
+            elif node.outputs not in at:
+                found.append(Place("session", FOLDED))
+            else:
+                found.append(self._place(loaded, at[node.outputs]))
+        return found
+
+    def _place(self, loaded: Loaded, position: int) -> Place:
+        node = loaded.graph.nodes[position]
+        cpu, gpu = self._options.rates.times(loaded.graph, node)
+        if loaded.plan.device_of()[position] == GPU:
+            asked = self._pins.get(node.outputs) == GPU
+            return Place("webgpu", "pinned to the GPU" if asked else "it has a GPU kernel", gpu)
+        if self._pins.get(node.outputs) == CPU:
+            return Place("litert", "pinned to the CPU", cpu)
+        crossing = "moving values to the GPU and back would cost more than it saves"
+        if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self._lifted.reason:
+            return Place("litert", self._lifted.reason, cpu)
+        return Place("litert", loaded.refused.get(position, crossing), cpu)
+
+    def reset(self) -> None:
+        """Sets variables back to their initial values."""
+        self._states = [state.initial for state in self._lifted.states]
+        for loaded in self._loaded.values():
+            loaded.reset()
+
+    def rebuild(self) -> None:
+        """Makes everything anew, as a rule because the device was lost; variables that are the session's (see
+        ``places``) keep their values.
+
+        Raises:
+            CompileError, RunError: the device is not back.
+        """
+        old, self._loaded = list(self._loaded.values()), {}
+        for loaded in old:
+            loaded.close()
+        self._device = open_device(self._device.adapter.number)
+        self._use(self._shapes)
+
+    def close(self) -> None:
+        """Frees the memory on the GPU and the CPU."""
+        for loaded in self._loaded.values():
+            loaded.close()
+        self._cleanup()
+
+
+def _key(outputs: Sequence[int]) -> str:
+    return ",".join(map(str, outputs))
+
+
+def _signature(tensor: Tensor) -> Shape:
+    signature = tensor.shape_signature
+    return signature if len(signature) == len(tensor.shape) else tensor.shape
+
+
+def _telling(array: Array) -> bool:
+    """Returns: whether an input's elements differ: an answer on zeros says little."""
+    return array.dtype != object and array.size > 1 and bool((array != array.flat[0]).any())
+
+
+def noise(array: Array, port: Port) -> Array:
+    """Returns: noise in the place of an input; plain integers, which may be indices, stay as they are."""
+    rng = np.random.default_rng(0)
+    if array.dtype.kind == "f":
+        return rng.random(array.shape).astype(array.dtype)
+    if array.dtype.kind in "iu" and port.type.is_quantized:
+        info = np.iinfo(array.dtype)
+        return rng.integers(info.min, info.max, array.shape, array.dtype, endpoint=True)
+    return array

@@ -1,0 +1,239 @@
+"""Trust on first use: a piece's answer on the GPU beside LiteRT's, and which operator a wrong one comes from.
+
+LiteRT's own kernel sets differ from each other, so a whole piece may be as far from the builtin kernels as
+twice what XNNPACK is. Where it is further, each operator is fed LiteRT's own values and judged alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from pathlib import Path
+
+import numpy as np
+
+from sanderling.engines.litert import ENGINE as LITERT
+from sanderling.engines.litert.runner import LiteRTRunner
+from sanderling.engines.webgpu.compile import Target
+from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.partition import GPU, Piece
+from sanderling.engines.webgpu.segment import GpuSegment, cut
+from sanderling.errors import CompileError, ModelError, RunError, UnsupportedOperator
+from sanderling.graph.graph import Graph, Model
+from sanderling.graph.types import Array, TensorType
+from sanderling.tflite import write
+
+# Of the output's scale; DESIGN's bounds for what is stored in 32 and in 16 bits.
+FLOAT, HALF = 1e-4, 1e-2
+# Float operators with 8-bit weights: LiteRT rounds their inputs to 8 bits, the GPU does not.
+HYBRID = 3e-2
+ROUNDING = 10  # where every operator is right alone, the whole may drift by this much more
+DRIFT_STEPS = 8  # and in steps, through a chain of 8-bit operators
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An operator whose answer is wrong.
+
+    Attributes:
+        position: in the piece.
+        reason: how wrong.
+    """
+
+    position: int
+    reason: str
+
+
+def distance(mine: Array, wanted: Array, kind: TensorType) -> float:
+    """Returns: how far two answers are apart: in steps for integers, as a share of the scale for floats.
+
+    A NaN or infinity where the other has none is infinitely far.
+    """
+    if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
+        return inf
+    if wanted.dtype == object or wanted.size == 0:
+        return 0.0 if np.array_equal(mine, wanted) else inf
+    if wanted.dtype.kind != "f":
+        return float(np.max(np.abs(mine.astype(np.int64) - wanted.astype(np.int64))))
+    a, b = mine.astype(np.float64), wanted.astype(np.float64)
+    odd = ~(np.isfinite(a) & np.isfinite(b))
+    if odd.any() and not np.array_equal(a[odd], b[odd], equal_nan=True):
+        return inf
+    scale = float(np.max(np.abs(b), initial=0.0, where=~odd))
+    return float(np.max(np.abs(a - b), initial=0.0, where=~odd)) / max(scale, 1e-6)
+
+
+class Check:
+    """Compares one piece with LiteRT.
+
+    Args:
+        model: the piece as a model.
+        folder: for its file.
+        half: the GPU stores floats in 16 bits.
+    """
+
+    def __init__(self, model: Model, folder: Path, *, half: bool) -> None:
+        self._model, self._half = model, half
+        flowing = [t for t in model.main.tensors if not t.is_constant]
+        self._stored = any(t.type.is_quantized for t in flowing)
+        self._hybrid = any(t.is_constant and t.type.is_quantized for t in model.main.tensors) and any(
+            t.dtype.is_float for t in flowing
+        )
+        self._path = folder / "check.tflite"
+        write(model, self._path)
+
+    def verdict(
+        self, inputs: Sequence[Array], outputs: Sequence[Array], device: Device, target: Target
+    ) -> list[Wrong]:
+        """Returns: the operators whose answers are wrong, [] where the GPU's outputs are right; all of them
+        where the outputs are wrong and no operator can be told.
+
+        Raises:
+            ModelError: LiteRT cannot run the piece, so there is nothing to compare with.
+        """
+        plain, fast = self._litert(inputs, "builtin"), self._litert(inputs, "default")
+        plain = fast if plain is None else plain
+        if plain is None or fast is None:
+            raise ModelError("LiteRT cannot run it")
+        graph = self._model.main
+        unsure = worse = ""
+        for index, mine, a, b in zip(graph.outputs, outputs, plain, fast, strict=True):
+            tensor = graph.tensors[index]
+            got = min(distance(mine, a, tensor.type), distance(mine, b, tensor.type))
+            between = distance(b, a, tensor.type)
+            bound = self._bound(tensor.type)
+            allowed = max(bound, 2 * between if isfinite(between) else 0.0)
+            if not got <= allowed:
+                unsure = f"{tensor.name} is {told(got, tensor.type)} from LiteRT's"
+                discrete = not tensor.dtype.is_float and not tensor.type.is_quantized
+                drift = max(ROUNDING * allowed, self._drift(tensor.type), inf if discrete else 0.0)
+                worse = worse or (unsure if not got <= drift else "")
+        if not unsure:
+            return []
+        found = self._alone(inputs, device, target)
+        if found or not worse:
+            return found
+        everything = range(len(graph.nodes))
+        return self._first(inputs, device, target) or [Wrong(p, worse) for p in everything]
+
+    def _litert(self, inputs: Sequence[Array], kernels: str) -> list[Array] | None:
+        try:
+            runner = LITERT.load(self._path, self._model, options={"kernels": kernels})
+            try:
+                return runner.run(inputs)
+            finally:
+                runner.close()
+        except (ModelError, RunError):
+            return None  # a custom operator that only one of the kernel sets has
+
+    def _bound(self, kind: TensorType) -> float:
+        """Returns: how far one operator's answer may be from LiteRT's."""
+        if not kind.dtype.is_float:
+            return 1.0 if kind.is_quantized else 0.0
+        return max(FLOAT, HALF if self._half else 0.0, HYBRID if self._hybrid else 0.0)
+
+    def _drift(self, kind: TensorType) -> float:
+        """Returns: how far a whole piece of right operators may be."""
+        if not kind.dtype.is_float:
+            return float(DRIFT_STEPS)
+        return DRIFT_STEPS / 256 if self._stored else ROUNDING * self._bound(kind)
+
+    def _alone(self, inputs: Sequence[Array], device: Device, target: Target) -> list[Wrong]:
+        """Returns: the operators that are wrong when they are fed with LiteRT's own values."""
+        values = self._values(inputs)
+        reasons = (self._single(p, values, device, target) for p in range(len(self._model.main.nodes)))
+        return [Wrong(position, reason) for position, reason in enumerate(reasons) if reason]
+
+    def _values(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        """Returns: LiteRT's value of every tensor that it can tell."""
+        graph = self._model.main
+        found = dict(zip(graph.inputs, inputs, strict=True))
+        options: dict[str, object] = {"kernels": "builtin", "preserve_tensors": True}
+        try:
+            runner = LITERT.load(self._path, self._model, options=options)
+        except ModelError:
+            runner = LITERT.load(self._path, self._model, options={"preserve_tensors": True})
+        try:
+            runner.run(inputs)
+            for index in {i for node in graph.nodes for i in node.outputs}:
+                value = _told(runner, index)
+                if value is not None:
+                    found[index] = value
+        finally:
+            runner.close()
+        return found
+
+    def _single(self, position: int, values: dict[int, Array], device: Device, target: Target) -> str:
+        graph = self._model.main
+        node = graph.nodes[position]
+        entering = _entering(graph, [position])
+        if not all(index in values for index in (*entering, *node.outputs)):
+            return ""
+        piece = Piece(GPU, (position,), entering, node.outputs)
+        return self._compare(piece, values, device, target, alone=True)
+
+    def _compare(
+        self, piece: Piece, values: dict[int, Array], device: Device, target: Target, *, alone: bool
+    ) -> str:
+        """Returns: "" where a piece of the piece is right, else how wrong it is."""
+        graph = self._model.main
+        try:
+            segment = GpuSegment(cut(self._model, piece), device, target)
+        except (CompileError, UnsupportedOperator):
+            return ""  # alone it cannot be compiled, so it does not run alone either
+        try:
+            outputs = segment.run([values[i] for i in piece.inputs])
+        finally:
+            segment.close()
+        for index, mine in zip(piece.outputs, outputs, strict=True):
+            kind = graph.tensors[index].type
+            got = distance(mine, values[index], kind)
+            if not got <= (self._bound(kind) if alone else self._drift(kind)):
+                return f"its answer on this GPU is {told(got, kind)} from LiteRT's"
+        return ""
+
+    def _first(self, inputs: Sequence[Array], device: Device, target: Target) -> list[Wrong]:
+        """Each is right alone: looks for the first after which the whole, fused as it is, is not."""
+        graph, values = self._model.main, self._values(inputs)
+
+        def broken(count: int) -> str:
+            last = graph.nodes[count - 1]
+            if not all(index in values for index in last.outputs):
+                return ""
+            nodes = tuple(range(count))
+            piece = Piece(GPU, nodes, _entering(graph, nodes), last.outputs)
+            return self._compare(piece, values, device, target, alone=False)
+
+        low, high, reason = 0, len(graph.nodes), ""
+        while high - low > 1:
+            middle = (low + high) // 2
+            told_wrong = broken(middle)
+            if told_wrong:
+                high, reason = middle, told_wrong
+            else:
+                low = middle
+        reason = reason or broken(high)
+        return [Wrong(high - 1, reason)] if reason else []
+
+
+def _entering(graph: Graph, nodes: Sequence[int]) -> tuple[int, ...]:
+    made = {i for p in nodes for i in graph.nodes[p].outputs}
+    read = dict.fromkeys(i for p in nodes for i in graph.nodes[p].inputs if i >= 0)
+    return tuple(i for i in read if i not in made and not graph.tensors[i].is_constant)
+
+
+def _told(runner: LiteRTRunner, index: int) -> Array | None:
+    try:
+        return runner.tensor(index)
+    except RunError:
+        return None  # XNNPACK computed it in place of several operators
+
+
+def told(amount: float, kind: TensorType) -> str:
+    """Returns: a distance in words."""
+    if not isfinite(amount):
+        return "infinitely far (NaN, infinity or another shape)"
+    if not kind.dtype.is_float:
+        return f"{amount:.0f} step{'' if amount == 1 else 's'}"
+    return f"{100 * amount:.2g} % of its scale"

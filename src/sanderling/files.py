@@ -1,0 +1,42 @@
+"""Writing files so that a reader sees the old one or the new one, never a part, whatever ends the process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file for writing and reading beside ``path``, and puts it in place when the block ends well.
+
+    Until then it is called ``.NAME.<random>``: what a killed process left under such a name was never ready.
+    It gets the permissions of any new file.
+
+    Raises:
+        OSError: the place cannot be written to; then nothing is left behind.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with unfinished.open("x+b") as file:
+            yield file
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text (UTF-8). Lone surrogates, which file names may carry, are written as ``?``."""
+    with whole(path) as file:
+        file.write(text.encode("utf-8", errors="replace"))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a file's content."""
+    with source.open("rb") as original, whole(target) as file:
+        shutil.copyfileobj(original, file, 1 << 20)

@@ -1,0 +1,183 @@
+"""Convolutions as tiles of registers: which there are, which is tried first, and the order of their
+weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from sanderling.graph.types import Array
+from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Shape, Step, Variant, Weights
+
+POINT: dict[str, Number] = {
+    "filter_h": 1, "filter_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1,
+    "pad_top": 0, "pad_left": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """What every kind of convolution comes down to.
+
+    Attributes:
+        x, y: image and result, [n, h, w, c] each.
+        kernel: shape of the weights, (O, KH, KW, I); groups follow from I.
+        weights: gives them, float32; only called when the variant was chosen.
+        geometry: the uniforms stride_h … pad_left.
+    """
+
+    x: Shape
+    y: Shape
+    kernel: Shape
+    weights: Callable[[], Array]
+    geometry: dict[str, Number]
+
+    @property
+    def groups(self) -> int:
+        return self.x[3] // self.kernel[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What one thread computes: ``pixels`` of a row × ``out`` vec4 of channels.
+
+    Attributes:
+        shared: the four threads of a quad take the same pixels, each loads a quarter of them for all.
+        uniform: the weights are read from uniform buffers, as many blocks of channels a dispatch as fit.
+    """
+
+    pixels: int
+    out: int
+    shared: bool = False
+    uniform: bool = False
+
+    @property
+    def name(self) -> str:
+        kind = "shared" if self.shared else "direct"
+        return f"{kind}_{self.pixels}x{4 * self.out}" + "_uniform" * self.uniform
+
+    def threads(self, result: Shape, blocks: int) -> tuple[int, int, int]:
+        """Returns: how many of them compute ``blocks`` blocks of channels of a result."""
+        tiles, rows = -(-result[2] // self.pixels), result[0] * result[1]
+        return (blocks + -blocks % 4, tiles, rows) if self.shared else (tiles, blocks, rows)
+
+
+TILES = (Tile(7, 2), Tile(4, 2), Tile(4, 1), Tile(2, 2), Tile(1, 2), Tile(1, 1))
+SOFTWARE_TILES = (
+    Tile(8, 2, shared=True, uniform=True), Tile(8, 1, shared=True, uniform=True),
+    Tile(4, 2, uniform=True), Tile(1, 1, uniform=True),
+    Tile(8, 2, shared=True), Tile(8, 1, shared=True), Tile(8, 1, uniform=True), Tile(4, 1, uniform=True),
+)  # fmt: skip
+
+
+def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> list[Variant]:
+    """Returns: direct convolutions with tiles of several sizes, the one expected to be fastest first.
+
+    There are few different tiles among the first choices, as each is a pipeline that takes the driver up to
+    a second to compile. Which is fastest depends on the adapter: timing tells.
+    """
+    image, result = conv.x, conv.y
+    if conv.geometry == POINT:  # one row of pixels: no tile is cut by a row's end
+        image, result = (1, 1, prod(image[:3]), image[3]), (1, 1, prod(result[:3]), result[3])
+    found = [tile for tile in (*SOFTWARE_TILES, *TILES) if _possible(conv, tile, limits)]
+    if limits.software:
+        found.sort(key=partial(_software_cost, conv, result))
+    else:
+        first = Tile(4 if result[2] > 2 else 1, 2 if result[3] > 4 else 1)
+        found.sort(key=lambda tile: tile != first)
+    return [_direct(conv, image, result, tile, steps, limits) for tile in found]
+
+
+def _possible(conv: Convolution, tile: Tile, limits: Limits) -> bool:
+    if tile.shared and (not limits.subgroups or conv.groups > 1):
+        return False  # threads with different channels read different parts of a grouped image
+    return not tile.uniform or _block_bytes(conv, tile) <= limits.uniform_bytes
+
+
+def _software_cost(conv: Convolution, result: Shape, tile: Tile) -> float:
+    """Returns: the time that four threads at a time would take, in units of a load from a storage buffer.
+
+    Measured on SwiftShader: a vec4 for four threads takes 46 ns to load and 7 ns from another thread of the
+    quad, a product of four by four by four 1.2 ns. (On lavapipe loads are 110 ns, from uniform buffers 22,
+    and products 0.2: it likes the same tiles.)
+    """
+    blocks = -(-result[3] // (4 * tile.out))
+    image = tile.pixels * (0.25 + 0.15) if tile.shared else tile.pixels
+    weights = tile.out * 4 * (0.9 if tile.uniform else 1.0)
+    a_round = image + weights + tile.pixels * tile.out * 0.42 + 1.0
+    return prod(tile.threads(result, blocks)) * a_round
+
+
+def _block_bytes(conv: Convolution, tile: Tile) -> int:
+    """Returns: bytes of the weights of one block of output channels."""
+    return prod(conv.kernel[1:3]) * depth_of(conv, tile.out) * 4 * tile.out * 16
+
+
+def _direct(
+    conv: Convolution, image: Shape, result: Shape, tile: Tile, steps: tuple[Step, ...], limits: Limits
+) -> Variant:
+    out, depth, blocks = tile.out, depth_of(conv, tile.out), -(-result[3] // (4 * tile.out))
+    part = min(blocks, limits.uniform_bytes // _block_bytes(conv, tile)) if tile.uniform else blocks
+    if tile.shared and 4 < part < blocks:
+        part = part // 4 * 4
+    calls = []
+    for first in range(0, blocks, part):
+        count = min(part, blocks - first)
+        threads = tile.threads(result, count)
+        uniforms = conv.geometry | {
+            "group_in": conv.kernel[3], "group_out": conv.y[3] // conv.groups, "depth": depth,
+            "first_block": first, "blocks": count,
+            "last_quad": min((first + count) * out, -(-result[3] // 4)),
+        }  # fmt: skip
+        weights = Weights(partial(pack, conv, out, depth, first, count), uniform=tile.uniform)
+        lanes = 4 if tile.shared else tile.pixels
+        shape = {"GROUPS": tile.pixels // lanes, "LANES": lanes, "MOVES": tile.pixels // lanes - 1}
+        calls.append(
+            Kernel(
+                "conv_2d", Out(0, result), threads, {"x": In(0, image), "w": weights}, uniforms=uniforms,
+                constants={**shape, "OUT": out, "SHARED": int(tile.shared)}, steps=steps,
+                partial=count < blocks,
+            )
+        )  # fmt: skip
+    return Variant(tile.name, tuple(calls))
+
+
+def _bands(conv: Convolution, out: int) -> list[tuple[int, int]]:
+    """Returns: (first, end) in vec4 of the input channels that each block of output channels reads."""
+    group_in, group_out, total = conv.kernel[3], conv.y[3] // conv.groups, conv.y[3]
+    found = []
+    for start in range(0, total, 4 * out):
+        last = min(start + 4 * out, total) - 1
+        first, end = start // group_out * group_in, (last // group_out + 1) * group_in
+        found.append((first // 4, -(-end // 4)))
+    return found
+
+
+def depth_of(conv: Convolution, out: int) -> int:
+    """Returns: how many vec4 of input channels a block of ``out`` vec4 of output channels reads."""
+    return max(end - first for first, end in _bands(conv, out))
+
+
+def pack(conv: Convolution, out: int, depth: int, start: int = 0, count: int | None = None) -> Array:
+    """Returns: weights as ``conv_2d.wgsl`` reads them: [block, ky, kx, c4, input lane, out, 4], flat.
+
+    Args:
+        out: vec4 of output channels in a block.
+        depth: see ``depth_of``.
+        start, count: which blocks; as a rule all.
+    """
+    kernel = conv.weights()
+    channels, height, width, group_in = conv.kernel
+    group_out, x_quads = channels // conv.groups, -(-conv.x[3] // 4)
+    bands = _bands(conv, out)[start:][:count]
+    full = np.zeros((len(bands), height, width, depth * 4, out * 4), np.float32)
+    for number, (first, _) in enumerate(bands):
+        offset, block = min(first, x_quads - depth) * 4, start + number
+        for o in range(block * 4 * out, min((block + 1) * 4 * out, channels)):
+            begin = o // group_out * group_in - offset
+            full[number, :, :, begin : begin + group_in, o - block * 4 * out] = kernel[o]
+    return full.reshape(-1)

@@ -1,0 +1,9 @@
+"""COMPLEX_ABS: the absolute value of complex numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._complex import part
+
+OP = part("COMPLEX_ABS", np.abs)

@@ -1,0 +1,10 @@
+"""STABLEHLO_ADD: left + right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.ops._gpu import pointwise
+from sanderling.ops._stablehlo import elementwise
+
+OP = elementwise("STABLEHLO_ADD", np.add, gpu=pointwise("x + y", operands="xy", kinds="fi", as_stored=True))

@@ -1,0 +1,18 @@
+"""SPACE_TO_DEPTH as RESHAPE, TRANSPOSE, RESHAPE."""
+
+from __future__ import annotations
+
+from sanderling.passes._lowering import Steps, lowering
+
+
+def lower(at: Steps) -> bool:
+    """Emits what stands in its place."""
+    n, height, width, channels = at.shape_of(at.x)
+    size = int(at.node.attrs.get("block_size", 0))
+    if n < 0 or size < 1:
+        return False
+    at.through((n * height // size, size, width // size, size, channels), (0, 2, 1, 3, 4))
+    return True
+
+
+PASS = lowering("SPACE_TO_DEPTH", ("RESHAPE", "TRANSPOSE"), lower)

@@ -1,0 +1,69 @@
+"""What the GPU tests share: compiling and running small models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sanderling.engines.webgpu.compile import Target, compile_graph
+from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.engine import target_of
+from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.shapes import at_shapes
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from tests.models import Net
+
+CLOSE, HALF = 1e-5, 1e-2  # of the output's scale
+
+
+def prepared(model: Model) -> Model:
+    """Returns: the model as an engine compiles it: weights plain, shapes known."""
+    return at_shapes(model, [model.main.tensors[i].shape for i in model.main.inputs])
+
+
+def compiled(
+    model: Model, target: Target, *, choose: Mapping[int, str] | None = None, fused: bool = True
+) -> Program:
+    graph = model.main
+    names = [f"x{i}" for i in range(len(graph.inputs))], [f"y{i}" for i in range(len(graph.outputs))]
+    return compile_graph(graph, *names, target, choose=choose, fused=fused)
+
+
+def run_once(
+    device: Device,
+    model: Model,
+    arrays: Sequence[Array],
+    *,
+    half: bool = False,
+    choose: Mapping[int, str] | None = None,
+    fused: bool = True,
+) -> list[Array]:
+    program = compiled(model, target_of(device.adapter, half=half), choose=choose, fused=fused)
+    executor = Executor(program, device)
+    try:
+        return executor.run(arrays)
+    finally:
+        executor.close()
+
+
+def compare(mine: Array, wanted: Array, bound: float) -> None:
+    assert mine.dtype == wanted.dtype
+    assert mine.shape == wanted.shape
+    if wanted.dtype.kind != "f":
+        np.testing.assert_array_equal(mine, wanted)
+        return
+    scale = float(np.max(np.abs(wanted), initial=1e-6, where=np.isfinite(wanted)))
+    np.testing.assert_allclose(mine, wanted, rtol=0, atol=bound * scale)
+
+
+def residual() -> Model:
+    """Two convolutions, a residual add and a classifier: every kind of fusion in seven operators."""
+    net = Net((1, 9, 9, 3), 3).conv(6).conv(6, activation="NONE")
+    first, second = net.nodes[0].outputs[0], net.last
+    net.op("ADD", (1, 9, 9, 6), (first,), "AddOptions", fused_activation_function="RELU6")
+    assert net.nodes[-1].inputs == (second, first)
+    net.op("HARD_SWISH", (1, 9, 9, 6), (), "HardSwishOptions")
+    return net.reshape(1, 486).dense(5).softmax().model()

@@ -1,0 +1,113 @@
+"""Every case of every operator that has GPU kernels, against LiteRT's reference kernels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.lower import variants
+from sanderling.graph.graph import Model, Tensor
+from sanderling.graph.types import Array, DType, TensorType, Verdict
+from sanderling.ops._operands import vector
+from sanderling.ops.kernel import Limits
+from sanderling.ops.op import Case, Op
+from sanderling.ops.registry import find
+from tests.models import Net
+from tests.ops.single import declared_types, every_case, label, model_of, node_of, run_litert, type_of
+from tests.webgpu.drawing import Drawn, operators
+from tests.webgpu.making import CLOSE, HALF, compare, run_once
+
+EXAMPLES = int(os.environ.get("GPU_EXAMPLES", "60"))  # of drawn settings
+# Of LiteRT's kernel sets only the default one has them, or has them right.
+NO_REFERENCE = {
+    "CEIL", "ELU", "LOCAL_RESPONSE_NORMALIZATION", "ROUND", "SEGMENT_SUM", "STABLEHLO_AND",
+    "STABLEHLO_SHIFT_LEFT",
+}  # fmt: skip
+FOUND = [(op, case) for op, case in every_case() if op.gpu is not None]
+CASES = [pytest.param(op, case, id=f"{op.name}-{label(case)}") for op, case in FOUND]
+# Cases that the GPU leaves to the CPU, each with what its reason must say.
+DECLINED = {("BITCAST", "narrower"): "uint8", ("BITCAST", "wider"): "int16"}
+
+
+def model(op: Op, case: Case) -> tuple[Model, list[Array]]:
+    """The case as a model, and what is fed."""
+    assert op.reference is not None
+    declared = declared_types(op, case)
+    types = [None if array is None else type_of(array) for array in case.inputs]
+    ours = op.reference(node_of(op, case, len(declared)), list(case.inputs), types, declared)
+    fed = [array for i, array in enumerate(case.inputs) if array is not None and i not in case.constant]
+    return model_of(op, case, [type_of(array) for array in ours]), fed
+
+
+def real_numbers(op: Op, case: Case) -> bool:
+    """Returns: whether a case is of floats and runs on the GPU: others are the same in any precision."""
+    floats = any(array is not None and array.dtype.kind == "f" for array in case.inputs)
+    return floats and (op.name, case.name) not in DECLINED
+
+
+@pytest.mark.parametrize("op, case", CASES)
+def test_a_case_agrees_with_litert(device: Device, op: Op, case: Case) -> None:
+    made, fed = model(op, case)
+    reason = DECLINED.get((op.name, case.name))
+    if reason is not None:
+        found = variants(made.main, made.main.nodes[0], Limits())
+        assert isinstance(found, Verdict)
+        assert reason in found.reason
+        return
+    theirs = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
+    for mine, wanted in zip(run_once(device, made, fed), theirs, strict=True):
+        compare(mine, wanted, CLOSE)
+
+
+@pytest.mark.parametrize("op, case", [p for p in CASES if real_numbers(*p.values)])
+def test_a_case_in_half_precision(device: Device, op: Op, case: Case) -> None:
+    made, fed = model(op, case)
+    theirs = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
+    for mine, wanted in zip(run_once(device, made, fed, half=True), theirs, strict=True):
+        large = np.abs(wanted) > 65504 if wanted.dtype.kind == "f" else np.zeros(wanted.shape, np.bool_)
+        assert (np.abs(mine[large]) == 65504).all()  # which precision "auto" notices
+        compare(mine[~large], wanted[~large], HALF)
+
+
+@pytest.mark.parametrize("name, case", [("CONV_2D", "grouped"), ("DEPTHWISE_CONV_2D", "same")])
+def test_every_variant_gives_the_same_answer(device: Device, name: str, case: str) -> None:
+    op = find(name)
+    assert op is not None
+    made, fed = model(*next((o, c) for o, c in FOUND if (o.name, c.name) == (name, case)))
+    (wanted,) = run_litert(made, fed, reference=True)
+    found = variants(made.main, made.main.nodes[0], Limits())
+    assert not isinstance(found, Verdict)
+    for variant in found:
+        compare(run_once(device, made, fed, choose={0: variant.name})[0], wanted, CLOSE)
+
+
+def test_what_a_slice_cuts_off_is_no_part_of_the_image(device: Device) -> None:
+    """A convolution that pads by itself may read a PAD's operand, but never a slice's."""
+    net = Net((1, 7, 8, 3), 3)
+    graph = net.op("SLICE", (1, 5, 6, 3), (), "SliceOptions").conv(5).model().main
+    bounds = [
+        Tensor(n, TensorType((4,), DType.INT32), vector(v)) for n, v in (("b", [0] * 4), ("s", [1, 5, 6, 3]))
+    ]
+    count, first = len(graph.tensors), graph.nodes[0]
+    nodes = (replace(first, inputs=(first.inputs[0], count, count + 1)), *graph.nodes[1:])
+    made = Model((replace(graph, tensors=(*graph.tensors, *bounds), nodes=nodes),))
+    x = np.random.default_rng(0).standard_normal((1, 7, 8, 3)).astype(np.float32)
+    (wanted,) = run_litert(made, [x], reference=True)
+    compare(run_once(device, made, [x])[0], wanted, CLOSE)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(operators())
+def test_any_settings(device: Device, drawn: Drawn) -> None:
+    name, case = drawn
+    op = find(name)
+    assert op is not None
+    made, fed = model(op, case)
+    theirs = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
+    for mine, wanted in zip(run_once(device, made, fed), theirs, strict=True):
+        compare(mine, wanted, CLOSE)
