@@ -198,6 +198,9 @@ class Experiment:
         print(f"winner, undisturbed: {told(undisturbed)}\nwinner, killed:      {told(killed)}")
         if undisturbed is None or killed is None:
             self.violations.append("one of the searches has no winner")
+        elif undisturbed["recipe"] == killed["recipe"] and undisturbed["threads"] != killed["threads"]:
+            # Speed-ups are against the original on as many threads, so they do not compare these two.
+            print(f"the same candidate, on {killed['threads']} threads instead of {undisturbed['threads']}")
         elif undisturbed["name"] != killed["name"]:
             self._compare(undisturbed, killed)
 

@@ -136,7 +136,7 @@ def rewrite(state: State) -> Iterator[Proposal | Skipped]:
 
 def _static(state: State, calibration: str, **settings: float) -> Proposal:
     label = calibration if not settings else f"{calibration} {settings['percentile']:g}"
-    label += ", narrow convolutions in float" if state.int8 else ""
+    label += ", narrow float" if state.int8 else ""
     step = Step("static_int8", {"calibration": calibration, "io": state.io, **state.int8, **settings})
     return _proposal(state, STATIC, f"static int8, {label}", step)
 
