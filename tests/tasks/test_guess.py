@@ -189,3 +189,10 @@ def test_any_outputs_get_a_task_that_works(shapes: list[tuple[int, ...]], seed: 
     assert all(task.badness(s) == pytest.approx(0, abs=1e-9) for s in stats)
     apart = task.combine([task.observe(a, b, None) for a, b in itertools.pairwise(outputs)])[1]
     assert apart >= 0
+
+
+def test_an_output_without_elements_is_no_distribution() -> None:
+    from sanderling.tasks.view import Output
+
+    assert not Output(0, "empty", (np.zeros((0, 5), np.float32),)).is_distribution()
+    assert Output(0, "full", (np.full((1, 5), 0.2, np.float32),)).is_distribution()

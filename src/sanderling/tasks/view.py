@@ -55,7 +55,7 @@ class Output:
 
     def is_distribution(self, axis: int = -1) -> bool:
         """Returns: whether values along the axis are not negative and sum to one (int8 softmax: roughly)."""
-        if self.samples[0].ndim == 0 or self.shape[axis] < 2:
+        if self.samples[0].ndim == 0 or self.shape[axis] < 2 or not all(s.size for s in self.samples):
             return False
         return all(
             s.min() >= -1e-5 and np.allclose(np.asarray(s, np.float64).sum(axis=axis), 1, atol=0.03)
