@@ -123,7 +123,10 @@ def worker(peer: str, model: str, onnx: str) -> None:
     """Answers one JSON line per line asked for: {"first": …, "error": …}, then {"ms": …}."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a native library prints must not reach the protocol
-    say = lambda **row: print(json.dumps(row), file=answers, flush=True)  # noqa: E731
+
+    def say(**row: Any) -> None:
+        print(json.dumps(row), file=answers, flush=True)
+
     start = float(os.environ["STARTED"])
     try:
         arrays = inputs_for(model)
@@ -174,7 +177,8 @@ class Runner:
     """One process of one runtime, with a time limit on every answer."""
 
     def __init__(self, peer: str, model: Path, onnx: Path, python: str) -> None:
-        self.peer, self.ms = peer, []  # type: ignore[var-annotated]
+        self.peer = peer
+        self.ms: list[float] = []
         command = [python, __file__, "--worker", peer, str(model), str(onnx)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

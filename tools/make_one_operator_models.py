@@ -212,6 +212,10 @@ def movement() -> Iterator[tuple[str, Model]]:
         "move_batch_to_space",
         (lambda x: tf.batch_to_space(x, [2, 3], [[0, 1], [1, 0]]), [((6, 3, 4, 2), FLOAT)]),
     )
+
+
+def indexing() -> Iterator[tuple[str, Model]]:
+    """Yields: operators that read or write at indices."""
     yield "gather_nd", (lambda x, i: tf.gather_nd(x, i), [((3, 4, 5), FLOAT), ((6, 2), INT)])
     yield (
         "gather_batch",
@@ -247,6 +251,10 @@ def movement() -> Iterator[tuple[str, Model]]:
         "sparse_to_dense",
         (lambda v: tf.compat.v1.sparse_to_dense([[0, 1], [2, 3]], [3, 4], v, -1.0), [((2,), FLOAT)]),
     )
+
+
+def rare() -> Iterator[tuple[str, Model]]:
+    """Yields: what converters seldom write: transforms, box suppression, chance; and matrix products."""
     yield "bucketize", (lambda x: tf.raw_ops.Bucketize(input=x, boundaries=[-1.0, 0.0, 1.5]), [MATRIX])
     yield "rfft2d", (lambda x: tf.abs(tf.signal.rfft2d(x)), [((2, 8, 16), FLOAT)])
     yield "rfft", (lambda x: tf.math.real(tf.signal.rfft(x)), [((3, 32), FLOAT)])
@@ -352,6 +360,10 @@ def windows() -> Iterator[tuple[str, Model]]:
         "layer_norm",
     ):
         yield f"dynamic_{name}", layer_model(made[name], (None, *shape))
+
+
+def other_windows() -> Iterator[tuple[str, Model]]:
+    """Yields: convolutions and pools over sequences and volumes."""
     yield "keras_conv1d", layer_model(layers.Conv1D(5, 3, padding="causal"), (2, 9, 4))
     yield (
         "keras_conv1d_dilated",
@@ -691,7 +703,7 @@ def convert(function: Callable[..., Any], specs: list[Spec], mode: str) -> bytes
 
 def models() -> Iterator[tuple[str, Model]]:
     """Yields: every model with its name."""
-    for family in (unary, binary, reductions, movement, windows, sequences):
+    for family in (unary, binary, reductions, movement, indexing, rare, windows, other_windows, sequences):
         yield from family()
     for name, model in fused():
         yield name, (model, [((model.input_shape[0] or 1, 6, 5), FLOAT)])

@@ -17,8 +17,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from sanderling.engines.litert.operators import _CUSTOM as CUSTOM  # noqa: E402
-from sanderling.engines.litert.operators import supported  # noqa: E402
+from sanderling.engines.litert.operators import CUSTOM_KERNELS, supported  # noqa: E402
 from sanderling.engines.reference.control import CONTROL  # noqa: E402
 from sanderling.errors import InvalidGraph  # noqa: E402
 from sanderling.graph.graph import Node  # noqa: E402
@@ -142,7 +141,7 @@ def _custom() -> Iterator[str]:
     yield ""
     yield "They run in LiteRT and nowhere else here, unless a pass replaces them (`docs/guide/passes.md`)."
     yield ""
-    for name, kernel in sorted(CUSTOM.items()):
+    for name, kernel in sorted(CUSTOM_KERNELS.items()):
         yield f"- `{name}`{': in XNNPACK only' if kernel.xnnpack else ''}"
 
 

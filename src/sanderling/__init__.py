@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Graph, Model, Node, Tensor
     from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
-    from sanderling.verbs import analyze, bench, check, diff, load, optimize
+    from sanderling.verbs import analyze, bench, check, diff, load, optimize, profile
 
     __version__: str
 
@@ -77,10 +77,11 @@ __all__ = [
     "lite",
     "load",
     "optimize",
+    "profile",
     "register_operator",
 ]
 
-_VERBS = frozenset({"analyze", "bench", "check", "diff", "load", "optimize"})
+_VERBS = frozenset({"analyze", "bench", "check", "diff", "load", "optimize", "profile"})
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
 
 

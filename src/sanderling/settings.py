@@ -19,6 +19,8 @@ class Settings:
         device: number or part of the name of the GPU adapter to use, "" for the fastest. From
             ``SANDERLING_DEVICE``.
         cache: folder for caches. From ``SANDERLING_CACHE`` (default: ``~/.cache/sanderling``).
+        trace: file that ``profile`` writes a trace for Perfetto to, None for none. From
+            ``SANDERLING_TRACE``.
         threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.
     """
 
@@ -27,6 +29,7 @@ class Settings:
     trust: bool
     device: str
     cache: Path
+    trace: Path | None
     threads: int | None
 
 
@@ -41,11 +44,13 @@ def _integer(name: str, default: int) -> int:
 def settings() -> Settings:
     """Returns: the settings as the environment has them now."""
     cache = os.environ.get("SANDERLING_CACHE") or "~/.cache/sanderling"
+    trace = os.environ.get("SANDERLING_TRACE")
     return Settings(
         debug=_integer("SANDERLING_DEBUG", 0),
         verify=_integer("SANDERLING_VERIFY", 0) > 0,
         trust=_integer("SANDERLING_VERIFY", -1) == 0,
         device=os.environ.get("SANDERLING_DEVICE", ""),
         cache=Path(cache).expanduser(),
+        trace=Path(trace).expanduser() if trace else None,
         threads=_integer("SANDERLING_THREADS", 0) or None,
     )

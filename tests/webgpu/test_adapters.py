@@ -27,7 +27,7 @@ try:
     with sd.Session(sys.argv[1], **wanted) as session:
         y = session(np.linspace(0, 1, 144, dtype=np.float32).reshape(1, 12, 12, 1))
         runner = session._runner
-        name = runner._device.adapter.name if hasattr(runner, "_device") else ""
+        name = runner.device.adapter.name if hasattr(runner, "device") else ""
         print(json.dumps([session.engine, session.reason, name, y.tolist()]))
 except SanderlingError as error:
     print(json.dumps(["error", str(error)]))

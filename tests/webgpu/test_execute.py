@@ -151,7 +151,7 @@ def test_a_lost_device_is_replaced(device: Device, tmp_path: Path, monkeypatch: 
     (x,) = batches(1, (1, 12, 12, 1))
     with Session(path, engine="webgpu") as first, Session(path, engine="webgpu") as second:
         wanted = np.asarray(first(x))
-        first._runner._device.destroy()  # type: ignore[attr-defined]
+        first._runner.device.destroy()  # type: ignore[attr-defined]
         for session in (first, second):
             with pytest.raises(DeviceLost, match="make a new Session"):
                 session(x)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.engine import target_of
+from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.lower import variants
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array, DType, TensorType, Verdict
@@ -20,7 +22,7 @@ from sanderling.ops.registry import find
 from tests.models import Net
 from tests.ops.single import declared_types, every_case, label, model_of, node_of, run_litert, type_of
 from tests.webgpu.drawing import Drawn, operators
-from tests.webgpu.making import CLOSE, HALF, compare, run_once
+from tests.webgpu.making import CLOSE, HALF, compare, compiled, run_once
 
 EXAMPLES = int(os.environ.get("GPU_EXAMPLES", "60"))  # of drawn settings
 # Of LiteRT's kernel sets only the default one has them, or has them right.
@@ -74,16 +76,61 @@ def test_a_case_in_half_precision(device: Device, op: Op, case: Case) -> None:
         compare(mine[~large], wanted[~large], HALF)
 
 
-@pytest.mark.parametrize("name, case", [("CONV_2D", "grouped"), ("DEPTHWISE_CONV_2D", "same")])
+VARIED = [
+    ("CONV_2D", "grouped"), ("DEPTHWISE_CONV_2D", "same"), ("SOFTMAX", ""), ("MEAN", ""), ("REDUCE_MAX", ""),
+    ("FULLY_CONNECTED", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, case", VARIED)
 def test_every_variant_gives_the_same_answer(device: Device, name: str, case: str) -> None:
-    op = find(name)
-    assert op is not None
-    made, fed = model(*next((o, c) for o, c in FOUND if (o.name, c.name) == (name, case)))
+    made, fed = model(*next((o, c) for o, c in FOUND if o.name == name and case in c.name))
+    every_variant(device, made, fed)
+
+
+def every_variant(device: Device, made: Model, fed: list[Array]) -> None:
+    """Runs all that this device and a GPU of many cores would choose from."""
     (wanted,) = run_litert(made, fed, reference=True)
-    found = variants(made.main, made.main.nodes[0], Limits())
+    limits = device.adapter.kernel_limits()
+    for allowed in (limits, replace(limits, software=False, uniform_bytes=0, threads=65536)):
+        target = replace(target_of(device.adapter), kernels=allowed)
+        found = variants(made.main, made.main.nodes[0], allowed)
+        assert not isinstance(found, Verdict)
+        for variant in found:
+            program = compiled(made, target, choose={0: variant.name})
+            executor = Executor(program, device)
+            compare(executor.run(fed)[0], wanted, CLOSE)
+            executor.close()
+
+
+@pytest.mark.parametrize(
+    "height, channels, filters, size", [(5, 9, 70, 3), (1, 130, 5, 1), (4, 64, 96, 1), (3, 4, 17, 2)]
+)
+def test_every_tile_of_a_convolution(
+    device: Device, height: int, channels: int, filters: int, size: int
+) -> None:
+    net = Net((2, height, 6, channels), 3).conv(filters, size=size)
+    fed = [np.random.default_rng(2).standard_normal((2, height, 6, channels)).astype(np.float32)]
+    every_variant(device, net.model(), fed)
+
+
+@pytest.mark.parametrize("how", ["SOFTMAX", "MEAN", "MAX", "CHANNELS"])
+def test_sums_that_a_workgroup_shares(device: Device, how: str) -> None:
+    net = Net((2, 9, 8, 90), 3)
+    if how == "SOFTMAX":
+        net = net.op("SOFTMAX", (2, 9, 8, 90), (), "SoftmaxOptions", beta=1.0)
+    else:
+        axes = np.array([3] if how == "CHANNELS" else [1, 2], np.int32)
+        shape = (2, 9, 8, 1) if how == "CHANNELS" else (2, 1, 1, 90)
+        operands = (net.constant(axes, "axes"),)
+        net = net.op(
+            "REDUCE_MAX" if how == "MAX" else "MEAN", shape, operands, "ReducerOptions", keep_dims=True
+        )
+    fed = [np.random.default_rng(2).standard_normal((2, 9, 8, 90)).astype(np.float32)]
+    found = variants(net.model().main, net.model().main.nodes[0], Limits(threads=65536))
     assert not isinstance(found, Verdict)
-    for variant in found:
-        compare(run_once(device, made, fed, choose={0: variant.name})[0], wanted, CLOSE)
+    assert [variant.name for variant in found] == ["wide", "plain"]
+    every_variant(device, net.model(), fed)
 
 
 def test_what_a_slice_cuts_off_is_no_part_of_the_image(device: Device) -> None:

@@ -220,7 +220,7 @@ def test_integers_cross_as_they_are(device: Device, zoo_dir: Path) -> None:
     with Session(path, engine="webgpu", pin={4: "cpu"}) as session:
         assert np.abs(np.asarray(session(x), int) - run_litert(path, x)[0]).max() <= 1
         runner = runner_of(session)
-        graph = runner._current.graph
+        graph = runner.loaded.graph
         for piece in runner.plan.pieces:
             assert {graph.tensors[i].dtype for i in (*piece.inputs, *piece.outputs)} == {DType.INT8}
         assert len(runner.plan.pieces) == 3

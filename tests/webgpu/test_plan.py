@@ -51,7 +51,7 @@ def test_the_program_is_the_same_every_time() -> None:
 
 def test_fusion_leaves_four_kernels_and_the_relayouts() -> None:
     labels = [call.label for call in fuse(lowered()).calls]
-    assert labels == ["reshape", "conv_2d", "conv_2d", "reshape", "conv_2d", "softmax"]
+    assert labels == ["reshape", "conv_2d", "conv_2d_split", "reshape", "conv_2d_split", "softmax"]
 
 
 def test_fusion_keeps_to_the_binding_limit() -> None:

@@ -34,7 +34,7 @@ def images(count: int, scale: float = 1.0) -> list[list[np.ndarray]]:
 def storages(path: Path, samples: object) -> tuple[precision.Halves | None, str]:
     """Returns: what was found, and the shaders of the model that was loaded so."""
     runner = ENGINE.load(path, read(path), options={"precision": "auto", "samples": samples})
-    device = runner._device
+    device = runner.device
     found = precision.remembered(recall(hash_of(path), device.adapter, half=False))
     text = "\n".join(runner.program.shaders)
     runner.close()

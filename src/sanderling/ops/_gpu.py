@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from itertools import product
 from math import inf, prod
 
 import numpy as np
@@ -35,7 +33,14 @@ Inputs = Sequence[Tensor | None]
 Outputs = Sequence[Tensor]
 Answer = Sequence[Variant] | Verdict
 
-CLAMP = "clamp(x, T4(low), T4(high))"  # one text for all: what differs are scalars, and ``fuse`` joins two
+# One text for all: what differs are scalars, and ``fuse`` joins two. WGSL's clamp makes any number of a NaN,
+# and compilers take ``x != x`` for false: the bits tell.
+CLAMP = (
+    "select(clamp(x, T4(low), T4(high)), x,"
+    " (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u))"
+)
+_CLAMP_INTEGERS = "clamp(x, T4(i32(low)), T4(i32(high)))"
+_AT_LEAST = "max(x, T4(i32(low)))"  # no float is the largest int32
 LIMITS = {"RELU": (0.0, inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0)}
 # WGSL's tanh may overflow for large operands on some drivers.
 TANH = "let t = exp(-2.0 * abs(x)); return sign(x) * (1.0 - t) / (1.0 + t);"
@@ -64,8 +69,8 @@ def one(*kernels: Kernel | Same, name: str = "plain") -> list[Variant]:
     return [Variant(name, kernels)]
 
 
-def activation(node: Node, flow: int) -> tuple[Step, ...]:
-    """Returns: the fused activation of ``node`` as steps on flow ``flow``: none or one."""
+def activation(node: Node, flow: int, kind: Kind | None = "f") -> tuple[Step, ...]:
+    """Returns: the fused activation of ``node`` as steps on flow ``flow``, of kind ``kind``: none or one."""
     name = word(node, "fused_activation_function", "NONE")
     if name == "NONE":
         return ()
@@ -74,7 +79,10 @@ def activation(node: Node, flow: int) -> tuple[Step, ...]:
     if name not in LIMITS:
         raise invalid(node, f"the fused activation {name} is not known")
     low, high = LIMITS[name]
-    return (Step(CLAMP, {"x": Flow(flow)}, {"low": low, "high": high}),)
+    x = {"x": Flow(flow)}
+    if kind == "i" and high == inf:
+        return (Step(_AT_LEAST, x, {"low": low}),)
+    return (Step(CLAMP if kind == "f" else _CLAMP_INTEGERS, x, {"low": low, "high": high}),)
 
 
 def limited(name: str) -> Gpu:
@@ -125,7 +133,7 @@ def pointwise(
         text = expression if isinstance(expression, str) else expression[of]
         scalars = {name: real(node, name) for name in attrs}
         given: dict[str, StepOperand] = {name: In(i) for i, name in enumerate(operands)}
-        steps = (Step(text, given, scalars), *(activation(node, 1) if fused else ()))
+        steps = (Step(text, given, scalars), *(activation(node, 1, of) if fused else ()))
         return one(elementwise(outputs[0].shape, steps))
 
     return gpu
@@ -192,8 +200,27 @@ def gathered(
     )  # fmt: skip
 
 
+WIDE = 64  # threads of a workgroup that share a sum
+_WORTH = 16  # rounds of one thread from which on sharing them may pay
+_MOST_GROUPS = 65535
+
+
+def wide_first(results: int, rounds: int, limits: Limits) -> list[bool]:
+    """Returns: whether a workgroup per result (True) and a thread per result are worth trying, the better
+    first: few results would leave the GPU idle while their threads work through many rounds."""
+    if rounds < _WORTH or results > _MOST_GROUPS or limits.invocations < WIDE:
+        return [False]
+    return [True, False] if not limits.software and results < limits.threads else [False, True]
+
+
 def reduced(
-    shape: Shape, axes: Sequence[int], how: str, steps: tuple[Step, ...] = (), source: Read | None = None
+    shape: Shape,
+    axes: Sequence[int],
+    how: str,
+    steps: tuple[Step, ...] = (),
+    source: Read | None = None,
+    *,
+    wide: bool = False,
 ) -> list[Kernel | Same]:
     """Returns: the kernels that reduce along ``axes``, one neighbourhood of axes after the other.
 
@@ -203,8 +230,10 @@ def reduced(
         how: SUM, PROD, MAX or MIN.
         steps: what happens to the result.
         source: what is reduced; None for input 0.
+        wide: a workgroup for every result.
     """
-    constants = {name: int(name == how) for name in ("SUM", "PROD", "MAX", "MIN")}
+    constants = {name: int(name == how) for name in ("SUM", "PROD", "MAX", "MIN")} | {"WIDE": int(wide)}
+    constants |= {"THREADS": WIDE} if wide else {}
     runs = _runs(axes, len(shape))
     kernels: list[Kernel | Same] = []
     source = source or In(0)
@@ -217,16 +246,19 @@ def reduced(
         have = (outer, prod(along)) if not inner else (outer, prod(along), prod(inner[:-1]), inner[-1])
         want = (outer, 1) if not inner else (outer, 1, prod(inner[:-1]), inner[-1])
         final = position == len(runs) - 1
+        results = outer if not inner else quads(want)
         write: Out | Temp = Out(0, want) if final else Temp(f"part{position}", want, between)
         read = In(source.position, have) if isinstance(source, In) else Temp(source.name, have)
         kernels.append(
             Kernel(
                 "_reduce",
                 write,
-                (outer if not inner else quads(want),),
+                (results, 1, 1) if wide else (results,),
                 {"x": read},
+                (WIDE, 1, 1),
                 constants=constants | {"LAST": int(not inner)},
                 steps=steps if final else (),
+                cooperative=wide,
             )
         )
         source = write if isinstance(write, Temp) else source
@@ -243,22 +275,3 @@ def _runs(axes: Sequence[int], rank: int) -> list[tuple[int, int]]:
         else:
             runs.append((axis, axis))
     return runs
-
-
-@cache
-def workgroup_for(
-    threads: tuple[int, int, int], limits: Limits, size: int = 64, *, least: int = 1
-) -> tuple[int, int, int]:
-    """Returns: the shape of workgroups of at most ``size`` threads, at least ``least`` in x, that leaves the
-    fewest of them idle."""
-    powers = [1 << k for k in range(min(size, limits.invocations).bit_length())]
-    best = [
-        (x, y, z) for x, y, z in product(powers, powers, powers)
-        if x >= least and x * y * z <= min(size, limits.invocations) and z <= 64
-    ]  # fmt: skip
-
-    def cost(shape: tuple[int, int, int]) -> tuple[float, int, int]:
-        padded = prod(-(-t // s) * s for t, s in zip(threads, shape, strict=True))
-        return padded * (1 + 8 / prod(shape)), -shape[0], -shape[1]  # small workgroups have a price, too
-
-    return min(best, key=cost)

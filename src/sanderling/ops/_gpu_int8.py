@@ -13,7 +13,7 @@ import numpy as np
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, Verdict
-from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, workgroup_for
+from sanderling.ops._gpu import Answer, Inputs, Outputs, activation
 from sanderling.ops._gpu_conv import geometry
 from sanderling.ops._operands import operand, optional, ranked
 from sanderling.ops.kernel import (
@@ -101,8 +101,8 @@ def _variant(
             "x": In(0, image), "w": Weights(lambda: _packed(kernel, shape, tile), "i8"),
             "t": Weights(lambda: _added(kernel, shape, bias, zero), "i32"),
         },
-        workgroup_for(threads, limits), slides | {"zero": (zero % 256) * 0x01010101},
-        {"PIXELS": pixels, "OUT": tile}, kind="f", steps=steps,
+        uniforms=slides | {"zero": (zero % 256) * 0x01010101},
+        constants={"PIXELS": pixels, "OUT": tile}, kind="f", steps=steps,
     )  # fmt: skip
     return Variant(f"int8_{pixels}x{4 * tile}", (call,))
 

@@ -11,7 +11,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, no
 from sanderling.ops._conv import padding_before
 from sanderling.ops._conv_3d import windows
-from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, gathered, kind_of, one, workgroup_for
+from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, gathered, kind_of, one
 from sanderling.ops._gpu_conv import after, bias_values, fully_connected, refusal
 from sanderling.ops._operands import operand, optional, ranked, whole
 from sanderling.ops.kernel import (
@@ -85,7 +85,7 @@ def _product(
     uniforms |= _leading("x", x[:-2]) | _leading("y", y[:-2])
     call = Kernel(
         "batch_matmul", Out(0, result), threads, {"x": reads[0], "r": reads[1]},
-        workgroup_for(threads, Limits()), uniforms, {"ROWS": ROWS}, steps=steps,
+        uniforms=uniforms, constants={"ROWS": ROWS}, steps=steps,
     )  # fmt: skip
     return [*kernels, call]
 

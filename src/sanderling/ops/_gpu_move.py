@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 from sanderling.graph.graph import Node
@@ -10,6 +11,7 @@ from sanderling.graph.types import DType, no
 from sanderling.ops._blocks import pairs
 from sanderling.ops._elementwise import all_inputs
 from sanderling.ops._gpu import (
+    WIDE,
     Answer,
     Inputs,
     Outputs,
@@ -19,6 +21,7 @@ from sanderling.ops._gpu import (
     kind_of,
     one,
     reduced,
+    wide_first,
 )
 from sanderling.ops._operands import axes_in, axis_in, integers, operand, ranked, real, whole
 from sanderling.ops._resize import step
@@ -32,6 +35,7 @@ from sanderling.ops.kernel import (
     Shape,
     Step,
     Temp,
+    Variant,
     quads,
 )
 
@@ -61,11 +65,11 @@ def concatenation(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) 
     """The answer of CONCATENATION: a kernel per operand, each writing its part."""
     tensors, _ = all_inputs(node, inputs, 1)
     out = outputs[0].shape
-    axis, after = axis_in(node, whole(node, "axis"), len(out)), activation(node, 0)
+    axis, after = axis_in(node, whole(node, "axis"), len(out)), activation(node, 0, kind_of(outputs[0].type))
     write: Out | Temp = Temp("joined", out) if after else Out(0)
     kernels = _joined([tensor.shape for tensor in tensors], out, axis, write)
     if after:
-        step_in = Step(after[0].expression, {"x": Temp("joined", out)})
+        step_in = replace(after[0], operands={"x": Temp("joined", out)})
         kernels.append(elementwise(out, (step_in,)))
     return one(*kernels)
 
@@ -120,7 +124,15 @@ def softmax(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Ans
         return no(f"its operand is {x.type}, the GPU kernel takes floats and 8-bit integers")
     rows = _rows(x.shape)
     uniforms = {"beta": float(real(node, "beta"))}
-    return one(Kernel("softmax", Out(0, rows), (rows[0],), {"x": In(0, rows)}, uniforms=uniforms))
+    found = []
+    for wide in wide_first(rows[0], quads((rows[1],)), limits):
+        threads = (rows[0], 1, 1) if wide else (rows[0],)
+        call = Kernel(
+            "softmax", Out(0, rows), threads, {"x": In(0, rows)}, (WIDE, 1, 1), uniforms,
+            {"WIDE": int(wide)} | ({"THREADS": WIDE} if wide else {}), cooperative=wide,
+        )  # fmt: skip
+        found.append(Variant("wide" if wide else "plain", (call,)))
+    return found
 
 
 def resize_bilinear(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
@@ -151,7 +163,14 @@ def reduction_gpu(how: str) -> Gpu:
             return one(elementwise(x.shape, (Step("x", {"x": In(0)}),)))
         share = 1 / prod(x.shape[axis] for axis in axes)
         steps = (Step("x * share", {"x": Flow(0)}, {"share": share}),) if how == "MEAN" else ()
-        return one(*reduced(x.shape, axes, "SUM" if how == "MEAN" else how, steps))
+        by = "SUM" if how == "MEAN" else how
+        results, rounds = max(1, round(x.type.size * share)), round(1 / share)
+        if len(x.shape) - 1 in axes:
+            rounds = -(-rounds // 4)
+        return [
+            Variant("wide" if wide else "plain", tuple(reduced(x.shape, axes, by, steps, wide=wide)))
+            for wide in wide_first(results, rounds, limits)
+        ]
 
     return gpu
 

@@ -1,5 +1,4 @@
-"""Convolutions as tiles of registers: which there are, which is tried first, and the order of their
-weights."""
+"""Convolutions as tiles of registers: which there are, which comes first, and the order of their weights."""
 
 from __future__ import annotations
 
@@ -11,6 +10,7 @@ from math import prod
 import numpy as np
 
 from sanderling.graph.types import Array
+from sanderling.ops._gpu import WIDE
 from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Shape, Step, Variant, Weights
 
 POINT: dict[str, Number] = {
@@ -66,12 +66,28 @@ class Tile:
         return (blocks + -blocks % 4, tiles, rows) if self.shared else (tiles, blocks, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A workgroup shares the sums of ``pixels`` of a row × one vec4 of channels."""
+
+    pixels: int
+    out: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"split_{self.pixels}x4"
+
+
 TILES = (Tile(7, 2), Tile(4, 2), Tile(4, 1), Tile(2, 2), Tile(1, 2), Tile(1, 1))
+# Few and small ones, for SwiftShader takes 0.1 s to compile each; larger ones (MORE_TILES) are 10 % faster.
 SOFTWARE_TILES = (
-    Tile(8, 2, shared=True, uniform=True), Tile(8, 1, shared=True, uniform=True),
-    Tile(4, 2, uniform=True), Tile(1, 1, uniform=True),
-    Tile(8, 2, shared=True), Tile(8, 1, shared=True), Tile(8, 1, uniform=True), Tile(4, 1, uniform=True),
+    Tile(8, 1, shared=True, uniform=True), Tile(8, 1, shared=True),
+    Tile(8, 1, uniform=True), Tile(8, 1), Tile(1, 1, uniform=True), Tile(1, 1),
 )  # fmt: skip
+MORE_TILES = (Tile(16, 1, shared=True), Tile(8, 2, shared=True), Tile(8, 2, shared=True, uniform=True))
+SPLITS = (Split(4), Split(1))
+PARALLEL_TILES: tuple[Tile | Split, ...] = (Tile(4, 2), Tile(4, 1), Tile(1, 1), *SPLITS)
+DISPATCH_COST = 400.0  # in the units of ``_software_cost``
 
 
 def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> list[Variant]:
@@ -80,36 +96,65 @@ def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> l
     There are few different tiles among the first choices, as each is a pipeline that takes the driver up to
     a second to compile. Which is fastest depends on the adapter: timing tells.
     """
+    found: list[Tile | Split]
     image, result = conv.x, conv.y
     if conv.geometry == POINT:  # one row of pixels: no tile is cut by a row's end
         image, result = (1, 1, prod(image[:3]), image[3]), (1, 1, prod(result[:3]), result[3])
-    found = [tile for tile in (*SOFTWARE_TILES, *TILES) if _possible(conv, tile, limits)]
     if limits.software:
-        found.sort(key=partial(_software_cost, conv, result))
+        few = sorted(SOFTWARE_TILES, key=partial(_software_cost, conv, result, limits))
+        found = [*dict.fromkeys((*few, *MORE_TILES, *TILES)), *SPLITS]
     else:
-        first = Tile(4 if result[2] > 2 else 1, 2 if result[3] > 4 else 1)
-        found.sort(key=lambda tile: tile != first)
-    return [_direct(conv, image, result, tile, steps, limits) for tile in found]
+        first = sorted(PARALLEL_TILES, key=partial(_parallel_cost, conv, result, limits))
+        found = [*first, *(tile for tile in TILES if tile not in first)]
+    return [
+        _split(conv, image, result, tile, steps)
+        if isinstance(tile, Split)
+        else _direct(conv, image, result, tile, steps, limits)
+        for tile in found
+        if _possible(conv, tile, limits)
+    ]
 
 
-def _possible(conv: Convolution, tile: Tile, limits: Limits) -> bool:
+def _possible(conv: Convolution, tile: Tile | Split, limits: Limits) -> bool:
+    if isinstance(tile, Split):
+        blocks, rounds = -(-conv.y[3] // 4), prod(conv.kernel[1:3]) * depth_of(conv, 1)
+        return rounds >= 16 and blocks <= 65535 and prod(conv.y[:2]) <= 65535 and limits.invocations >= WIDE
     if tile.shared and (not limits.subgroups or conv.groups > 1):
         return False  # threads with different channels read different parts of a grouped image
     return not tile.uniform or _block_bytes(conv, tile) <= limits.uniform_bytes
 
 
-def _software_cost(conv: Convolution, result: Shape, tile: Tile) -> float:
+def _software_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile) -> float:
     """Returns: the time that four threads at a time would take, in units of a load from a storage buffer.
 
     Measured on SwiftShader: a vec4 for four threads takes 46 ns to load and 7 ns from another thread of the
     quad, a product of four by four by four 1.2 ns. (On lavapipe loads are 110 ns, from uniform buffers 22,
     and products 0.2: it likes the same tiles.)
     """
-    blocks = -(-result[3] // (4 * tile.out))
+    blocks, taps = -(-result[3] // (4 * tile.out)), prod(conv.kernel[1:3]) * depth_of(conv, tile.out)
     image = tile.pixels * (0.25 + 0.15) if tile.shared else tile.pixels
     weights = tile.out * 4 * (0.9 if tile.uniform else 1.0)
     a_round = image + weights + tile.pixels * tile.out * 0.42 + 1.0
-    return prod(tile.threads(result, blocks)) * a_round
+    parts = blocks * _block_bytes(conv, tile) / limits.uniform_bytes if tile.uniform else 1
+    stores = 1.2 * tile.pixels * tile.out
+    return prod(tile.threads(result, blocks)) / 4 * (a_round * taps + stores) + DISPATCH_COST * parts
+
+
+def _parallel_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile | Split) -> float:
+    """Returns: an estimate of the time on a GPU of many cores, in rounds of a single thread.
+
+    A thread waits for what it loads, a quarter of a microsecond a round, whatever the others do; so small
+    tiles win until there are enough threads to fill the GPU, from where on arithmetic counts.
+    """
+    taps = prod(conv.kernel[1:3])
+    rows, blocks = result[0] * result[1], -(-result[3] // (4 * tile.out))
+    rounds = taps * depth_of(conv, tile.out)
+    threads = rows * -(-result[2] // tile.pixels) * blocks
+    loads = tile.pixels + 4 * tile.out
+    products = tile.pixels * tile.out
+    if isinstance(tile, Split):
+        threads, rounds = threads * WIDE, -(-rounds // WIDE) + 8  # sums of sums behind barriers
+    return rounds * (1 + (loads + products) * 0.05 * max(1.0, 4 * threads / limits.threads))
 
 
 def _block_bytes(conv: Convolution, tile: Tile) -> int:
@@ -135,15 +180,30 @@ def _direct(
         }  # fmt: skip
         weights = Weights(partial(pack, conv, out, depth, first, count), uniform=tile.uniform)
         lanes = 4 if tile.shared else tile.pixels
-        shape = {"GROUPS": tile.pixels // lanes, "LANES": lanes, "MOVES": tile.pixels // lanes - 1}
+        shape = {"GROUPS": tile.pixels // lanes, "LANES": lanes, "OUT": out, "SHARED": int(tile.shared)}
+        # Its compiler is slow and moves between registers are cheap: a loop instead of many texts of a store.
+        shape |= {"LOOPED": int(limits.software), "MOVES": tile.pixels // lanes - 1, "SHIFTS": lanes - 1}
         calls.append(
             Kernel(
                 "conv_2d", Out(0, result), threads, {"x": In(0, image), "w": weights}, uniforms=uniforms,
-                constants={**shape, "OUT": out, "SHARED": int(tile.shared)}, steps=steps,
+                constants=shape, steps=steps,
                 partial=count < blocks,
             )
         )  # fmt: skip
     return Variant(tile.name, tuple(calls))
+
+
+def _split(conv: Convolution, image: Shape, result: Shape, split: Split, steps: tuple[Step, ...]) -> Variant:
+    depth, blocks = depth_of(conv, 1), -(-result[3] // 4)
+    uniforms = conv.geometry | {
+        "group_in": conv.kernel[3], "group_out": conv.y[3] // conv.groups, "depth": depth,
+    }  # fmt: skip
+    call = Kernel(
+        "conv_2d_split", Out(0, result), (blocks, -(-result[2] // split.pixels), result[0] * result[1]),
+        {"x": In(0, image), "w": Weights(partial(pack, conv, 1, depth))}, (WIDE, 1, 1), uniforms,
+        {"PIXELS": split.pixels, "THREADS": WIDE}, steps=steps, cooperative=True,
+    )  # fmt: skip
+    return Variant(split.name, (call,))
 
 
 def _bands(conv: Convolution, out: int) -> list[tuple[int, int]]:

@@ -83,7 +83,7 @@ fn kernel(id: vec3<u32>) {
 #for o in OUT
   let to{o} = y_channel(block * OUT + {o}u);
 #end
-#if SHARED
+#if LOOPED
   // Loops, for the text of a store is long and compilers are slow: what comes next moves to the front.
   var g = 0u;
   loop {
@@ -95,7 +95,7 @@ fn kernel(id: vec3<u32>) {
         y_store4_to(to{o}, n, y, at, block * OUT + {o}u, A4(v0_0_{o}_0, v0_0_{o}_1, v0_0_{o}_2, v0_0_{o}_3));
       }
 #for l in 4
-#for m in 3
+#for m in SHIFTS
       v0_{m}_{o}_{l} = v0_{m+1}_{o}_{l};
 #end
 #end
@@ -114,13 +114,15 @@ fn kernel(id: vec3<u32>) {
     continuing { g++; break if g >= GROUPS; }
   }
 #end
-#if !SHARED
+#if !LOOPED
+#for g in GROUPS
 #for p in LANES
 #for o in OUT
-  if (x0 + {p}u < u.y.w && block * OUT + {o}u < u.last_quad) {
-    let v = A4(v0_{p}_{o}_0, v0_{p}_{o}_1, v0_{p}_{o}_2, v0_{p}_{o}_3);
-    y_store4_to(to{o}, n, y, x0 + {p}u, block * OUT + {o}u, v);
+  if (x0 + {g}u * LANES + {p}u < u.y.w && block * OUT + {o}u < u.last_quad) {
+    let v = A4(v{g}_{p}_{o}_0, v{g}_{p}_{o}_1, v{g}_{p}_{o}_2, v{g}_{p}_{o}_3);
+    y_store4_to(to{o}, n, y, x0 + {g}u * LANES + {p}u, block * OUT + {o}u, v);
   }
+#end
 #end
 #end
 #end

@@ -30,6 +30,7 @@ class Limits:
         workgroup_bytes: shared memory of a workgroup.
         subgroups: subgroup operations may be used.
         software: the processor does the work: few cores, narrow vectors, loads far dearer than arithmetic.
+        threads: so many keep all its cores busy and its memory's delays hidden.
         uniform_bytes: constants of at most this size are read faster as a uniform buffer; 0: they are not.
     """
 
@@ -37,6 +38,7 @@ class Limits:
     workgroup_bytes: int = 16384
     subgroups: bool = False
     software: bool = False
+    threads: int = 8192
     uniform_bytes: int = 0
 
 

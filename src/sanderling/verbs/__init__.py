@@ -11,6 +11,7 @@ from sanderling.errors import UsageError
 
 if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
+    from sanderling.engines.webgpu.profile import Profile
     from sanderling.graph.graph import Model
     from sanderling.measure.bench import BenchResult
     from sanderling.measure.differences import DiffResult
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sanderling.search.check import CheckResult
     from sanderling.search.events import Listener
 
-__all__ = ["analyze", "bench", "check", "diff", "load", "optimize"]
+__all__ = ["analyze", "bench", "check", "diff", "load", "optimize", "profile"]
 
 MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]
@@ -91,6 +92,45 @@ def bench(
         [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
         samples=found, reading=options,
     )  # fmt: skip
+
+
+def profile(
+    model: str | Path,
+    *,
+    engine: str = "webgpu",
+    device: str | int | None = None,
+    precision: str = "auto",
+    tune: float | None = None,
+    trace: str | Path | None = None,
+    rounds: int = 10,
+    tell: Callable[[str], None] | None = None,
+) -> Profile:
+    """Says where the time of a model's call goes: a row per GPU kernel, upload and readback apart.
+
+    Args:
+        model: a ``.tflite`` file, or the name of a zoo model.
+        engine: ``webgpu``; the others do not tell the times of single operators.
+        device, precision: see ``Session``.
+        tune: seconds to spend before on choosing the fastest kernels, which is remembered; None: none.
+        trace: a file to write a trace for Perfetto to; None takes ``SANDERLING_TRACE``, else writes none.
+        rounds: how often everything is timed; medians count.
+        tell: is called with lines for people while it tunes.
+
+    Raises:
+        UsageError: the engine cannot be profiled, or an option is wrong.
+        ModelError: there is no such file, or the engine does not take it.
+    """
+    from sanderling.runtime.loading import read_model
+    from sanderling.runtime.profiling import profile_model, write_trace
+    from sanderling.verbs.find import find_model
+
+    path = find_model(model)
+    found = profile_model(
+        path, read_model(path), engine=engine, device=device, precision=precision, tune=tune, rounds=rounds,
+        tell=tell,
+    )  # fmt: skip
+    write_trace(found, None if trace is None else Path(trace))
+    return found
 
 
 def diff(

@@ -39,7 +39,7 @@ class CustomKernel:
     xnnpack: bool = False
 
 
-_CUSTOM = {
+CUSTOM_KERNELS = {
     "AudioSpectrogram": CustomKernel(1, 1, options=True),
     "Convolution2DTransposeBias": CustomKernel(3, 1, options=True, xnnpack=True),
     "MaxPoolingWithArgmax2D": CustomKernel(1, 2, options=True, xnnpack=True),
@@ -63,7 +63,7 @@ def supported(node: Node, kernels: str = "default") -> Verdict:
 
 def _custom(node: Node, kernels: str) -> Verdict:
     name = node.custom_code
-    kernel = _CUSTOM.get(name)
+    kernel = CUSTOM_KERNELS.get(name)
     if kernel is None:
         if name.startswith("Flex"):
             return no(f"{name} is a TensorFlow operator, which LiteRT does not contain")

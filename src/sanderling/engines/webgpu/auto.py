@@ -19,7 +19,7 @@ import numpy as np
 from sanderling.engines.engine import Runner
 from sanderling.engines.litert import ENGINE as LITERT
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.engine import checked, target_of
+from sanderling.engines.webgpu.engine import checked, target_of, tuned_for
 from sanderling.engines.webgpu.partition import Plan, Rates
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner, noise
@@ -90,7 +90,8 @@ def _plainly_cpu(model: Model, named: bool, half: bool) -> str:
 
 def _timed(path: Path, model: Model, wanted: str | int | None, half: bool, how: Options) -> Choice:
     device = devices.open_device(wanted)
-    adapter, target = device.adapter, target_of(device.adapter, half=half)
+    adapter = device.adapter
+    target = tuned_for(model, device, target_of(adapter, half=half), None)
     memory = recall(hash_of(path), adapter, half=half)
     how = replace(how, rates=_rates(device, how.threads))
     key = f"threads {how.threads} of {cores()}, pins {sorted(how.pins.items(), key=str)}"

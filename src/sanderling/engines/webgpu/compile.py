@@ -13,6 +13,7 @@ from sanderling.engines.webgpu.lower import lower
 from sanderling.engines.webgpu.plan import show
 from sanderling.engines.webgpu.pool import pool
 from sanderling.engines.webgpu.program import Program, build
+from sanderling.engines.webgpu.tuned import choices
 from sanderling.engines.webgpu.validate import validate
 from sanderling.graph.graph import Graph
 from sanderling.ops.kernel import Limits
@@ -30,6 +31,7 @@ class Target:
         buffer_bytes: bytes of one buffer.
         half: store floats as f16.
         wide: names of tensors whose floats stay f32.
+        tuned: signature of an operator → name of its fastest variant: see ``tuned.py``.
     """
 
     kernels: Limits = field(default_factory=Limits)
@@ -38,6 +40,7 @@ class Target:
     buffer_bytes: int = 256 * 2**20
     half: bool = False
     wide: frozenset[str] = frozenset()
+    tuned: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_graph(
@@ -55,7 +58,7 @@ def compile_graph(
         graph: shapes are known; weights are constants.
         input_names, output_names: of the ports, in the graph's order.
         target: what it will run on.
-        choose: node position → name of the variant to take.
+        choose: node position → name of the variant to take; others take the tuned one, else the first.
         fused: run pointwise operators in the stores of other kernels.
 
     Raises:
@@ -64,7 +67,8 @@ def compile_graph(
     """
     plan = lower(
         graph, input_names, output_names, target.kernels,
-        half=target.half, wide=target.wide, choose=dict(choose or {}),
+        half=target.half, wide=target.wide,
+        choose={**choices(graph, target.tuned, half=target.half), **(choose or {})},
     )  # fmt: skip
     if fused:
         plan = fuse_pads(plan)

@@ -20,11 +20,13 @@ import numpy as np
 from sanderling.engines.webgpu.native import SPIN_S, Native, NativeError, Turn
 from sanderling.engines.webgpu.pipelines import Pipelines
 from sanderling.engines.webgpu.plan import UNIFORM_BYTES
+from sanderling.engines.webgpu.quick_types import quicken
 from sanderling.errors import DeviceLost, RunError, UsageError
 from sanderling.graph.types import Array
 from sanderling.ops.kernel import Limits
 from sanderling.settings import settings
 
+_THREADS = {"DiscreteGPU": 65536, "CPU": 64}  # see Limits.threads
 BACKENDS = ("Vulkan", "Metal", "D3D12")
 OPENGL = "OpenGL"
 FEATURES = ("shader-f16", "timestamp-query", "subgroup")
@@ -78,6 +80,7 @@ class Adapter:
             workgroup_bytes=self.limits["max_compute_workgroup_storage_size"],
             subgroups="subgroup" in self.features,
             software=self.software,
+            threads=_THREADS.get(self.kind, 8192),
             uniform_bytes=UNIFORM_BYTES if self.software else 0,
         )
 
@@ -91,6 +94,9 @@ def library() -> Any:
     with _quiet():
         import wgpu
         import wgpu.backends.wgpu_native
+        from wgpu.backends.wgpu_native import ffi
+
+    quicken(ffi)
     # The library logs what it raises as well; a caller sees it once, as an error.
     logging.getLogger("wgpu").setLevel(logging.CRITICAL)
     return wgpu
@@ -208,6 +214,7 @@ class Device:
     Attributes:
         adapter: what it runs on.
         lost: it went away; whatever was made on it is gone.
+        pipelines: its compiled kernels.
         ahead: commands are encoded while the GPU works on the call before. Not on software adapters, where
             both compete for the processor and the last of them would run for nothing (see ``Native.spend``).
     """
@@ -228,6 +235,12 @@ class Device:
 
         spin = 0.0 if adapter.software else SPIN_S  # a software adapter needs the processor itself
         self._native = Native(ffi, lib, _api.error_handler, self._raw, spin_s=spin)
+        self.tick_ns = self._native.tick_ns()  # of the GPU's clock, see ``clock.py``
+
+    @property
+    def raw(self) -> Any:
+        """The library's own device, for what is no part of a call: see ``clock.py``."""
+        return self._raw
 
     def buffer(self, size: int, *, uniform: bool = False, readback: bool = False) -> Any:
         """Returns: a new buffer of ``size`` bytes: for storage, for uniforms, or for reading results."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
 
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu import precision
+from sanderling.engines.webgpu import precision, tuned
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.remember import Memory, hash_of, recall
 from sanderling.engines.webgpu.runner import HELD, Options, WebGPURunner
 from sanderling.engines.webgpu.shapes import at_shapes
 from sanderling.engines.webgpu.state import STATE_OPS, lift
+from sanderling.engines.webgpu.tune import Tell, tune
 from sanderling.engines.webgpu.verdicts import checked_pins, verdict
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import YES, Verdict, no
 from sanderling.settings import settings
 
-_OPTIONS = ("device", "pin", "precision", "samples", "trust")
+_OPTIONS = ("device", "pin", "precision", "samples", "trust", "tune")
+_log = logging.getLogger("sanderling.webgpu")
 _PRECISIONS = ("auto", "float32", "float16")
 
 
@@ -71,21 +76,69 @@ class WebGPU:
                 ``"float16"`` (values between kernels and weights are stored in 16 bits); ``"auto"``, the
                 same for every tensor where ``samples`` (a list of inputs, each a list of arrays; or
                 ``"noise"``) lose little by it: found once, remembered, 32 bits without them;
-                ``pin``: operators by number, output or kind → ``"cpu"`` or ``"gpu"``; ``trust``: do not
-                compare the GPU's first answer with LiteRT's.
+                ``tune``: seconds to spend on timing the variants of its kernels, which is remembered and
+                from then on used for every model; ``pin``: operators by number, output or kind → ``"cpu"``
+                or ``"gpu"``; ``trust``: do not compare the GPU's first answer with LiteRT's.
 
         Raises:
             ModelError: an operator runs neither on the GPU nor in LiteRT, with the reason.
             UsageError: an option is unknown or has a wrong value, or there is no such device.
         """
-        wanted, half, how = checked(options, threads)
-        device = devices.open_device(wanted)
-        memory = recall(hash_of(path), device.adapter, half=half)
-        target = target_of(device.adapter, half=half)
-        if (options or {}).get("precision", "auto") == "auto":
-            found = _halves(path, model, device, target, memory, (options or {}).get("samples"))
-            target = found.apply(target) if found is not None else target
-        return WebGPURunner(path, model, device, target, how, memory)
+        return load(path, model, threads=threads, options=options)
+
+
+def load(
+    path: Path,
+    model: Model,
+    *,
+    threads: int = 1,
+    options: Mapping[str, object] | None = None,
+    tell: Tell | None = None,
+) -> WebGPURunner:
+    """``WebGPU.load``, which may tell people what it is at.
+
+    Args:
+        tell: is called with a line for every operator that is tuned.
+    """
+    wanted, half, how = checked(options, threads)
+    device = devices.open_device(wanted)
+    memory = recall(hash_of(path), device.adapter, half=half)
+    target = target_of(device.adapter, half=half)
+    if (options or {}).get("precision", "auto") == "auto":
+        found = _halves(path, model, device, target, memory, (options or {}).get("samples"))
+        target = found.apply(target) if found is not None else target
+    target = tuned_for(model, device, target, (options or {}).get("tune"), tell)
+    return WebGPURunner(path, model, device, target, how, memory)
+
+
+def tuned_for(
+    model: Model, device: devices.Device, target: Target, seconds: object, tell: Tell | None = None
+) -> Target:
+    """Returns: the target with the variants that are known to be fastest on this device.
+
+    Args:
+        seconds: to spend on finding out more, for this model; None for none.
+        tell: is called with lines for people.
+
+    Raises:
+        UsageError: ``seconds`` is no positive number.
+    """
+    known = tuned.recall(device.adapter)
+    if seconds is not None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < inf:
+            raise UsageError(f"tune is {seconds!r}, expected seconds, more than 0")
+        lifted = lift(model).model
+        prepared = at_shapes(lifted, [lifted.main.tensors[i].shape for i in lifted.main.inputs])
+        found = tune(prepared, device, target, budget_s=float(seconds), known=known, tell=tell)
+        known |= found.fastest
+        _log.info("%s", found)
+        if tell is not None:
+            tell(str(found))
+        try:
+            tuned.keep(device.adapter, found.fastest)
+        except OSError as error:
+            _log.warning("what was tuned cannot be kept (%s)", error.strerror)
+    return replace(target, tuned=known)
 
 
 def _halves(

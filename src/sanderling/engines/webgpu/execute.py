@@ -49,6 +49,10 @@ class Executor:
             self._ring.append(self._turn())
         self._closed = False
 
+    def kernels(self) -> list[tuple[Any, Any, tuple[int, int, int]]]:
+        """Returns: (pipeline, bind group, workgroups) of every dispatch of the program, for ``Clock``."""
+        return list(self._dispatches)
+
     def _turn(self) -> Turn:
         readback = self.device.buffer(max(self._result_bytes, 4), readback=True)
         copies = [(self._buffers[b], start, readback, to, size) for b, start, to, size in self._copies]
@@ -128,6 +132,21 @@ class Executor:
             finally:
                 self._ring.append(turn)
         return self._results(raw)
+
+    def crossing(self, inputs: Sequence[Array], *, read: bool) -> None:
+        """Writes inputs (or none), reads outputs (or next to nothing), and runs no kernel, to be timed."""
+        device = self.device
+        writes = [one.write(array) for one, array in zip(self._inputs, inputs, strict=False)]
+        size = max(self._result_bytes, 4) if read else 4
+        readback = device.buffer(size, readback=True)
+        copies = [(self._buffers[b], start, readback, to, n) for b, start, to, n in self._copies]
+        turn = device.turn([], copies if read else [(self._buffers[0], 0, readback, 0, 4)], readback)
+        device.encode(turn)
+        with self._lock:
+            device.start(turn, writes)
+            device.finish(turn, size)
+        device.drop([turn])
+        readback.destroy()
 
     def _check_open(self) -> None:
         if self._closed:

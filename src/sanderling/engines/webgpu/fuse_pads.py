@@ -1,5 +1,4 @@
-"""Plan → Plan: a PAD with zeros moves into the convolutions behind it, which see zeros around their
-image anyway."""
+"""Plan → Plan: a PAD with zeros moves into the convolutions behind it, which see zeros there anyway."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from sanderling.engines.webgpu.plan import Call, Plan, View
 from sanderling.engines.webgpu.wgsl import dims
 
 GATHER = "_gather"
-ZERO_AROUND = frozenset({"conv_2d", "depthwise_conv_2d"})  # bodies that read x with pad_top and pad_left
+ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d"})  # bodies with pad_top and pad_left
 
 
 def fuse_pads(plan: Plan) -> Plan:

@@ -93,7 +93,8 @@ class Native:
             told[0] = status
 
         made = Turn(readback, recording, None, told)
-        kind = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
+        # Not the type as text, for which the whole header would be parsed: 0.4 s.
+        kind = dict(self._ffi.typeof("WGPUBufferMapCallbackInfo").fields)["callback"].type
         made.callback = self._ffi.callback(kind, mapped)
         made.info = self._ffi.new("WGPUBufferMapCallbackInfo *")
         made.info.mode = self._lib.WGPUCallbackMode_AllowProcessEvents
@@ -187,3 +188,7 @@ class Native:
         if turn.commands is not None:
             self._lib.wgpuCommandBufferRelease(turn.commands)
             turn.commands = None
+
+    def tick_ns(self) -> float:
+        """Returns: nanoseconds of one tick of the GPU's clock."""
+        return float(self._lib.wgpuQueueGetTimestampPeriod(self._queue))

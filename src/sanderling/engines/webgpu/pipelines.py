@@ -1,5 +1,4 @@
-"""Compiled kernels of a device, made once each; those of a program are compiled by several threads at a
-time."""
+"""Compiled kernels of a device, made once each; those of a program by several threads at a time."""
 
 from __future__ import annotations
 

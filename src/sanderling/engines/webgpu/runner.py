@@ -81,6 +81,9 @@ class WebGPURunner:
         memory: what is known from earlier runs.
         choose: picks one of the plans; the best with as much on the GPU as is sensible, where it is None.
 
+    Attributes:
+        states: what the session keeps between calls, fed behind the inputs.
+
     Raises:
         ModelError: a part can run neither on the GPU nor on the CPU.
         UsageError: a pin means no operator, or cannot be kept.
@@ -99,11 +102,11 @@ class WebGPURunner:
         memory: Memory | None = None,
         choose: Planner | None = None,
     ) -> None:
-        self._path, self._model, self._device, self._target = path, model, device, target
+        self._path, self._model, self.device, self._target = path, model, device, target
         self._options, self._memory = options or Options(), memory or Memory(None)
         self._choose = choose or (lambda found: found[0])
         self._lifted = lift(model)
-        self._states = [state.initial for state in self._lifted.states]
+        self.states = [state.initial for state in self._lifted.states]
         self._pins = pinned(model.main, self._options.pins)
         self._seen: dict[int, Shape] = {}
         folder = tempfile.mkdtemp(prefix="sanderling-")
@@ -126,17 +129,18 @@ class WebGPURunner:
         Raises:
             ModelError: nothing runs on the GPU.
         """
-        for segment in self._current.gpu:
+        for segment in self.loaded.gpu:
             return segment.executor.program
         raise ModelError("nothing of it runs on the GPU", where=str(self._path))
 
     @property
     def plan(self) -> Plan:
         """The plan in force."""
-        return self._current.plan
+        return self.loaded.plan
 
     @property
-    def _current(self) -> Loaded:
+    def loaded(self) -> Loaded:
+        """The pieces of the plan in force."""
         return self._loaded[self._shapes]
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -145,11 +149,11 @@ class WebGPURunner:
         if shapes != self._shapes:
             self._resize(shapes)
         loaded = self._loaded[shapes]
-        if loaded.plain is not None and loaded.verified and not self._states:
+        if loaded.plain is not None and loaded.verified and not self.states:
             return loaded.plain(inputs)
         while True:
             try:
-                values = loaded.run([*inputs, *self._states])
+                values = loaded.run([*inputs, *self.states])
                 if loaded.verified or not self._wrong_ones(loaded, inputs, values):
                     break
             except Surprise as surprise:
@@ -157,8 +161,8 @@ class WebGPURunner:
             self._replace(shapes)
             loaded = self._loaded[shapes]
         found = loaded.outputs(values)
-        count = len(found) - len(self._states)
-        self._states = found[count:]
+        count = len(found) - len(self.states)
+        self.states = found[count:]
         return found[:count]
 
     def _wrong_ones(
@@ -169,7 +173,7 @@ class WebGPURunner:
         Returns: outputs of an operator → how wrong it is.
         """
         if not any(_telling(array) for array in inputs) and not loaded.remembers:
-            return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self._states]))
+            return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self.states]))
         return self._verify(loaded, values)
 
     def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[tuple[int, ...], str]:
@@ -201,7 +205,7 @@ class WebGPURunner:
 
     def _wrong(self, model: Model, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
         check = Check(model, self._folder, half=self._target.half)
-        return check.verdict(inputs, outputs, self._device, self._target)
+        return check.verdict(inputs, outputs, self.device, self._target)
 
     def _tell(self, graph: Graph, wrong: Mapping[tuple[int, ...], str]) -> None:
         """Remembers wrong operators and warns of them."""
@@ -211,11 +215,10 @@ class WebGPURunner:
         named = [f"{kinds[o]} {graph.tensors[o[0]].name!r} ({wrong[o]})" for o in wrong]
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
         warnings.warn(
-            f"{self._path.name}: {self._device.adapter.name} gives wrong answers for {', '.join(named[:3])}"
+            f"{self._path.name}: {self.device.adapter.name} gives wrong answers for {', '.join(named[:3])}"
             f"{more}: from now on the CPU computes {'it' if len(named) == 1 else 'them'}",
-            WrongAnswer,
-            stacklevel=4,
-        )
+            WrongAnswer, stacklevel=4,
+        )  # fmt: skip
 
     def _replace(self, shapes: Shapes) -> None:
         """Makes the plan for these shapes anew, after something was learned."""
@@ -277,7 +280,7 @@ class WebGPURunner:
         while True:
             plan = self._choose(self._plans(graph, refused))
             made = Loaded.make(
-                model, plan, self._device, self._target, self._folder, self._options.threads, refused
+                model, plan, self.device, self._target, self._folder, self._options.threads, refused
             )
             if isinstance(made, Loaded):
                 made.verified = made.verified or self._options.trust
@@ -285,7 +288,7 @@ class WebGPURunner:
             refused |= made.reasons
             if made.faulty:
                 warnings.warn(
-                    f"{self._path.name}: {self._device.adapter.name} does not compile"
+                    f"{self._path.name}: {self.device.adapter.name} does not compile"
                     f" {', '.join(made.faulty[:3])}: the CPU computes it",
                     RefusedKernel, stacklevel=2,
                 )  # fmt: skip
@@ -321,11 +324,11 @@ class WebGPURunner:
 
     def places(self) -> list[Place]:
         """Returns: a row per node of the file's main graph."""
-        loaded = self._current
+        loaded = self.loaded
         at = {outputs: p for p, node in enumerate(loaded.graph.nodes) for outputs in [node.outputs]}
         found = []
         for node in self._model.main.nodes:
-            if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self._states:
+            if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self.states:
                 found.append(Place("session", HELD))
             elif node.outputs not in at:
                 found.append(Place("session", FOLDED))
@@ -348,7 +351,7 @@ class WebGPURunner:
 
     def reset(self) -> None:
         """Sets variables back to their initial values."""
-        self._states = [state.initial for state in self._lifted.states]
+        self.states = [state.initial for state in self._lifted.states]
         for loaded in self._loaded.values():
             loaded.reset()
 
@@ -362,7 +365,7 @@ class WebGPURunner:
         old, self._loaded = list(self._loaded.values()), {}
         for loaded in old:
             loaded.close()
-        self._device = open_device(self._device.adapter.number)
+        self.device = open_device(self.device.adapter.number)
         self._use(self._shapes)
 
     def close(self) -> None:

@@ -73,6 +73,7 @@ class GpuSegment:
     def __init__(self, model: Model, device: Device, target: Target) -> None:
         self.model = model
         tidy = run(model, _TIDY)[0]
+        self.graph = tidy.main  # what the program's dispatches count nodes in
         program = compile_graph(tidy.main, tidy.input_names(), tidy.output_names(), target)
         self.executor = Executor(program, device)
         self.trusted = False
@@ -95,7 +96,7 @@ def blame(model: Model, device: Device, target: Target, error: SanderlingError) 
     found: dict[int, str] = {}
     graph = model.main
     for position, node in enumerate(graph.nodes):
-        alone = cut(model, _single(graph, position))
+        alone = cut(model, single(graph, position))
         if not node.outputs:
             continue
         try:
@@ -105,7 +106,8 @@ def blame(model: Model, device: Device, target: Target, error: SanderlingError) 
     return found or dict.fromkeys(range(len(graph.nodes)), error.what)
 
 
-def _single(graph: Graph, position: int) -> Piece:
+def single(graph: Graph, position: int) -> Piece:
+    """Returns: one node as a piece."""
     node = graph.nodes[position]
     entering = tuple(dict.fromkeys(i for i in node.inputs if i >= 0 and not graph.tensors[i].is_constant))
     return Piece("gpu", (position,), entering, node.outputs)

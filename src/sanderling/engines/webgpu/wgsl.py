@@ -130,6 +130,12 @@ def body_text(body: str) -> str:
     return (resources.files("sanderling.ops") / f"{body}.wgsl").read_text(encoding="utf-8")
 
 
+@cache
+def _expanded(body: str, constants: tuple[tuple[str, int], ...], where: str) -> str:
+    """Returns: a body with its blocks written out."""
+    return expand(body_text(body), dict(constants), where=where).rstrip()
+
+
 @dataclass(slots=True)
 class _Writer:
     """A shader while it is being written."""
@@ -220,7 +226,7 @@ def _read(writer: _Writer, name: str, view: View) -> Kind:
 def _lanes_only(writer: _Writer, name: str, view: View) -> bool:
     """Returns: whether single elements are all that is read of a value: then vec4 need not be loaded."""
     call = writer.call
-    text = expand(body_text(call.body), call.constants, where=call.label)
+    text = _expanded(call.body, tuple(call.constants.items()), f"{call.label}.wgsl")
     used = set(re.findall(rf"\b{name}_(\w+)\(", text))
     return used == {"lane"} and sum(v.value == view.value for v in call.views()) == 1
 
@@ -360,7 +366,7 @@ def _assemble(writer: _Writer, x: Kind, y: Kind) -> str:
     lines += [f"alias Y4 = {VECTOR[y]};", f"alias Y1 = {SCALAR[y]};"]
     lines += [f"const {name}: u32 = {number}u;" for name, number in call.constants.items()]
     lines += writer.functions
-    lines.append(expand(body_text(call.body), call.constants, where=f"{call.label}.wgsl").rstrip())
+    lines.append(_expanded(call.body, tuple(call.constants.items()), f"{call.label}.wgsl"))
     how = "cooperative" if call.cooperative else ("flat" if len(call.threads) == 1 else "box")
     x_, y_, z_ = call.workgroup
     lines.append(f"@compute @workgroup_size({x_}, {y_}, {z_})")
