@@ -18,6 +18,9 @@ PIPELINES = {
     "LOSSLESS": (passes.LOSSLESS, 0.0), "PLAIN_WEIGHTS": (passes.PLAIN_WEIGHTS, 0.0),
     "CANONICAL": (passes.CANONICAL, TOLERANCE), "STATIC": (passes.STATIC, TOLERANCE),
 }  # fmt: skip
+# Of a whole float model whose operators are computed in another way: LiteRT's own kernel sets differ as much.
+# (On noise selfie_segmentation answers 1e-8, far down in its LOGISTIC, where the last bit of a logit counts.)
+WHOLE_MODEL = 1e-4
 LACKING = (
     "Convolution2DTransposeBias", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "PRELU", "SOFTMAX",
     "SQUARED_DIFFERENCE", "TRANSPOSE_CONV",
@@ -52,6 +55,6 @@ def test_real_models_keep_their_answers(zoo_dir: Path, tmp_path: Path) -> None:
                 original.compare(result, tolerance, name)
         lowered, notes = passes.lower_for(original.model, LACKING)
         if notes:
-            original.compare(lowered, TOLERANCE, "lowered")
+            original.compare(lowered, WHOLE_MODEL, "lowered")
             done = {find(one).lowers for one in passes.counted(notes)}
             assert not done & set(kinds(lowered))
