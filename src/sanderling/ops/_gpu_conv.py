@@ -14,7 +14,8 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._conv import padding_before, window
 from sanderling.ops._gpu import CLAMP, LIMITS, Answer, Inputs, Outputs, activation, kind_of
-from sanderling.ops._gpu_tiles import POINT, Convolution, convolution, depth_of, pack
+from sanderling.ops._gpu_tiles import POINT, Convolution, convolution, depth_of, least_cost, pack
+from sanderling.ops._gpu_winograd import suits, winograd
 from sanderling.ops._operands import optional, positive, ranked, word
 from sanderling.ops.kernel import (
     Channel,
@@ -96,7 +97,13 @@ def conv_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Ans
     out = outputs[0].shape
     slides = geometry(node, x, (kernel.shape[1], kernel.shape[2]), out)
     conv = Convolution(x.shape, out, kernel.shape, lambda: real_values(kernel), slides)
-    return convolution(conv, after(node, inputs), limits)
+    found = convolution(conv, after(node, inputs), limits)
+    if not (x.dtype.is_float and suits(conv)):
+        return found  # stored integers are summed exactly
+    transformed, cost = winograd(conv, after(node, inputs), limits)
+    if limits.software and cost < least_cost(conv, limits):
+        return [transformed, *found]
+    return [*found, transformed]
 
 
 def depthwise_conv_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sanderling.graph.types import Array
 from sanderling.ops._gpu import WIDE
-from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Shape, Step, Variant, Weights
+from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Shape, Step, Temp, Variant, Weights
 
 POINT: dict[str, Number] = {
     "filter_h": 1, "filter_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1,
@@ -87,7 +87,7 @@ SOFTWARE_TILES = (
 MORE_TILES = (Tile(16, 1, shared=True), Tile(8, 2, shared=True), Tile(8, 2, shared=True, uniform=True))
 SPLITS = (Split(4), Split(1))
 PARALLEL_TILES: tuple[Tile | Split, ...] = (Tile(4, 2), Tile(4, 1), Tile(1, 1), *SPLITS)
-DISPATCH_COST = 400.0  # in the units of ``_software_cost``
+DISPATCH_COST = 400.0  # in the units of ``software_cost``
 
 
 def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> list[Variant]:
@@ -97,11 +97,9 @@ def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> l
     a second to compile. Which is fastest depends on the adapter: timing tells.
     """
     found: list[Tile | Split]
-    image, result = conv.x, conv.y
-    if conv.geometry == POINT:  # one row of pixels: no tile is cut by a row's end
-        image, result = (1, 1, prod(image[:3]), image[3]), (1, 1, prod(result[:3]), result[3])
+    image, result = _flat(conv)
     if limits.software:
-        few = sorted(SOFTWARE_TILES, key=partial(_software_cost, conv, result, limits))
+        few = sorted(SOFTWARE_TILES, key=partial(software_cost, conv, result, limits))
         found = [*dict.fromkeys((*few, *MORE_TILES, *TILES)), *SPLITS]
     else:
         first = sorted(PARALLEL_TILES, key=partial(_parallel_cost, conv, result, limits))
@@ -109,10 +107,23 @@ def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> l
     return [
         _split(conv, image, result, tile, steps)
         if isinstance(tile, Split)
-        else _direct(conv, image, result, tile, steps, limits)
+        else Variant(tile.name, direct(conv, image, result, tile, steps, limits))
         for tile in found
         if _possible(conv, tile, limits)
     ]
+
+
+def least_cost(conv: Convolution, limits: Limits) -> float:
+    """Returns: what the first of ``convolution`` costs on a software adapter: see ``software_cost``."""
+    possible = (tile for tile in SOFTWARE_TILES if _possible(conv, tile, limits))
+    return min(software_cost(conv, _flat(conv)[1], limits, tile) for tile in possible)
+
+
+def _flat(conv: Convolution) -> tuple[Shape, Shape]:
+    """Returns: image and result; those of a 1 × 1 convolution as one row of pixels, so that no tile is cut."""
+    if conv.geometry != POINT:
+        return conv.x, conv.y
+    return (1, 1, prod(conv.x[:3]), conv.x[3]), (1, 1, prod(conv.y[:3]), conv.y[3])
 
 
 def _possible(conv: Convolution, tile: Tile | Split, limits: Limits) -> bool:
@@ -121,10 +132,10 @@ def _possible(conv: Convolution, tile: Tile | Split, limits: Limits) -> bool:
         return rounds >= 16 and blocks <= 65535 and prod(conv.y[:2]) <= 65535 and limits.invocations >= WIDE
     if tile.shared and (not limits.subgroups or conv.groups > 1):
         return False  # threads with different channels read different parts of a grouped image
-    return not tile.uniform or _block_bytes(conv, tile) <= limits.uniform_bytes
+    return not tile.uniform or block_bytes(conv, tile) <= limits.uniform_bytes
 
 
-def _software_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile) -> float:
+def software_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile) -> float:
     """Returns: the time that four threads at a time would take, in units of a load from a storage buffer.
 
     Measured on SwiftShader: a vec4 for four threads takes 46 ns to load and 7 ns from another thread of the
@@ -135,9 +146,19 @@ def _software_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile)
     image = tile.pixels * (0.25 + 0.15) if tile.shared else tile.pixels
     weights = tile.out * 4 * (0.9 if tile.uniform else 1.0)
     a_round = image + weights + tile.pixels * tile.out * 0.42 + 1.0
-    parts = blocks * _block_bytes(conv, tile) / limits.uniform_bytes if tile.uniform else 1
+    part = _part(conv, tile, blocks, limits)
     stores = 1.2 * tile.pixels * tile.out
-    return prod(tile.threads(result, blocks)) / 4 * (a_round * taps + stores) + DISPATCH_COST * parts
+    once = prod(tile.threads(result, part)) / 4 * (a_round * taps + stores) + DISPATCH_COST
+    return once * blocks / part
+
+
+def _part(conv: Convolution, tile: Tile, blocks: int, limits: Limits) -> int:
+    """Returns: how many blocks of output channels a dispatch computes."""
+    if not tile.uniform:
+        return blocks
+    part = min(blocks, limits.uniform_bytes // block_bytes(conv, tile))
+    # Quads share their image: as many blocks as they have threads, or some of these work for nothing.
+    return part // 4 * 4 if tile.shared and 4 < part < blocks else part
 
 
 def _parallel_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile | Split) -> float:
@@ -157,40 +178,55 @@ def _parallel_cost(conv: Convolution, result: Shape, limits: Limits, tile: Tile 
     return rounds * (1 + (loads + products) * 0.05 * max(1.0, 4 * threads / limits.threads))
 
 
-def _block_bytes(conv: Convolution, tile: Tile) -> int:
+def block_bytes(conv: Convolution, tile: Tile) -> int:
     """Returns: bytes of the weights of one block of output channels."""
     return prod(conv.kernel[1:3]) * depth_of(conv, tile.out) * 4 * tile.out * 16
 
 
-def _direct(
-    conv: Convolution, image: Shape, result: Shape, tile: Tile, steps: tuple[Step, ...], limits: Limits
-) -> Variant:
+def direct(
+    conv: Convolution,
+    image: Shape,
+    result: Shape,
+    tile: Tile,
+    steps: tuple[Step, ...],
+    limits: Limits,
+    *,
+    read: In | Temp | None = None,
+    write: Out | Temp | None = None,
+    images: Callable[[Array], list[Array]] | None = None,
+) -> tuple[Kernel, ...]:
+    """Returns: the kernels of a convolution: several, where their weights take more than a uniform buffer.
+
+    Args:
+        image, result: the shapes in which x and y are seen.
+        read, write: what they are, where it is not the operator's own input and output.
+        images: gives the weights of each of x's images, made of the convolution's, where they differ; all
+            of them have to fit ``limits.uniform_bytes`` if the tile wants them there.
+    """
     out, depth, blocks = tile.out, depth_of(conv, tile.out), -(-result[3] // (4 * tile.out))
-    part = min(blocks, limits.uniform_bytes // _block_bytes(conv, tile)) if tile.uniform else blocks
-    if tile.shared and 4 < part < blocks:
-        part = part // 4 * 4
+    part = _part(conv, tile, blocks, limits)
     calls = []
     for first in range(0, blocks, part):
         count = min(part, blocks - first)
         threads = tile.threads(result, count)
+        taps = prod(conv.kernel[1:3]) * depth * 4 * out
         uniforms = conv.geometry | {
             "group_in": conv.kernel[3], "group_out": conv.y[3] // conv.groups, "depth": depth,
-            "first_block": first, "blocks": count,
+            "first_block": first, "blocks": count, "per_image": count * taps if images else 0,
             "last_quad": min((first + count) * out, -(-result[3] // 4)),
         }  # fmt: skip
-        weights = Weights(partial(pack, conv, out, depth, first, count), uniform=tile.uniform)
+        weights = Weights(partial(pack, conv, out, depth, first, count, images), uniform=tile.uniform)
         lanes = 4 if tile.shared else tile.pixels
         shape = {"GROUPS": tile.pixels // lanes, "LANES": lanes, "OUT": out, "SHARED": int(tile.shared)}
         # Its compiler is slow and moves between registers are cheap: a loop instead of many texts of a store.
         shape |= {"LOOPED": int(limits.software), "MOVES": tile.pixels // lanes - 1, "SHIFTS": lanes - 1}
         calls.append(
             Kernel(
-                "conv_2d", Out(0, result), threads, {"x": In(0, image), "w": weights}, uniforms=uniforms,
-                constants=shape, steps=steps,
-                partial=count < blocks,
+                "conv_2d", write or Out(0, result), threads, {"x": read or In(0, image), "w": weights},
+                uniforms=uniforms, constants=shape, steps=steps, partial=count < blocks,
             )
         )  # fmt: skip
-    return Variant(tile.name, tuple(calls))
+    return tuple(calls)
 
 
 def _split(conv: Convolution, image: Shape, result: Shape, split: Split, steps: tuple[Step, ...]) -> Variant:
@@ -222,15 +258,27 @@ def depth_of(conv: Convolution, out: int) -> int:
     return max(end - first for first, end in _bands(conv, out))
 
 
-def pack(conv: Convolution, out: int, depth: int, start: int = 0, count: int | None = None) -> Array:
-    """Returns: weights as ``conv_2d.wgsl`` reads them: [block, ky, kx, c4, input lane, out, 4], flat.
+def pack(
+    conv: Convolution,
+    out: int,
+    depth: int,
+    start: int = 0,
+    count: int | None = None,
+    images: Callable[[Array], list[Array]] | None = None,
+) -> Array:
+    """Returns: weights as ``conv_2d.wgsl`` reads them: [image, block, ky, kx, c4, input lane, out, 4], flat.
 
     Args:
         out: vec4 of output channels in a block.
         depth: see ``depth_of``.
         start, count: which blocks; as a rule all.
+        images: see ``direct``; one for all, where it is None.
     """
-    kernel = conv.weights()
+    given = images(conv.weights()) if images else [conv.weights()]
+    return np.concatenate([_packed(conv, kernel, out, depth, start, count) for kernel in given])
+
+
+def _packed(conv: Convolution, kernel: Array, out: int, depth: int, start: int, count: int | None) -> Array:
     channels, height, width, group_in = conv.kernel
     group_out, x_quads = channels // conv.groups, -(-conv.x[3] // 4)
     bands = _bands(conv, out)[start:][:count]

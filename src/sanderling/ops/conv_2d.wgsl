@@ -1,7 +1,8 @@
 // One thread: GROUPS × LANES neighbours of a row × OUT vec4 of output channels, kept in registers.
 // w [block of OUT vec4, ky, kx, c4, input lane, OUT]. A block reads only the input channels of its groups:
 // depth vec4, from the first that belongs to its first group on; w is 0 for what lies between groups.
-// This dispatch has the weights of ``blocks`` blocks, beginning with first_block.
+// This dispatch has the weights of ``blocks`` blocks, beginning with first_block; per_image is 0 where all images have
+// the same.
 // SHARED: the four threads of a quad have the same pixels, every one loads a quarter of them for all.
 fn kernel(id: vec3<u32>) {
 #if SHARED
@@ -26,7 +27,7 @@ fn kernel(id: vec3<u32>) {
 #end
 #end
 #end
-  var at_w = here * u.filter_h * u.filter_w * u.depth * 4u * OUT;
+  var at_w = n * u.per_image + here * u.filter_h * u.filter_w * u.depth * 4u * OUT;
   var ky = 0u;
   loop {
     let iy = y * u.stride_h + ky * u.dilation_h - u.pad_top;

@@ -49,7 +49,7 @@ fn main(
 }
 
 struct Dims { d: u32, n: u32, h: u32, w: u32, c: u32, c4: u32, scale: f32, zero_point: f32 }
-struct Uniforms { grid: vec4<u32>, x: Dims, w: Dims, k: Dims, y: Dims, s0_b: u32, s1_low: f32, s1_high: f32, filter_h: u32, filter_w: u32, stride_h: u32, stride_w: u32, dilation_h: u32, dilation_w: u32, pad_top: u32, pad_left: u32, group_in: u32, group_out: u32, depth: u32, first_block: u32, blocks: u32, last_quad: u32 }
+struct Uniforms { grid: vec4<u32>, x: Dims, w: Dims, k: Dims, y: Dims, s0_b: u32, s1_low: f32, s1_high: f32, filter_h: u32, filter_w: u32, stride_h: u32, stride_w: u32, dilation_h: u32, dilation_w: u32, pad_top: u32, pad_left: u32, group_in: u32, group_out: u32, depth: u32, first_block: u32, blocks: u32, per_image: u32, last_quad: u32 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read_write> b0: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b1: array<vec4<f32>>;
@@ -102,7 +102,8 @@ fn y_store4_to(to: Channel, n: u32, y: u32, x: u32, c4: u32, v: vec4<f32>) { y_s
 // One thread: GROUPS × LANES neighbours of a row × OUT vec4 of output channels, kept in registers.
 // w [block of OUT vec4, ky, kx, c4, input lane, OUT]. A block reads only the input channels of its groups:
 // depth vec4, from the first that belongs to its first group on; w is 0 for what lies between groups.
-// This dispatch has the weights of ``blocks`` blocks, beginning with first_block.
+// This dispatch has the weights of ``blocks`` blocks, beginning with first_block; per_image is 0 where all images have
+// the same.
 // SHARED: the four threads of a quad have the same pixels, every one loads a quarter of them for all.
 fn kernel(id: vec3<u32>) {
   let here = id.y;
@@ -115,7 +116,7 @@ fn kernel(id: vec3<u32>) {
   var v0_0_0_1 = 0.0;
   var v0_0_0_2 = 0.0;
   var v0_0_0_3 = 0.0;
-  var at_w = here * u.filter_h * u.filter_w * u.depth * 4u * OUT;
+  var at_w = n * u.per_image + here * u.filter_h * u.filter_w * u.depth * 4u * OUT;
   var ky = 0u;
   loop {
     let iy = y * u.stride_h + ky * u.dilation_h - u.pad_top;

@@ -8,7 +8,8 @@ from sanderling.engines.webgpu.plan import Call, Plan, View
 from sanderling.engines.webgpu.wgsl import dims
 
 GATHER = "_gather"
-ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d"})  # bodies with pad_top and pad_left
+# Bodies with pad_top and pad_left.
+ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d", "winograd_in"})
 
 
 def fuse_pads(plan: Plan) -> Plan:

@@ -1,0 +1,79 @@
+"""3 × 3 convolutions with 16 products for 4 pixels instead of 36: F(2×2, 3×3).
+
+Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4.1.
+The image's tiles and the weights are transformed, multiplied place by place of the tile, 16 matrix products,
+and transformed back. The factors ½ of the weights' transform make it unfit for sums that must be exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sanderling.graph.types import Array
+from sanderling.ops._gpu_tiles import POINT, Convolution, Tile, block_bytes, direct, software_cost
+from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Step, Temp, Variant
+
+PLACES = 16  # of a tile of 4 × 4
+_FIT = {"filter_h": 3, "filter_w": 3, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
+_LEAST = 8  # channels, in and out, from which on the transforms can pay
+_TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float64)
+_IN_COST, _OUT_COST = 10.0, 6.5  # of a tile's vec4, in the units of ``software_cost``
+_START_COST = 150_000.0  # three more pipelines have to be compiled
+
+
+def suits(conv: Convolution) -> bool:
+    """Returns: whether it is a convolution that this can compute."""
+    fits = all(conv.geometry[name] == value for name, value in _FIT.items())
+    return fits and conv.groups == 1 and min(conv.x[3], conv.y[3]) >= _LEAST
+
+
+def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> tuple[Variant, float]:
+    """Returns: the variant, and what it costs on a software adapter, in the units of ``software_cost``.
+
+    Args:
+        conv: see ``suits``.
+        steps: what happens to the result.
+        limits: of the device.
+    """
+    batch, high, wide = conv.y[0], -(-conv.y[1] // 2), -(-conv.y[2] // 2)
+    tiles = batch * high * wide
+    image, result = (PLACES, 1, tiles, conv.x[3]), (PLACES, 1, tiles, conv.y[3])
+    counts: dict[str, Number] = {"tiles_h": high, "tiles_w": wide}
+    pads = {name: conv.geometry[name] for name in ("pad_top", "pad_left")}
+    inward = Kernel(
+        "winograd_in", Temp("tiles", image, "f"), (-(-conv.x[3] // 4), wide, batch * high), {"x": In(0)},
+        uniforms=counts | pads, fusable=False,
+    )  # fmt: skip
+    outward = Kernel(
+        "winograd_out", Out(0), (-(-conv.y[3] // 4), wide, batch * high), {"x": Temp("products", result)},
+        uniforms=counts, steps=steps,
+    )  # fmt: skip
+    product = Convolution(image, result, (conv.y[3], 1, 1, conv.x[3]), conv.weights, dict(POINT))
+    tile = _tile(product, limits)
+    (between,) = direct(
+        product, image, result, tile, (), limits, read=Temp("tiles", image),
+        write=Temp("products", result, "f"), images=_transformed,
+    )  # fmt: skip
+    cost = tiles * (_IN_COST * -(-conv.x[3] // 4) + _OUT_COST * -(-conv.y[3] // 4))
+    return Variant("winograd", (inward, between, outward)), (
+        cost + _START_COST + software_cost(product, result, limits, tile)
+    )
+
+
+def _tile(product: Convolution, limits: Limits) -> Tile:
+    """Returns: the tile of the matrix products, whose weights all lie in one buffer."""
+    if not limits.software:
+        return Tile(4, 2)
+    tile = Tile(8, 1, shared=limits.subgroups, uniform=True)
+    whole = PLACES * -(-product.y[3] // 4) * block_bytes(product, tile)
+    return tile if whole <= limits.uniform_bytes else Tile(8, 1, shared=limits.subgroups)
+
+
+def _transformed(weights: Array) -> list[Array]:
+    """Returns: for every place of the tile the weights of its product, [O, 1, 1, I] each.
+
+    Args:
+        weights: [O, 3, 3, I].
+    """
+    found = np.einsum("ik,oklc,jl->ijoc", _TRANSFORM, weights.astype(np.float64), _TRANSFORM)
+    return [one[:, None, None, :].astype(np.float32) for one in found.reshape(PLACES, *found.shape[2:])]
