@@ -120,7 +120,7 @@ def least_cost(conv: Convolution, limits: Limits) -> float:
 
 
 def _flat(conv: Convolution) -> tuple[Shape, Shape]:
-    """Returns: image and result; those of a 1 × 1 convolution as one row of pixels, so that no tile is cut."""
+    """Returns: image and result; of a 1 × 1 convolution as one row of pixels, so that no tile is cut."""
     if conv.geometry != POINT:
         return conv.x, conv.y
     return (1, 1, prod(conv.x[:3]), conv.x[3]), (1, 1, prod(conv.y[:3]), conv.y[3])
