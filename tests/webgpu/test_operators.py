@@ -104,7 +104,8 @@ def every_variant(device: Device, made: Model, fed: list[Array]) -> None:
 
 
 @pytest.mark.parametrize(
-    "height, channels, filters, size", [(5, 9, 70, 3), (1, 130, 5, 1), (4, 64, 96, 1), (3, 4, 17, 2)]
+    "height, channels, filters, size",
+    [(5, 9, 70, 3), (1, 130, 5, 1), (4, 64, 96, 1), (3, 4, 17, 2), (12, 18, 70, 1), (24, 9, 67, 3)],
 )
 def test_every_tile_of_a_convolution(
     device: Device, height: int, channels: int, filters: int, size: int
@@ -112,6 +113,19 @@ def test_every_tile_of_a_convolution(
     net = Net((2, height, 6, channels), 3).conv(filters, size=size)
     fed = [np.random.default_rng(2).standard_normal((2, height, 6, channels)).astype(np.float32)]
     every_variant(device, net.model(), fed)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("rows, inner, columns", [(70, 9, 65), (3, 40, 130), (65, 17, 3)])
+def test_every_product_of_computed_matrices(
+    device: Device, rows: int, inner: int, columns: int, adjoint: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((2, 3, rows, inner)), rng.standard_normal((3, inner, columns))
+    pair = [x.astype(np.float32), (y.swapaxes(1, 2) if adjoint else y).astype(np.float32)]
+    op = find("BATCH_MATMUL")
+    assert op is not None
+    every_variant(device, *model(op, Case("tiles", pair, {"adj_x": False, "adj_y": adjoint})))
 
 
 @pytest.mark.parametrize("how", ["SOFTMAX", "MEAN", "MAX", "CHANNELS"])

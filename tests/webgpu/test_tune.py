@@ -12,6 +12,7 @@ import pytest
 
 from sanderling import verbs
 from sanderling.engines.webgpu import ENGINE, tuned
+from sanderling.engines.webgpu import tune as tuning
 from sanderling.engines.webgpu.clock import Clock
 from sanderling.engines.webgpu.compile import compile_graph
 from sanderling.engines.webgpu.device import Device
@@ -97,6 +98,40 @@ def test_what_was_chosen_is_compiled_and_right(device: Device) -> None:
     assert len(shaders) > 3  # the choice reached the program
     unknown = compile_graph(graph, ["x"], ["y"], replace(target, tuned={"no such": "x"}))
     assert unknown.shaders == compile_graph(graph, ["x"], ["y"], target).shaders
+
+
+@pytest.mark.parametrize("width, used", [("@128", 128), ("@64", 64), ("@1024", 32), ("@x", 32), ("@", 32)])
+def test_a_width_of_workgroups_is_compiled_and_right(device: Device, width: str, used: int) -> None:
+    model, target = twice(), target_of(device.adapter)
+    x = np.random.default_rng(1).standard_normal((1, 8, 8, 16)).astype(np.float32)
+    given = replace(target, tuned={tuned.signature(model.main, model.main.nodes[2]): "direct_4x8" + width})
+    program = compile_graph(model.main, ["x"], ["y"], given)
+    wide = [
+        f"@workgroup_size({used}, 1, 1)" in program.shaders[d.shader]
+        for d in program.dispatches
+        if 2 in d.nodes
+    ]
+    assert wide
+    assert all(wide)
+    executor = Executor(program, device)
+    compare(executor.run([x])[0], run_once(device, model, [x])[0], CLOSE)
+    executor.close()
+
+
+def test_widths_are_tried_on_gpus_of_many_cores(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is made to like workgroups of 128."""
+    real = target_of(device.adapter)
+    target = replace(real, kernels=replace(real.kernels, software=False, uniform_bytes=0, threads=65536))
+    asked: list[str] = []
+
+    def timed(one: object, name: str, *rest: object) -> float:
+        asked.append(name)
+        return 0.5 if name.endswith("@128") else 1.0
+
+    monkeypatch.setattr(tuning, "_time", timed)
+    found = tune(twice(), device, target, budget_s=60)
+    assert all(name.endswith("@128") for name in found.fastest.values())
+    assert {name.partition("@")[2] for name in asked} == {"", "32", "128", "256"}
 
 
 def test_a_session_tunes_once_and_remembers(device: Device, tmp_path: Path, cache: Path) -> None:

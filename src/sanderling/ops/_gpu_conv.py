@@ -14,8 +14,9 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._conv import padding_before, window
 from sanderling.ops._gpu import CLAMP, LIMITS, Answer, Inputs, Outputs, activation, kind_of
-from sanderling.ops._gpu_tiles import POINT, Convolution, convolution, depth_of, least_cost, pack
-from sanderling.ops._gpu_winograd import suits, winograd
+from sanderling.ops._gpu_packing import POINT, Convolution, depth_of, pack
+from sanderling.ops._gpu_ways import convolution, least_cost
+from sanderling.ops._gpu_winograd import software_cost, suits, winograd
 from sanderling.ops._operands import optional, positive, ranked, word
 from sanderling.ops.kernel import (
     Channel,
@@ -100,8 +101,8 @@ def conv_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Ans
     found = convolution(conv, after(node, inputs), limits)
     if not (x.dtype.is_float and suits(conv)):
         return found  # stored integers are summed exactly
-    transformed, cost = winograd(conv, after(node, inputs), limits)
-    if limits.software and cost < least_cost(conv, limits):
+    transformed = winograd(conv, after(node, inputs), limits)
+    if limits.software and software_cost(conv, limits) < least_cost(conv, limits):
         return [transformed, *found]
     return [*found, transformed]
 
@@ -194,7 +195,7 @@ def transpose_conv(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits)
     threads = (out.shape[2], -(-out.shape[3] // (4 * tile)), out.shape[0] * out.shape[1])
     call = Kernel(
         "transpose_conv", Out(0), threads,
-        {"x": In(2), "w": Weights(lambda: pack(conv, tile, depth))},
+        {"x": In(2), "w": Weights(lambda: pack(conv, tile))},
         uniforms={k: v for k, v in slides.items() if not k.startswith("dilation")} | {"depth": depth},
         constants={"OUT": tile}, steps=after(node, inputs, 3),
     )  # fmt: skip

@@ -11,8 +11,10 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, no
 from sanderling.ops._conv import padding_before
 from sanderling.ops._conv_3d import windows
-from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, gathered, kind_of, one
+from sanderling.ops._gpu import WIDE, Answer, Inputs, Outputs, activation, gathered, kind_of, one
 from sanderling.ops._gpu_conv import after, bias_values, fully_connected, refusal
+from sanderling.ops._gpu_shared import product_cost, product_groups, product_possible
+from sanderling.ops._gpu_tiles import rounds_cost
 from sanderling.ops._operands import operand, optional, ranked, whole
 from sanderling.ops.kernel import (
     Channel,
@@ -27,6 +29,7 @@ from sanderling.ops.kernel import (
     Shape,
     Step,
     Temp,
+    Variant,
     Weights,
     quads,
 )
@@ -41,7 +44,7 @@ def batch_matmul(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -
         if kind_of(tensor.type) != "f" and not (tensor.is_constant and tensor.type.is_quantized):
             return no(f"its operand {position} is {tensor.type}, which its GPU kernel does not take")
     adjoint = bool(whole(node, "adj_x")), bool(whole(node, "adj_y"))
-    return one(*_product(x.shape, y.shape, adjoint, outputs[0].shape, ()))
+    return _product(x.shape, y.shape, adjoint, outputs[0].shape, (), limits)
 
 
 def dense(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
@@ -60,14 +63,14 @@ def dense(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answe
     b = In(2) if constant is None else Channel(constant)
     added = () if bias is None else (Step("x + b", {"x": Flow(0), "b": b}),)
     steps = (*added, *activation(node, len(added)))
-    return one(*_product((rows, features), (units, features), (False, True), (rows, units), steps))
+    return _product((rows, features), (units, features), (False, True), (rows, units), steps, limits)
 
 
 def _product(
-    x: Shape, y: Shape, adjoint: tuple[bool, bool], out: Shape, steps: tuple[Step, ...]
-) -> list[Kernel]:
-    """Returns: the kernels that multiply inputs 0 and 1, transposing them first where that is asked for."""
-    kernels: list[Kernel] = []
+    x: Shape, y: Shape, adjoint: tuple[bool, bool], out: Shape, steps: tuple[Step, ...], limits: Limits
+) -> list[Variant]:
+    """Returns: the ways to multiply inputs 0 and 1, which are transposed first where that is asked for."""
+    turns: list[Kernel] = []
     reads: list[Read] = []
     shapes = []
     for position, (shape, turned) in enumerate(zip((x, y), adjoint, strict=True)):
@@ -75,7 +78,7 @@ def _product(
         if turned:
             straight = (flat[0], flat[2], flat[1])
             write = Temp(f"turned{position}", straight)
-            kernels.append(gathered(flat, straight, (0, 2, 1), read=In(position, flat), write=write))
+            turns.append(gathered(flat, straight, (0, 2, 1), read=In(position, flat), write=write))
             flat = straight
         reads.append(write if turned else In(position, flat))
         shapes.append(flat)
@@ -83,11 +86,22 @@ def _product(
     threads = (-(-out[-1] // 4), -(-result[3] // ROWS), prod(result[:3]))
     uniforms: dict[str, Number] = {"inner": result[2], "middle": result[1]}
     uniforms |= _leading("x", x[:-2]) | _leading("y", y[:-2])
-    call = Kernel(
+    rows = Kernel(
         "batch_matmul", Out(0, result), threads, {"x": reads[0], "r": reads[1]},
         uniforms=uniforms, constants={"ROWS": ROWS}, steps=steps,
     )  # fmt: skip
-    return [*kernels, call]
+    groups, depth = product_groups(result), -(-shapes[0][2] // 4)
+    found = [Variant("rows", (*turns, rows))]
+    if product_possible(groups, limits):
+        tiles = Kernel(
+            "matrix_product", Out(0, result), groups, {"x": reads[0], "r": reads[1]}, (WIDE, 1, 1), uniforms,
+            {"PACKED": 0}, steps=steps, cooperative=True,
+        )  # fmt: skip
+        found.append(Variant("tiles", (*turns, tiles)))
+        one_by_one = rounds_cost(depth, 4 + 2 * ROWS, prod(threads), limits)
+        if not limits.software and product_cost(depth, groups, limits) < one_by_one:
+            found.reverse()
+    return found
 
 
 def _leading(name: str, batch: Shape) -> dict[str, Number]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from sanderling.graph.types import Array
-from sanderling.ops._gpu_tiles import POINT, Convolution, Tile, block_bytes, direct, software_cost
+from sanderling.ops._gpu_packing import POINT, Convolution
+from sanderling.ops._gpu_shared import ROWS, Product
+from sanderling.ops._gpu_tiles import Tile
 from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Step, Temp, Variant
 
 PLACES = 16  # of a tile of 4 × 4
 _FIT = {"filter_h": 3, "filter_w": 3, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1}
 _LEAST = 8  # channels, in and out, from which on the transforms can pay
 _TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float64)
-_IN_COST, _OUT_COST = 10.0, 6.5  # of a tile's vec4, in the units of ``software_cost``
+_IN_COST, _OUT_COST = 10.0, 6.5  # of a tile's vec4, in the units of ``Tile.software_cost``
 _START_COST = 150_000.0  # three more pipelines have to be compiled
 
 
@@ -27,8 +29,8 @@ def suits(conv: Convolution) -> bool:
     return fits and conv.groups == 1 and min(conv.x[3], conv.y[3]) >= _LEAST
 
 
-def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> tuple[Variant, float]:
-    """Returns: the variant, and what it costs on a software adapter, in the units of ``software_cost``.
+def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> Variant:
+    """Returns: the variant.
 
     Args:
         conv: see ``suits``.
@@ -48,25 +50,39 @@ def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> tupl
         "winograd_out", Out(0), (-(-conv.y[3] // 4), wide, batch * high), {"x": Temp("products", result)},
         uniforms=counts, steps=steps,
     )  # fmt: skip
-    product = Convolution(image, result, (conv.y[3], 1, 1, conv.x[3]), conv.weights, dict(POINT))
-    tile = _tile(product, limits)
-    (between,) = direct(
-        product, image, result, tile, (), limits, read=Temp("tiles", image),
-        write=Temp("products", result, "f"), images=_transformed,
+    product = Convolution(
+        image, result, (conv.y[3], 1, 1, conv.x[3]), conv.weights, dict(POINT), images=_transformed,
+        read=Temp("tiles", image), write=Temp("products", result, "f"),
     )  # fmt: skip
-    cost = tiles * (_IN_COST * -(-conv.x[3] // 4) + _OUT_COST * -(-conv.y[3] // 4))
-    return Variant("winograd", (inward, between, outward)), (
-        cost + _START_COST + software_cost(product, result, limits, tile)
-    )
+    way = _way(product, limits)
+    kernels = (inward, *way.kernels(product, (), limits), outward)
+    return Variant("winograd", kernels)
+
+
+def software_cost(conv: Convolution, limits: Limits) -> float:
+    """Returns: what it costs on a software adapter, in the units of ``Tile.software_cost``."""
+    tiles = conv.y[0] * -(-conv.y[1] // 2) * -(-conv.y[2] // 2)
+    product = Convolution(
+        (PLACES, 1, tiles, conv.x[3]), (PLACES, 1, tiles, conv.y[3]), (conv.y[3], 1, 1, conv.x[3]),
+        conv.weights, dict(POINT), images=_transformed,
+    )  # fmt: skip
+    transforms = tiles * (_IN_COST * -(-conv.x[3] // 4) + _OUT_COST * -(-conv.y[3] // 4))
+    return transforms + _START_COST + _tile(product, limits).software_cost(product, limits)
+
+
+def _way(product: Convolution, limits: Limits) -> Tile | Product:
+    """Returns: how the matrix products are computed."""
+    shared = Product()
+    if not limits.software and product.x[2] >= ROWS and shared.possible(product, limits):
+        return shared
+    return _tile(product, limits)
 
 
 def _tile(product: Convolution, limits: Limits) -> Tile:
-    """Returns: the tile of the matrix products, whose weights all lie in one buffer."""
     if not limits.software:
         return Tile(4, 2)
     tile = Tile(8, 1, shared=limits.subgroups, uniform=True)
-    whole = PLACES * -(-product.y[3] // 4) * block_bytes(product, tile)
-    return tile if whole <= limits.uniform_bytes else Tile(8, 1, shared=limits.subgroups)
+    return tile if tile.possible(product, limits) else Tile(8, 1, shared=limits.subgroups)
 
 
 def _transformed(weights: Array) -> list[Array]:

@@ -49,6 +49,7 @@ from sanderling.ops.kernel import (
 MAX_RANK = 5
 WORKGROUP = (64, 1, 1)  # of all kernels but cooperative ones: another shape would be another pipeline
 SOFTWARE_WORKGROUP = (32, 1, 1)
+WIDTHS = (32, 64, 128, 256)  # of workgroups that a tuner may choose from
 
 
 def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Verdict:
@@ -110,7 +111,7 @@ class Lowering:
         limits: of the device.
         half: floats are stored as f16.
         wide: names of tensors that are stored as f32 all the same.
-        choose: node position → name of the variant wanted; others take the first.
+        choose: node position → name of the variant wanted, see ``named``; others take the first.
         places: tensor index → where it lies.
     """
 
@@ -133,6 +134,7 @@ class Lowering:
 
     @property
     def workgroup(self) -> tuple[int, int, int]:
+        """The shape of workgroups whose threads work alone."""
         return SOFTWARE_WORKGROUP if self.limits.software else WORKGROUP
 
     def storage(self, tensor: Tensor) -> Storage:
@@ -206,7 +208,7 @@ def lower(
         limits: what kernels may ask of the device.
         half: store floats as f16; arithmetic stays f32.
         wide: names of tensors whose floats stay f32.
-        choose: node position → name of the variant to take.
+        choose: node position → name of the variant to take, see ``named``.
 
     Raises:
         UnsupportedOperator: a node cannot run on a GPU; says why.
@@ -256,14 +258,26 @@ def _node(work: Lowering, position: int, node: Node) -> None:
     found = variants(work.graph, node, work.limits)
     if isinstance(found, Verdict):
         raise UnsupportedOperator(found.reason, where=f"{node.kind} at node {position}")
-    wanted = work.choose.get(position)
-    chosen = next((v for v in found if v.name == wanted), found[0])
-    scope = _Scope(work, position, node)
+    chosen, width = named(found, work.choose.get(position, ""), work.limits)
+    scope = _Scope(work, position, node, (width, 1, 1) if width else work.workgroup)
     for kernel in chosen.kernels:
         if isinstance(kernel, Same):
             scope.same(kernel)
         else:
             scope.kernel(kernel, chosen.name)
+
+
+def named(found: Sequence[Variant], name: str, limits: Limits) -> tuple[Variant, int]:
+    """Returns: the variant that a name means, the first if none does; and its workgroups' width, 0 for the
+    usual one.
+
+    Args:
+        name: of a variant, or with a width of ``WIDTHS`` behind it: ``direct_4x8@128``.
+    """
+    wanted, _, width = name.partition("@")
+    known = {str(n): n for n in WIDTHS if n <= limits.invocations} | {"": 0}
+    chosen = next((variant for variant in found if variant.name == wanted), None)
+    return (found[0], 0) if chosen is None or width not in known else (chosen, known[width])
 
 
 def _alike(have: Shape, want: Shape) -> bool:
@@ -275,8 +289,8 @@ def _alike(have: Shape, want: Shape) -> bool:
 class _Scope:
     """One node's operands, outputs and temporaries."""
 
-    def __init__(self, work: Lowering, position: int, node: Node) -> None:
-        self._work, self._position, self._node = work, position, node
+    def __init__(self, work: Lowering, position: int, node: Node, workgroup: tuple[int, int, int]) -> None:
+        self._work, self._position, self._node, self._workgroup = work, position, node, workgroup
         self._temps: dict[str, tuple[int, Shape]] = {}
 
     def same(self, kernel: Same) -> None:
@@ -299,7 +313,7 @@ class _Scope:
         kind = KINDS[self._work.values[write.value].storage.name]
         call = Call(
             body=kernel.body, reads=reads, write=write, threads=kernel.threads,
-            workgroup=kernel.workgroup if kernel.cooperative else self._work.workgroup,
+            workgroup=kernel.workgroup if kernel.cooperative else self._workgroup,
             uniforms=dict(kernel.uniforms), constants=dict(kernel.constants),
             kind=kernel.kind,
             steps=tuple(self._step(step, step.kind or kind) for step in kernel.steps),

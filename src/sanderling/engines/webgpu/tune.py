@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sanderling.engines.webgpu.clock import Clock
 from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.lower import WIDTHS, WORKGROUP, variants
 from sanderling.engines.webgpu.segment import cut, single
 from sanderling.engines.webgpu.tuned import signature
 from sanderling.errors import CompileError, RunError
@@ -19,6 +20,7 @@ from sanderling.graph.types import Verdict
 
 BUDGET_S = 5.0
 GAIN = 0.97  # another variant than the default has to take at most this share of its time
+WIDTH_GAIN = 0.93  # the same for another width of workgroups, which is one more pipeline for a kernel in use
 _ROUNDS = 3
 
 Tell = Callable[[str], None]
@@ -98,11 +100,8 @@ def tune(
     for one in order:
         if found.timed and time.monotonic() - start > budget_s:
             break
-        times = {one.names[0]: defaults[one.key]}
-        for name in one.names[1:]:
-            if time.monotonic() - start > budget_s and found.timed:
-                break
-            times[name] = _time(one, name, device, plain, clock)
+        left = partial(_left, start, budget_s, first=not found.timed)
+        times = _times(one, defaults[one.key], device, plain, clock, left)
         best = min(times, key=lambda name: times[name])
         if times[best] > GAIN * times[one.names[0]]:
             best = one.names[0]
@@ -116,6 +115,31 @@ def tune(
             tell(f"{one.model.main.nodes[0].kind} {shape}: {best} ({ratio:.2f}×)")
     found.seconds = time.monotonic() - start
     return found
+
+
+def _left(start: float, budget_s: float, *, first: bool) -> bool:
+    """Returns: whether there is time for one more; for the first operator there always is."""
+    return first or time.monotonic() - start <= budget_s
+
+
+def _times(
+    one: _Candidate, default_s: float, device: Device, target: Target, clock: Clock, left: Callable[[], bool]
+) -> dict[str, float]:
+    """Returns: seconds of an operator's variants, and of the fastest in workgroups of other widths where that
+    is worth its pipeline."""
+    times = {one.names[0]: default_s}
+    for name in one.names[1:]:
+        if left():
+            times[name] = _time(one, name, device, target, clock)
+    best = min(times, key=lambda name: times[name])
+    if target.kernels.software:
+        return times  # a thread's work is a loop there, whose length does not matter
+    for width in WIDTHS:
+        if left() and width != WORKGROUP[0] and width <= target.kernels.invocations:
+            found = _time(one, f"{best}@{width}", device, target, clock)
+            if found <= WIDTH_GAIN * times[best]:
+                times[f"{best}@{width}"] = found
+    return times
 
 
 def _candidates(model: Model, target: Target, known: Mapping[str, str]) -> Iterator[_Candidate]:
