@@ -50,6 +50,18 @@ class Net:
             fused_activation_function=activation, dilation_w_factor=1, dilation_h_factor=1,
         )  # fmt: skip
 
+    def depthwise(self, *, stride: int = 1, padding: str = "SAME", activation: str = "RELU6") -> Net:
+        n, h, w, c = self.tensors[self.last].shape
+        weights = (self.rng.standard_normal((1, 3, 3, c)) / 3).astype(np.float32)
+        bias = (self.rng.standard_normal(c) * 0.1).astype(np.float32)
+        operands = (self.constant(weights, f"w{len(self.nodes)}"), self.constant(bias, f"b{len(self.nodes)}"))
+        cut = 0 if padding == "SAME" else 2
+        return self.op(
+            "DEPTHWISE_CONV_2D", (n, -(-(h - cut) // stride), -(-(w - cut) // stride), c), operands,
+            "DepthwiseConv2DOptions", padding=padding, stride_w=stride, stride_h=stride, depth_multiplier=1,
+            fused_activation_function=activation, dilation_w_factor=1, dilation_h_factor=1,
+        )  # fmt: skip
+
     def pool(self) -> Net:
         n, h, w, c = self.tensors[self.last].shape
         return self.op(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.engine import target_of
+from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.joint import pairs
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from tests.models import Net
@@ -44,6 +49,19 @@ def test_a_convolution_pads_by_itself(device: Device, size: int) -> None:
     (fused,) = run_once(device, model, [image(net)])
     (plain,) = run_once(device, model, [image(net)], fused=False)
     compare(fused, plain, CLOSE)
+
+
+def test_two_operators_in_one_kernel_pad_by_themselves(device: Device) -> None:
+    net = padded(*SPATIAL).depthwise(padding="VALID").conv(9, size=1)
+    model, target = net.model(), target_of(device.adapter)
+    found = pairs(model.main, target.kernels).values()
+    tuned = {pair.key: pair.variant.name for pair in found}
+    program = compiled(model, replace(target, tuned=tuned))
+    assert [d.label for d in program.dispatches if d.nodes] == ["separable"]
+    executor = Executor(program, device)
+    (plain,) = run_once(device, model, [image(net)], fused=False)
+    compare(executor.run([image(net)])[0], plain, CLOSE)
+    executor.close()
 
 
 @pytest.mark.parametrize("around, kind", [(CHANNELS, "PAD"), (BATCH, "PAD"), (SPATIAL, "PADV2")])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sanderling.engines.webgpu import memory
 from sanderling.engines.webgpu.fuse import fuse
 from sanderling.engines.webgpu.fuse_pads import fuse_pads
+from sanderling.engines.webgpu.joint import chosen
 from sanderling.engines.webgpu.lower import lower
 from sanderling.engines.webgpu.plan import show
 from sanderling.engines.webgpu.pool import pool
@@ -69,6 +70,7 @@ def compile_graph(
         graph, input_names, output_names, target.kernels,
         half=target.half, wide=target.wide,
         choose={**choices(graph, target.tuned, half=target.half), **(choose or {})},
+        together=chosen(graph, target.tuned, target.kernels, half=target.half),
     )  # fmt: skip
     if fused:
         plan = fuse_pads(plan)

@@ -9,7 +9,7 @@ from sanderling.engines.webgpu.wgsl import dims
 
 GATHER = "_gather"
 # Bodies with pad_top and pad_left.
-ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d", "winograd_in"})
+ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d", "separable", "winograd_in"})
 
 
 def fuse_pads(plan: Plan) -> Plan:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
 
 import numpy as np
 
+from sanderling.engines.webgpu.choice import SOFTWARE_WORKGROUP, WORKGROUP, named
+from sanderling.engines.webgpu.joint import Pair
 from sanderling.engines.webgpu.plan import (
     KINDS,
     Applied,
@@ -47,9 +49,6 @@ from sanderling.ops.kernel import (
 )
 
 MAX_RANK = 5
-WORKGROUP = (64, 1, 1)  # of all kernels but cooperative ones: another shape would be another pipeline
-SOFTWARE_WORKGROUP = (32, 1, 1)
-WIDTHS = (32, 64, 128, 256)  # of workgroups that a tuner may choose from
 
 
 def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Verdict:
@@ -171,21 +170,21 @@ class Lowering:
             raise UnsupportedOperator(f"{tensor.type} cannot be held in a GPU buffer", where=tensor.name)
         return Value(tensor.name, tensor.shape, stored, padded(values))
 
-    def view(self, value: int, have: Shape, want: Shape | None, node: int) -> View:
+    def view(self, value: int, have: Shape, want: Shape | None, nodes: tuple[int, ...]) -> View:
         """Returns: a value seen as ``want``, moved first where its elements lie differently there."""
         if want is None or _alike(have, want):
             return View(value, have if want is None else want)
         source = self.values[value]
         moved = self.add(Value(source.name, want, source.storage))
-        self.move(View(value, have), View(moved, want), node)
+        self.move(View(value, have), View(moved, want), nodes)
         return View(moved, want)
 
-    def move(self, source: View, target: View, node: int) -> None:
+    def move(self, source: View, target: View, nodes: tuple[int, ...] = ()) -> None:
         """Adds a kernel that copies elements in their order into another shape or storage."""
         call = Call(
             body="reshape", reads=(("x", source),), write=target, threads=(quads(target.shape),),
             workgroup=self.workgroup, uniforms={"elements": prod(target.shape)},
-            nodes=(node,) if node >= 0 else (), variant="reshape",
+            nodes=nodes, variant="reshape",
         )  # fmt: skip
         self.calls.append(call)
 
@@ -199,6 +198,7 @@ def lower(
     half: bool = False,
     wide: frozenset[str] = frozenset(),
     choose: dict[int, str] | None = None,
+    together: Mapping[int, Pair] | None = None,
 ) -> Plan:
     """Turns a graph (or a segment of one) into kernels.
 
@@ -209,16 +209,23 @@ def lower(
         half: store floats as f16; arithmetic stays f32.
         wide: names of tensors whose floats stay f32.
         choose: node position → name of the variant to take, see ``named``.
+        together: position of the second → pairs that are computed by one kernel.
 
     Raises:
         UnsupportedOperator: a node cannot run on a GPU; says why.
     """
+    together = together or {}
+    before = {pair.first for pair in together.values()}
     work = Lowering(graph, limits, half, wide, choose or {})
     inputs = []
     for name, index in zip(input_names, graph.inputs, strict=True):
         inputs.append(_input(work, name, index))
     for position, node in enumerate(graph.nodes):
-        _node(work, position, node)
+        if position in together:
+            pair = together[position]
+            _add(_Scope(work, (pair.first, position), pair.node, work.workgroup), pair.variant)
+        elif position not in before:
+            _node(work, position, node)
     outputs = [_output(work, name, i) for name, i in zip(output_names, graph.outputs, strict=True)]
     return Plan(tuple(work.values), tuple(work.calls), tuple(inputs), tuple(outputs))
 
@@ -236,7 +243,7 @@ def _input(work: Lowering, name: str, index: int) -> Binding:
     work.places[index] = value
     if host != stored or not _alike(flat, shape):
         work.places[index] = work.add(Value(name, shape, stored))
-        work.move(View(value, flat), View(work.places[index], shape), -1)
+        work.move(View(value, flat), View(work.places[index], shape))
     return Binding(name, tensor.type, value)
 
 
@@ -249,7 +256,7 @@ def _output(work: Lowering, name: str, index: int) -> Binding:
         work.values[value].storage != host or not _alike(tensor.shape, flat)
     ):
         tight = work.add(Value(name, flat, host))
-        work.move(View(value, tensor.shape), View(tight, flat), -1)
+        work.move(View(value, tensor.shape), View(tight, flat))
         value = tight
     return Binding(name, tensor.type, value)
 
@@ -259,25 +266,15 @@ def _node(work: Lowering, position: int, node: Node) -> None:
     if isinstance(found, Verdict):
         raise UnsupportedOperator(found.reason, where=f"{node.kind} at node {position}")
     chosen, width = named(found, work.choose.get(position, ""), work.limits)
-    scope = _Scope(work, position, node, (width, 1, 1) if width else work.workgroup)
-    for kernel in chosen.kernels:
+    _add(_Scope(work, (position,), node, (width, 1, 1) if width else work.workgroup), chosen)
+
+
+def _add(scope: _Scope, variant: Variant) -> None:
+    for kernel in variant.kernels:
         if isinstance(kernel, Same):
             scope.same(kernel)
         else:
-            scope.kernel(kernel, chosen.name)
-
-
-def named(found: Sequence[Variant], name: str, limits: Limits) -> tuple[Variant, int]:
-    """Returns: the variant that a name means, the first if none does; and its workgroups' width, 0 for the
-    usual one.
-
-    Args:
-        name: of a variant, or with a width of ``WIDTHS`` behind it: ``direct_4x8@128``.
-    """
-    wanted, _, width = name.partition("@")
-    known = {str(n): n for n in WIDTHS if n <= limits.invocations} | {"": 0}
-    chosen = next((variant for variant in found if variant.name == wanted), None)
-    return (found[0], 0) if chosen is None or width not in known else (chosen, known[width])
+            scope.kernel(kernel, variant.name)
 
 
 def _alike(have: Shape, want: Shape) -> bool:
@@ -287,10 +284,12 @@ def _alike(have: Shape, want: Shape) -> bool:
 
 
 class _Scope:
-    """One node's operands, outputs and temporaries."""
+    """The operands, outputs and temporaries of a node, which may stand for several of the graph."""
 
-    def __init__(self, work: Lowering, position: int, node: Node, workgroup: tuple[int, int, int]) -> None:
-        self._work, self._position, self._node, self._workgroup = work, position, node, workgroup
+    def __init__(
+        self, work: Lowering, positions: tuple[int, ...], node: Node, workgroup: tuple[int, int, int]
+    ) -> None:
+        self._work, self._positions, self._node, self._workgroup = work, positions, node, workgroup
         self._temps: dict[str, tuple[int, Shape]] = {}
 
     def same(self, kernel: Same) -> None:
@@ -305,7 +304,7 @@ class _Scope:
             work.places[self._node.outputs[kernel.write.position]] = source.value
             return
         target, _ = self._write(kernel.write)
-        work.move(source, target, self._position)
+        work.move(source, target, self._positions)
 
     def kernel(self, kernel: Kernel, variant: str) -> None:
         reads = tuple((name, self._operand(name, read)) for name, read in kernel.reads.items())
@@ -318,11 +317,11 @@ class _Scope:
             kind=kernel.kind,
             steps=tuple(self._step(step, step.kind or kind) for step in kernel.steps),
             cooperative=kernel.cooperative, partial=kernel.partial, fusable=kernel.fusable,
-            nodes=(self._position,), variant=variant,
+            nodes=self._positions, variant=variant,
         )  # fmt: skip
         self._work.calls.append(call)
         if final is not None and final.value != write.value:
-            self._work.move(write, final, self._position)
+            self._work.move(write, final, self._positions)
 
     def _step(self, step: Step, kind: Kind) -> Applied:
         operands = tuple((name, self._step_operand(o)) for name, o in step.operands.items())
@@ -358,10 +357,10 @@ class _Scope:
     def _read(self, read: In | Temp) -> View:
         if isinstance(read, Temp):
             value, have = self._temps[read.name]
-            return self._work.view(value, have, read.shape, self._position)
+            return self._work.view(value, have, read.shape, self._positions)
         index = self._node.inputs[read.position]
         tensor = self._work.graph.tensors[index]
-        return self._work.view(self._work.place(index), tensor.shape, read.shape, self._position)
+        return self._work.view(self._work.place(index), tensor.shape, read.shape, self._positions)
 
     def _output(self, write: Out | Temp) -> Tensor:
         position = write.position if isinstance(write, Out) else 0

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
+from sanderling.engines.webgpu.choice import WIDTHS, WORKGROUP
 from sanderling.engines.webgpu.clock import Clock
 from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import WIDTHS, WORKGROUP, variants
+from sanderling.engines.webgpu.joint import APART, Pair, pairs
+from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.partition import Piece
 from sanderling.engines.webgpu.segment import cut, single
 from sanderling.engines.webgpu.tuned import signature
 from sanderling.errors import CompileError, RunError
-from sanderling.graph.graph import Model
+from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Verdict
 
 BUDGET_S = 5.0
@@ -87,59 +89,118 @@ def tune(
         tell: is called with a line for people after every operator.
     """
     start = time.monotonic()
-    found = Tuning()
-    plain, clock = replace(target, tuned={}), Clock(device)
-    waiting = list(_candidates(model, target, known or {}))
-    found.distinct = len(waiting)
+    work = _Tuner(device, target, dict(known or {}), start + budget_s, tell or (lambda line: None))
+    waiting = list(_candidates(model, target, work.known))
+    work.found.distinct = len(waiting)
     defaults: dict[str, float] = {}
     for one in waiting:
         if defaults and time.monotonic() - start > budget_s / 2:
             break  # what is left has to wait for another time
-        defaults[one.key] = _time(one, one.names[0], device, plain, clock)
-    order = sorted((c for c in waiting if c.key in defaults), key=lambda c: -defaults[c.key] * c.count)
-    for one in order:
-        if found.timed and time.monotonic() - start > budget_s:
+        defaults[one.key] = work.seconds(one.model, one.names[0])
+    for one in sorted((c for c in waiting if c.key in defaults), key=lambda c: -defaults[c.key] * c.count):
+        if not work.time_left():
             break
-        left = partial(_left, start, budget_s, first=not found.timed)
-        times = _times(one, defaults[one.key], device, plain, clock, left)
+        work.single(one, defaults[one.key])
+    if not target.kernels.software:  # where waiting for each other costs more than anything it saves
+        for pair, count in _pairs(model, target):
+            if pair.key not in work.known and work.time_left():
+                work.pair(model, pair, count)
+    work.found.seconds = time.monotonic() - start
+    return work.found
+
+
+class _Tuner:
+    """Times what is chosen among, and keeps what was fastest."""
+
+    def __init__(
+        self, device: Device, target: Target, known: dict[str, str], until: float, tell: Tell
+    ) -> None:
+        self._device, self._target, self._until, self._tell = device, target, until, tell
+        self._clock = Clock(device)
+        self.known, self.found = known, Tuning()
+
+    def time_left(self) -> bool:
+        """Says whether there is time for one more; for the first operator there always is."""
+        return not self.found.timed or time.monotonic() <= self._until
+
+    def single(self, one: _Candidate, default_s: float) -> None:
+        """Chooses for the operators of one signature."""
+        times = {one.names[0]: default_s}
+        for name in one.names[1:]:
+            if self.time_left():
+                times[name] = self.seconds(one.model, name)
         best = min(times, key=lambda name: times[name])
-        if times[best] > GAIN * times[one.names[0]]:
+        if times[best] > GAIN * default_s:
             best = one.names[0]
-        found.fastest[one.key] = best
-        found.timed += 1
-        found.before_ms += 1e3 * one.count * times[one.names[0]]
-        found.after_ms += 1e3 * one.count * times[best]
-        if tell is not None:
-            shape = "×".join(map(str, one.model.main.tensors[one.model.main.outputs[0]].shape))
-            ratio = times[one.names[0]] / times[best] if times[best] else 1.0
-            tell(f"{one.model.main.nodes[0].kind} {shape}: {best} ({ratio:.2f}×)")
-    found.seconds = time.monotonic() - start
-    return found
+        if not self._target.kernels.software:  # there a thread's work is a round of a loop
+            best = self._width(one, best, times)
+        self.found.timed += 1
+        self.found.before_ms += 1e3 * one.count * default_s
+        self.found.after_ms += 1e3 * one.count * times[best]
+        self._keep(one.model, one.key, best, default_s, times[best])
+
+    def _width(self, one: _Candidate, best: str, times: dict[str, float]) -> str:
+        """Returns: the variant, in workgroups of another width where that is worth a pipeline of its own."""
+        bound = WIDTH_GAIN * times[best]
+        for width in WIDTHS:
+            if self.time_left() and width != WORKGROUP[0] and width <= self._target.kernels.invocations:
+                times[f"{best}@{width}"] = self.seconds(one.model, f"{best}@{width}")
+        fastest = min(times, key=lambda name: times[name])
+        return fastest if times[fastest] <= bound else best
+
+    def pair(self, model: Model, pair: Pair, count: int) -> None:
+        """Chooses between one kernel and two for two operators, of which there are ``count`` alike."""
+        both = cut(model, _piece(model.main, pair))
+        before, after = (
+            self.seconds(both, "", {**self.known, pair.key: name}) for name in (APART, pair.variant.name)
+        )
+        wins = after <= GAIN * before
+        name, seconds = (pair.variant.name, after) if wins else (APART, before)
+        self.found.after_ms -= 1e3 * count * (before - seconds)
+        self._keep(both, pair.key, name, before, seconds)
+
+    def _keep(self, model: Model, key: str, name: str, before_s: float, after_s: float) -> None:
+        self.known[key] = self.found.fastest[key] = name
+        shape = "×".join(map(str, model.main.tensors[model.main.outputs[0]].shape))
+        kinds = " + ".join(node.kind for node in model.main.nodes)
+        self._tell(f"{kinds} {shape}: {name} ({before_s / after_s if after_s else 1.0:.2f}×)")
+
+    def seconds(self, model: Model, name: str, tuned: Mapping[str, str] | None = None) -> float:
+        """Returns: seconds of a small model's kernels, without those that only move its operands; infinite
+        where the device refuses them.
+
+        Args:
+            name: of the first node's variant, "" for what ``tuned`` says.
+            tuned: see ``Target``.
+        """
+        target, choose = replace(self._target, tuned=tuned or {}), {0: name} if name else {}
+        try:
+            program = compile_graph(
+                model.main, model.input_names(), model.output_names(), target, choose=choose
+            )
+            executor = Executor(program, self._device)
+        except (CompileError, RunError):
+            return float("inf")
+        try:
+            kernels = zip(executor.kernels(), program.dispatches, strict=True)
+            return sum(self._clock.seconds([k for k, told in kernels if told.nodes], rounds=_ROUNDS))
+        finally:
+            executor.close()
 
 
-def _left(start: float, budget_s: float, *, first: bool) -> bool:
-    """Returns: whether there is time for one more; for the first operator there always is."""
-    return first or time.monotonic() - start <= budget_s
+def _pairs(model: Model, target: Target) -> list[tuple[Pair, int]]:
+    """Returns: pairs of operators that one kernel can compute, each with the number of those like it."""
+    every: dict[str, list[Pair]] = {}
+    for pair in pairs(model.main, target.kernels, half=target.half).values():
+        every.setdefault(pair.key, []).append(pair)
+    return [(alike[0], len(alike)) for alike in every.values()]
 
 
-def _times(
-    one: _Candidate, default_s: float, device: Device, target: Target, clock: Clock, left: Callable[[], bool]
-) -> dict[str, float]:
-    """Returns: seconds of an operator's variants, and of the fastest in workgroups of other widths where that
-    is worth its pipeline."""
-    times = {one.names[0]: default_s}
-    for name in one.names[1:]:
-        if left():
-            times[name] = _time(one, name, device, target, clock)
-    best = min(times, key=lambda name: times[name])
-    if target.kernels.software:
-        return times  # a thread's work is a loop there, whose length does not matter
-    for width in WIDTHS:
-        if left() and width != WORKGROUP[0] and width <= target.kernels.invocations:
-            found = _time(one, f"{best}@{width}", device, target, clock)
-            if found <= WIDTH_GAIN * times[best]:
-                times[f"{best}@{width}"] = found
-    return times
+def _piece(graph: Graph, pair: Pair) -> Piece:
+    first, second = (graph.nodes[position] for position in (pair.first, pair.second))
+    read = (index for index in (*first.inputs, *second.inputs) if index >= 0 and index not in first.outputs)
+    entering = tuple(dict.fromkeys(index for index in read if not graph.tensors[index].is_constant))
+    return Piece("gpu", (pair.first, pair.second), entering, second.outputs)
 
 
 def _candidates(model: Model, target: Target, known: Mapping[str, str]) -> Iterator[_Candidate]:
@@ -153,20 +214,3 @@ def _candidates(model: Model, target: Target, known: Mapping[str, str]) -> Itera
             continue
         alone = cut(model, single(graph, positions[0]))
         yield _Candidate(key, alone, len(positions), tuple(way.name for way in ways))
-
-
-def _time(one: _Candidate, name: str, device: Device, target: Target, clock: Clock) -> float:
-    """Returns: seconds of the operator's own kernels; infinite where the device refuses them."""
-    graph = one.model.main
-    try:
-        program = compile_graph(
-            graph, one.model.input_names(), one.model.output_names(), target, choose={0: name}
-        )
-        executor = Executor(program, device)
-    except (CompileError, RunError):
-        return float("inf")
-    try:
-        kernels = zip(executor.kernels(), program.dispatches, strict=True)
-        return sum(clock.seconds([kernel for kernel, told in kernels if told.nodes], rounds=_ROUNDS))
-    finally:
-        executor.close()
