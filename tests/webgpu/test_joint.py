@@ -40,7 +40,8 @@ def labels(program: Program) -> list[str]:
 @settings(max_examples=25, deadline=None)
 @given(
     st.tuples(st.integers(1, 2), st.integers(3, 8), st.integers(3, 20), st.integers(1, 70)),
-    st.integers(1, 70), st.integers(1, 2), st.sampled_from(["SAME", "VALID"]), st.sampled_from(["NONE", "RELU6"]), st.booleans(),
+    st.integers(1, 70), st.integers(1, 2), st.sampled_from(["SAME", "VALID"]),
+    st.sampled_from(["NONE", "RELU6"]), st.booleans(),
 )  # fmt: skip
 def test_any_pair(
     device: Device, image: tuple[int, ...], filters: int, stride: int, padding: str, clamp: str, half: bool

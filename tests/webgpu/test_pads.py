@@ -74,6 +74,40 @@ def test_other_pads_stay(device: Device, around: tuple[tuple[int, int], ...], ki
     compare(fused, plain, CLOSE)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("batch, extent", [(1, 5), (2, 3), (1, 1)])
+def test_a_residual_with_fewer_channels_is_read_as_it_is(
+    device: Device, size: int, batch: int, extent: int
+) -> None:
+    net = Net((batch, extent, extent, 3), 3).conv(8)
+    narrow = net.last
+    net = net.conv(20, size=size)
+    wide, shape = net.last, (batch, extent, extent, 20)
+    net.last = narrow
+    pairs = net.constant(np.array([[0, 0], [0, 0], [0, 0], [0, 12]], np.int32), "pairs")
+    net = net.op("PAD", shape, (pairs,), "PadOptions")
+    model = net.op("ADD", shape, (wide,), "AddOptions", fused_activation_function="RELU").model()
+    assert [label.removesuffix("_split") for label in labels(model)] == ["conv_2d", "conv_2d"]
+    x = image(net)
+    (fused,) = run_once(device, model, [x])
+    (plain,) = run_once(device, model, [x], fused=False)
+    compare(fused, plain, CLOSE)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_mask_of_pixels_is_multiplied_in_the_store(device: Device, size: int) -> None:
+    net = Net((2, 5, 5, 6), 3).conv(1, size=3)
+    mask = net.last
+    net.last = 0
+    net = net.conv(9, size=size)
+    model = net.op("MUL", (2, 5, 5, 9), (mask,), "MulOptions", fused_activation_function="NONE").model()
+    assert [label.removesuffix("_split") for label in labels(model)] == ["conv_2d", "conv_2d"]
+    x = image(net)
+    (fused,) = run_once(device, model, [x])
+    (plain,) = run_once(device, model, [x], fused=False)
+    compare(fused, plain, CLOSE)
+
+
 def test_a_pad_that_is_read_elsewhere_stays_for_that(device: Device) -> None:
     net = padded(*SPATIAL)
     pad = net.last

@@ -111,8 +111,17 @@ def _simple(operand: StepRead, shape: Shape, value: int) -> bool:
     """Returns: whether it can be found without knowing the position: by the vec4's index or channel."""
     if not isinstance(operand, View) or operand.value == value:
         return True
-    alone = prod(operand.shape[:-1]) == 1 and operand.shape[-1:] in ((), (1,), shape[-1:])
-    return operand.shape == shape or alone
+    if operand.shape[:-1] == shape[:-1]:
+        return True  # of every pixel something: see ``_seen``
+    return prod(operand.shape[:-1]) == 1 and operand.shape[-1:] in ((), (1,), shape[-1:])
+
+
+def _seen(view: View, shape: Shape, into: Shape) -> View:
+    """Returns: an operand of a result of shape ``shape``, which is written as ``into``: its pixels in a row,
+    maybe."""
+    if view.shape == shape or shape == into or view.shape[:-1] != shape[:-1]:
+        return view
+    return View(view.value, (*into[:-1], *view.shape[-1:]))
 
 
 def _buffers(call: Call) -> int:
@@ -128,7 +137,9 @@ def _merged(producer: Call, call: Call) -> Call:
     def operand(read: StepRead) -> StepRead:
         if isinstance(read, FlowRef):
             return FlowRef(read.step + offset)
-        return FlowRef(offset) if isinstance(read, View) and read.value == value else read
+        if not isinstance(read, View):
+            return read
+        return FlowRef(offset) if read.value == value else _seen(read, call.write.shape, producer.write.shape)
 
     steps = tuple(
         Applied(s.expression, tuple((n, operand(o)) for n, o in s.operands), s.scalars, s.kind)

@@ -309,19 +309,25 @@ def _arguments(
 
 
 def _broadcast(writer: _Writer, name: str, view: View) -> Callable[[str], str]:
-    """Returns: how to read an operand that is stretched to the output's shape."""
+    """Returns: how to read an operand that is stretched to the output's shape; behind the end of a last axis
+    that is shorter than the output's, but not 1, are zeros."""
     have, want = dims(view.shape), dims(writer.call.write.shape)
+    vector = VECTOR[_kind(writer, view)]
     if prod(have) == prod(want) and have[4] == want[4]:
         return lambda load: f"{load}(i)"
     if prod(have) == 1:
-        return lambda load: f"{VECTOR[_kind(writer, view)]}({load}(0u).x)"
-    if prod(have[:-1]) == 1:
+        return lambda load: f"{vector}({load}(0u).x)"
+    ends = have[4] not in (1, want[4])
+    if prod(have[:-1]) == 1 and not ends:
         return lambda load: f"{load}(p.w)"
     strides = _strides(have, want)
     writer.large.append((f"{name}_by", "vec4<u32>", struct.pack("<4I", *strides)))
     text = f"dot(p, u.{name}_by)"
+    if ends:
+        inside = f"p.w < u.{name}.c4"
+        return lambda load: f"select({vector}(), {load}(select(0u, {text}, {inside})), {inside})"
     if have[4] == 1 and want[4] > 1:
-        return lambda load: f"{VECTOR[_kind(writer, view)]}({load}({text}).x)"
+        return lambda load: f"{vector}({load}({text}).x)"
     return lambda load: f"{load}({text})"
 
 
@@ -341,13 +347,6 @@ def _strides(have: tuple[int, ...], want: tuple[int, ...]) -> tuple[int, int, in
         along_w if have[3] > 1 else 0,
         1 if have[4] > 1 else 0,
     )
-
-
-def stretchable(have: Shape, want: Shape) -> bool:
-    """Returns: whether a step can read an operand of shape ``have`` stretched to ``want``: the two outermost
-    of five axes are walked as one, so both or neither are stretched."""
-    a, b = dims(have), dims(want)
-    return b[0] == 1 or a[:2] in ((1, 1), b[:2])
 
 
 def _assemble(writer: _Writer, x: Kind, y: Kind) -> str:
