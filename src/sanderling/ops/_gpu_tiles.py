@@ -84,6 +84,9 @@ class Tile:
         out, blocks, part = self.out, blocks_of(conv, self.out), self._part(conv, limits)
         lanes = 4 if self.shared else self.pixels
         shape = {"GROUPS": self.pixels // lanes, "LANES": lanes, "OUT": out, "SHARED": int(self.shared)}
+        # Three channels are not worth a pipeline of their own.
+        deep = conv.x[3] if conv.x[3] <= 2 else 4
+        shape |= {"DEEP": deep, "NARROW": int(deep < 4)}
         # Its compiler is slow and moves between registers are cheap: a loop instead of many texts of a store.
         shape |= {"LOOPED": int(limits.software), "MOVES": self.pixels // lanes - 1, "SHIFTS": lanes - 1}
         calls = []

@@ -3,6 +3,7 @@
 // depth vec4, from the first that belongs to its first group on; w is 0 for what lies between groups.
 // This dispatch has the weights of ``blocks`` blocks, beginning with first_block; per_image is 0 where all images have
 // the same.
+// NARROW: of a vec4 of input channels only the first DEEP are there.
 // SHARED: the four threads of a quad have the same pixels, every one loads a quarter of them for all.
 fn kernel(id: vec3<u32>) {
 #if SHARED
@@ -51,10 +52,9 @@ fn kernel(id: vec3<u32>) {
       var c4 = 0u;
       loop {
 #for o in OUT
-        let wx{o} = w_load4(at_w + {o}u);
-        let wy{o} = w_load4(at_w + OUT + {o}u);
-        let wz{o} = w_load4(at_w + 2u * OUT + {o}u);
-        let ww{o} = w_load4(at_w + 3u * OUT + {o}u);
+#for i in DEEP
+        let w{i}_{o} = w_load4(at_w + {i}u * OUT + {o}u);
+#end
 #end
 #for g in GROUPS
 #if SHARED
@@ -69,7 +69,14 @@ fn kernel(id: vec3<u32>) {
 #end
 #for o in OUT
 #for l in 4
-        v{g}_{p}_{o}_{l} += a{g}_{p}.x * wx{o}[{l}] + a{g}_{p}.y * wy{o}[{l}] + a{g}_{p}.z * wz{o}[{l}] + a{g}_{p}.w * ww{o}[{l}];
+#if NARROW
+#for i in DEEP
+        v{g}_{p}_{o}_{l} += a{g}_{p}[{i}] * w{i}_{o}[{l}];
+#end
+#end
+#if !NARROW
+        v{g}_{p}_{o}_{l} += a{g}_{p}.x * w0_{o}[{l}] + a{g}_{p}.y * w1_{o}[{l}] + a{g}_{p}.z * w2_{o}[{l}] + a{g}_{p}.w * w3_{o}[{l}];
+#end
 #end
 #end
 #end

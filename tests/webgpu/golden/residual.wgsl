@@ -64,6 +64,8 @@ const GROUPS: u32 = 1u;
 const LANES: u32 = 1u;
 const OUT: u32 = 1u;
 const SHARED: u32 = 0u;
+const DEEP: u32 = 4u;
+const NARROW: u32 = 0u;
 const LOOPED: u32 = 0u;
 const MOVES: u32 = 0u;
 const SHIFTS: u32 = 0u;
@@ -104,6 +106,7 @@ fn y_store4_to(to: Channel, n: u32, y: u32, x: u32, c4: u32, v: vec4<f32>) { y_s
 // depth vec4, from the first that belongs to its first group on; w is 0 for what lies between groups.
 // This dispatch has the weights of ``blocks`` blocks, beginning with first_block; per_image is 0 where all images have
 // the same.
+// NARROW: of a vec4 of input channels only the first DEEP are there.
 // SHARED: the four threads of a quad have the same pixels, every one loads a quarter of them for all.
 fn kernel(id: vec3<u32>) {
   let here = id.y;
@@ -128,15 +131,15 @@ fn kernel(id: vec3<u32>) {
       let at0_0 = x_at(n, iy, x0_0, first);
       var c4 = 0u;
       loop {
-        let wx0 = w_load4(at_w + 0u);
-        let wy0 = w_load4(at_w + OUT + 0u);
-        let wz0 = w_load4(at_w + 2u * OUT + 0u);
-        let ww0 = w_load4(at_w + 3u * OUT + 0u);
+        let w0_0 = w_load4(at_w + 0u * OUT + 0u);
+        let w1_0 = w_load4(at_w + 1u * OUT + 0u);
+        let w2_0 = w_load4(at_w + 2u * OUT + 0u);
+        let w3_0 = w_load4(at_w + 3u * OUT + 0u);
         let a0_0 = x_load4_or0(ok0_0, at0_0 + c4);
-        v0_0_0_0 += a0_0.x * wx0[0] + a0_0.y * wy0[0] + a0_0.z * wz0[0] + a0_0.w * ww0[0];
-        v0_0_0_1 += a0_0.x * wx0[1] + a0_0.y * wy0[1] + a0_0.z * wz0[1] + a0_0.w * ww0[1];
-        v0_0_0_2 += a0_0.x * wx0[2] + a0_0.y * wy0[2] + a0_0.z * wz0[2] + a0_0.w * ww0[2];
-        v0_0_0_3 += a0_0.x * wx0[3] + a0_0.y * wy0[3] + a0_0.z * wz0[3] + a0_0.w * ww0[3];
+        v0_0_0_0 += a0_0.x * w0_0[0] + a0_0.y * w1_0[0] + a0_0.z * w2_0[0] + a0_0.w * w3_0[0];
+        v0_0_0_1 += a0_0.x * w0_0[1] + a0_0.y * w1_0[1] + a0_0.z * w2_0[1] + a0_0.w * w3_0[1];
+        v0_0_0_2 += a0_0.x * w0_0[2] + a0_0.y * w1_0[2] + a0_0.z * w2_0[2] + a0_0.w * w3_0[2];
+        v0_0_0_3 += a0_0.x * w0_0[3] + a0_0.y * w1_0[3] + a0_0.z * w2_0[3] + a0_0.w * w3_0[3];
         at_w += 4u * OUT;
         continuing { c4++; break if c4 >= u.depth; }
       }
