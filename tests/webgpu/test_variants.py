@@ -1,0 +1,86 @@
+"""Every variant that a software adapter or a GPU of many cores chooses from gives LiteRT's answer.
+
+The adapters of a test machine are software. What a real GPU would choose runs here, too, for its kernels need
+nothing that these do not have.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sanderling.engines.webgpu.compile import Target
+from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.engine import target_of
+from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.lower import variants
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array, Verdict
+from sanderling.ops.op import Case, Op
+from sanderling.ops.registry import find
+from tests.ops.single import label, run_litert
+from tests.webgpu.drawing import Drawn, operators
+from tests.webgpu.making import CLOSE, compare, compiled
+from tests.webgpu.test_operators import FOUND, NO_REFERENCE, model
+
+EXAMPLES = int(os.environ.get("GPU_EXAMPLES", "60"))
+SEVERAL = (
+    "BATCH_MATMUL",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "MEAN",
+    "REDUCE_MAX",
+    "SOFTMAX",
+    "SUM",
+)
+CASES = [pytest.param(op, case, id=f"{op.name}-{label(case)}") for op, case in FOUND if op.name in SEVERAL]
+
+
+def targets(device: Device) -> list[Target]:
+    """Returns: the adapter as it is, and as if it were a GPU of many cores."""
+    real = target_of(device.adapter)
+    return [
+        real,
+        replace(real, kernels=replace(real.kernels, software=False, uniform_bytes=0, threads=65536)),
+    ]
+
+
+def names(made: Model, target: Target) -> list[str]:
+    found = variants(made.main, made.main.nodes[0], target.kernels)
+    assert not isinstance(found, Verdict)
+    return [variant.name for variant in found]
+
+
+def check(
+    device: Device, made: Model, fed: list[Array], wanted: list[Array], target: Target, name: str
+) -> None:
+    executor = Executor(compiled(made, target, choose={0: name}), device)
+    for mine, theirs in zip(executor.run(fed), wanted, strict=True):
+        compare(mine, theirs, CLOSE)
+    executor.close()
+
+
+@pytest.mark.parametrize("op, case", CASES)
+def test_every_variant_of_a_case(device: Device, op: Op, case: Case) -> None:
+    made, fed = model(op, case)
+    wanted = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
+    for target in targets(device):
+        for name in names(made, target):
+            check(device, made, fed, wanted, target, name)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(operators(), st.booleans(), st.integers(0, 30))
+def test_any_variant_of_any_settings(device: Device, drawn: Drawn, many_cores: bool, number: int) -> None:
+    op = find(drawn[0])
+    assert op is not None
+    made, fed = model(op, drawn[1])
+    target = targets(device)[many_cores]
+    known = names(made, target)
+    wanted = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
+    check(device, made, fed, wanted, target, known[number % len(known)])
