@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,24 @@ def test_every_variant_of_a_case(device: Device, op: Op, case: Case) -> None:
     for target in targets(device):
         for name in names(made, target):
             check(device, made, fed, wanted, target, name)
+
+
+@pytest.mark.parametrize("name", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+@pytest.mark.parametrize("padding, size", [("VALID", (7, 5)), ("SAME", (14, 9)), ("SAME", (13, 10))])
+def test_a_pool_of_the_whole_image(device: Device, name: str, padding: str, size: tuple[int, int]) -> None:
+    op = find(name)
+    assert op is not None
+    x = np.random.default_rng(1).standard_normal((2, 7, 5, 6)).astype(np.float32) - 1
+    attrs = {
+        "padding": padding, "stride_h": 9, "stride_w": 9, "filter_height": size[0], "filter_width": size[1],
+        "fused_activation_function": "RELU_N1_TO_1",
+    }  # fmt: skip
+    made, fed = model(op, Case("whole", [x], attrs))
+    wanted = run_litert(made, fed, reference=True)
+    for target in targets(device):
+        assert "wide" in names(made, target)
+        for variant in names(made, target):
+            check(device, made, fed, wanted, target, variant)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

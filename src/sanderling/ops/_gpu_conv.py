@@ -13,7 +13,17 @@ from sanderling.graph.constant import real as real_values
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._conv import padding_before, window
-from sanderling.ops._gpu import CLAMP, LIMITS, Answer, Inputs, Outputs, activation, kind_of
+from sanderling.ops._gpu import (
+    CLAMP,
+    LIMITS,
+    Answer,
+    Inputs,
+    Outputs,
+    activation,
+    kind_of,
+    reduced,
+    wide_first,
+)
 from sanderling.ops._gpu_packing import POINT, Convolution, depth_of, pack
 from sanderling.ops._gpu_ways import convolution, least_cost
 from sanderling.ops._gpu_winograd import software_cost, suits, winograd
@@ -30,6 +40,7 @@ from sanderling.ops.kernel import (
     Step,
     Variant,
     Weights,
+    quads,
 )
 
 _CLAMPED = {"NONE": (-inf, inf)} | LIMITS
@@ -233,4 +244,21 @@ def pool_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits, *, lar
         "_pool", Out(0), (threads,), {"x": In(0)}, uniforms=slides, constants={"MAX": int(largest)},
         steps=activation(node, 0),
     )  # fmt: skip
-    return [Variant("plain", (kernel,))]
+    found = [Variant("plain", (kernel,))]
+    if not _covers(slides, x.shape, out) or not x.dtype.is_float:
+        return found
+    share = 1 / prod(x.shape[1:3])
+    scaled = () if largest else (Step("x * share", {"x": Flow(0)}, {"share": share}),)
+    steps = (*scaled, *activation(node, len(scaled)))
+    wide = wide_first(quads(out), prod(x.shape[1:3]), limits)
+    if True in wide:
+        by = "MAX" if largest else "SUM"
+        shared = Variant("wide", tuple(reduced(x.shape, (1, 2), by, steps, wide=True)))
+        found.insert(wide.index(True), shared)
+    return found
+
+
+def _covers(slides: Mapping[str, Number], x: Shape, out: Shape) -> bool:
+    """Returns: whether the only window of a pool holds the whole image."""
+    ends = ((slides["filter_h"], slides["pad_top"], x[1]), (slides["filter_w"], slides["pad_left"], x[2]))
+    return out[1:3] == (1, 1) and all(pad >= 0 and size - pad >= whole for size, pad, whole in ends)
