@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,10 +39,15 @@ def run_once(
     arrays: Sequence[Array],
     *,
     half: bool = False,
+    packed: bool = False,
     choose: Mapping[int, str] | None = None,
     fused: bool = True,
 ) -> list[Array]:
-    program = compiled(model, target_of(device.adapter, half=half), choose=choose, fused=fused)
+    """Args: packed: halves are two packed words even where the device has ``shader-f16``."""
+    target = target_of(device.adapter, half=half)
+    if packed:
+        target = replace(target, kernels=replace(target.kernels, f16=False))
+    program = compiled(model, target, choose=choose, fused=fused)
     executor = Executor(program, device)
     try:
         return executor.run(arrays)

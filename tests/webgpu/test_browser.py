@@ -16,10 +16,12 @@ from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.program import Program, save
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
+from sanderling.ops.kernel import Limits
 from sanderling.runtime.loading import read_model
 from tests.models import Net
+from tests.ops.single import run_litert
 from tests.webgpu.conftest import missing
-from tests.webgpu.making import CLOSE, compare, compiled, prepared, residual
+from tests.webgpu.making import CLOSE, HALF, compare, compiled, prepared, residual
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = Path(sanderling.engines.webgpu.__file__).with_name("runner.js")
@@ -108,3 +110,20 @@ def test_a_fused_network(page: Any, device: Device, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mlperf_tiny_resnet8_cifar10_fp32", "mlperf_tiny_kws_int8"])
 def test_real_models(page: Any, device: Device, tmp_path: Path, zoo_dir: Path, name: str) -> None:
     both(page, device, read_model(zoo_dir / "tflite" / f"{name}.tflite"), tmp_path)
+
+
+def test_half_precision_needs_the_feature(page: Any, device: Device, tmp_path: Path) -> None:
+    """A browser without shader-f16 says so; one with it computes."""
+    both(page, device, residual(), tmp_path)  # from here on the page may ask for an adapter
+    program = compiled(residual(), Target(Limits(f16=True), half=True))
+    save(program, tmp_path)
+    x = np.random.default_rng(1).standard_normal((1, 9, 9, 3)).astype(np.float32)
+    has_it = page.evaluate(
+        "async () => (await navigator.gpu?.requestAdapter())?.features.has('shader-f16') ?? false"
+    )
+    if not has_it:
+        with pytest.raises(Exception, match="the program needs shader-f16, which this adapter does not have"):
+            in_browser(page, tmp_path, program, [x])
+        return
+    (wanted,) = run_litert(residual(), [x], reference=True)
+    compare(in_browser(page, tmp_path, program, [x])[0], wanted, HALF)

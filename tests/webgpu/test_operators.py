@@ -66,11 +66,19 @@ def test_a_case_agrees_with_litert(device: Device, op: Op, case: Case) -> None:
         compare(mine, wanted, CLOSE)
 
 
+def native_or_skip(device: Device) -> None:
+    if "shader-f16" not in device.adapter.features:
+        pytest.skip(f"{device.adapter.name} has no shader-f16")
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["packed", "native"])
 @pytest.mark.parametrize("op, case", [p for p in CASES if real_numbers(*p.values)])
-def test_a_case_in_half_precision(device: Device, op: Op, case: Case) -> None:
+def test_a_case_in_half_precision(device: Device, op: Op, case: Case, native: bool) -> None:
+    if native:
+        native_or_skip(device)
     made, fed = model(op, case)
     theirs = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
-    for mine, wanted in zip(run_once(device, made, fed, half=True), theirs, strict=True):
+    for mine, wanted in zip(run_once(device, made, fed, half=True, packed=not native), theirs, strict=True):
         large = np.abs(wanted) > 65504 if wanted.dtype.kind == "f" else np.zeros(wanted.shape, np.bool_)
         assert (np.abs(mine[large]) == 65504).all()  # which precision "auto" notices
         compare(mine[~large], wanted[~large], HALF)
@@ -88,18 +96,27 @@ def test_every_variant_gives_the_same_answer(device: Device, name: str, case: st
     every_variant(device, made, fed)
 
 
-def every_variant(device: Device, made: Model, fed: list[Array]) -> None:
+@pytest.mark.parametrize("name, case", VARIED)
+def test_every_variant_in_half_precision(device: Device, name: str, case: str) -> None:
+    native_or_skip(device)
+    made, fed = model(*next((o, c) for o, c in FOUND if o.name == name and case in c.name))
+    every_variant(device, made, fed, half=True)
+
+
+def every_variant(device: Device, made: Model, fed: list[Array], *, half: bool = False) -> None:
     """Runs all that this device and a GPU of many cores would choose from."""
     (wanted,) = run_litert(made, fed, reference=True)
-    limits = device.adapter.kernel_limits()
+    limits = replace(device.adapter.kernel_limits(), f16=half)
     for allowed in (limits, replace(limits, software=False, uniform_bytes=0, threads=65536)):
-        target = replace(target_of(device.adapter), kernels=allowed)
+        target = replace(target_of(device.adapter, half=half), kernels=allowed)
         found = variants(made.main, made.main.nodes[0], allowed)
         assert not isinstance(found, Verdict)
         for variant in found:
             program = compiled(made, target, choose={0: variant.name})
+            in_half = any("alias X4 = vec4<f16>;" in text for text in program.shaders)
+            assert in_half == variant.name.endswith("_half")
             executor = Executor(program, device)
-            compare(executor.run(fed)[0], wanted, CLOSE)
+            compare(executor.run(fed)[0], wanted, HALF if half else CLOSE)
             executor.close()
 
 
@@ -107,12 +124,15 @@ def every_variant(device: Device, made: Model, fed: list[Array]) -> None:
     "height, channels, filters, size",
     [(5, 9, 70, 3), (1, 130, 5, 1), (4, 64, 96, 1), (3, 4, 17, 2), (12, 18, 70, 1), (24, 9, 67, 3)],
 )
+@pytest.mark.parametrize("half", [False, True], ids=["full", "native"])
 def test_every_tile_of_a_convolution(
-    device: Device, height: int, channels: int, filters: int, size: int
+    device: Device, height: int, channels: int, filters: int, size: int, half: bool
 ) -> None:
+    if half:
+        native_or_skip(device)
     net = Net((2, height, 6, channels), 3).conv(filters, size=size)
     fed = [np.random.default_rng(2).standard_normal((2, height, 6, channels)).astype(np.float32)]
-    every_variant(device, net.model(), fed)
+    every_variant(device, net.model(), fed, half=half)
 
 
 @pytest.mark.parametrize("adjoint", [False, True])

@@ -17,6 +17,7 @@ from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.runner import WrongAnswer
 from sanderling.engines.webgpu.trust import distance
+from sanderling.graph.graph import Model
 from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.runtime.session import Session
 from tests.models import Net, classifier, run_litert, save
@@ -131,6 +132,40 @@ def test_wrong_only_when_fused(device: Device, tmp_path: Path, monkeypatch: pyte
         with pytest.warns(WrongAnswer, match="LOGISTIC"):
             compare(session(x), run_litert(path, x)[0], CLOSE)
         assert wrong_rows(session) == ["LOGISTIC"]
+
+
+def logarithms(factor: float) -> Model:
+    """Powers so small that 16 bits do not tell them apart, and their logarithms."""
+    net = Net((1, 8, 8, 4))
+    small = net.constant(np.array(factor, np.float32), "small")
+    net.op("MUL", (1, 8, 8, 4), (small,), "MulOptions", fused_activation_function="NONE")
+    return net.pool().op("LOG", (1, 4, 4, 4)).conv(5).conv(5).model()
+
+
+@pytest.mark.parametrize("factor", [3e-9, 3e-10], ids=["wrong alone", "too small to be seen alone"])
+def test_what_is_wrong_in_16_bits_is_computed_in_32(device: Device, tmp_path: Path, factor: float) -> None:
+    """It does not move to the CPU, and nobody is warned: nothing is wrong with the GPU. The logarithm shows
+    what those before it have lost."""
+    path = save(logarithms(factor), tmp_path / "m.tflite")
+    x = np.random.default_rng(0).uniform(1, 9, (1, 8, 8, 4)).astype(np.float32)
+    for _ in range(2):  # the second time it is remembered
+        with Session(path, engine="webgpu", precision="float16") as session:
+            compare(session(x), run_litert(path, x)[0], 1e-2)
+            told = {row.output: row.reason for row in session.placement}
+            assert {row.engine for row in session.placement} == {"webgpu"}
+        for name in ("mul_0", "max_pool_2d_1"):
+            assert "; float32: in float16 " in told[name], told
+        assert told["conv_2d_4"].endswith("; float16")
+
+
+def test_a_wrong_kernel_in_16_bits_still_moves_to_the_cpu(
+    device: Device, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, smallest_for_largest)
+    with Session(path, engine="webgpu", precision="float16") as session:
+        with pytest.warns(WrongAnswer, match="MAX_POOL_2D"):
+            compare(session(X), run_litert(path, X)[0], 1e-2)
+        assert wrong_rows(session) == ["MAX_POOL_2D"]
 
 
 def test_noise_is_asked_where_the_first_input_says_nothing(

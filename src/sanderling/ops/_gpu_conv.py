@@ -56,6 +56,9 @@ def refusal(inputs: Inputs, image: int = 0, bias_at: int = 2) -> Verdict | None:
     if bias is not None and not bias.is_constant:
         return no("its bias is computed at run time")
     for tensor in (kernel, bias):
+        if tensor is not None and tensor.quant is not None and tensor.quant.block is not None:
+            size = tensor.quant.block[2]
+            return no(f"{tensor.name or 'a weight'} has a scale for every block of {size}, not for a channel")
         if tensor is not None and not (tensor.dtype.is_float or tensor.type.is_quantized):
             return no(f"{tensor.name or 'a weight'} is {tensor.type} without a scale")
     return None

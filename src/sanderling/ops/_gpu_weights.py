@@ -60,13 +60,13 @@ def _stored(variant: Variant, storage: WeightStorage, scale: Array) -> Variant |
             return None
         if weights.storage != "float" or weights.uniform or kernel.partial:
             return None
-        steps = (Step("x * s", {"x": Flow(0), "s": Channel(scale)}), *map(_later, kernel.steps))
+        steps = (Step("x * s", {"x": Flow(0), "s": Channel(scale)}), *map(later, kernel.steps))
         reads = {**kernel.reads, "w": replace(weights, storage=storage)}
         kernels.append(replace(kernel, reads=reads, steps=steps))
     return replace(variant, kernels=tuple(kernels))
 
 
-def _later(step: Step) -> Step:
+def later(step: Step) -> Step:
     """Returns: a step that has one more before it."""
     operands = {n: Flow(o.step + 1) if isinstance(o, Flow) else o for n, o in step.operands.items()}
     return replace(step, operands=operands)

@@ -16,6 +16,7 @@ from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import convolve, spatial, window
 from sanderling.ops._elementwise import given, given_or_none
+from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_int8 import with_int8
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, invalid, ranked
@@ -101,5 +102,5 @@ OP = Op(
     RULE,
     cases,
     integer=integer,
-    gpu=with_stored_weights(with_int8(_gpu_conv.conv_2d)),
+    gpu=with_stored_weights(with_half(with_int8(_gpu_conv.conv_2d))),
 )

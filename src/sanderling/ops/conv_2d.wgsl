@@ -71,11 +71,11 @@ fn kernel(id: vec3<u32>) {
 #for l in 4
 #if NARROW
 #for i in DEEP
-        v{g}_{p}_{o}_{l} += a{g}_{p}[{i}] * w{i}_{o}[{l}];
+        v{g}_{p}_{o}_{l} += A1(a{g}_{p}[{i}] * w{i}_{o}[{l}]);
 #end
 #end
 #if !NARROW
-        v{g}_{p}_{o}_{l} += a{g}_{p}.x * w0_{o}[{l}] + a{g}_{p}.y * w1_{o}[{l}] + a{g}_{p}.z * w2_{o}[{l}] + a{g}_{p}.w * w3_{o}[{l}];
+        v{g}_{p}_{o}_{l} += A1(a{g}_{p}.x * w0_{o}[{l}] + a{g}_{p}.y * w1_{o}[{l}] + a{g}_{p}.z * w2_{o}[{l}] + a{g}_{p}.w * w3_{o}[{l}]);
 #end
 #end
 #end

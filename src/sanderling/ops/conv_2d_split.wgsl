@@ -25,7 +25,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
 #for p in PIXELS
     let x{p} = ix + {p}u * u.stride_w;
     let a{p} = x_load4_or0(iy < u.x.h && x{p} < u.x.w, x_at(n, iy, x{p}, c4));
-    v{p} += a{p}.x * wx + a{p}.y * wy + a{p}.z * wz + a{p}.w * ww;
+    v{p} += A4(a{p}.x * wx + a{p}.y * wy + a{p}.z * wz + a{p}.w * ww);
 #end
   }
 #for p in PIXELS

@@ -16,6 +16,7 @@ from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import convolve_depthwise, spatial, window
 from sanderling.ops._elementwise import given, given_or_none
+from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, invalid, ranked
 from sanderling.ops._shapes import known
@@ -94,5 +95,5 @@ OP = Op(
     RULE,
     cases,
     integer=integer,
-    gpu=with_stored_weights(_gpu_conv.depthwise_conv_2d, axis=3),
+    gpu=with_stored_weights(with_half(_gpu_conv.depthwise_conv_2d), axis=3),
 )

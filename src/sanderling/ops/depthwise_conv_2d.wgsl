@@ -14,7 +14,7 @@ fn kernel(id: vec3<u32>) {
 #end
 #for k in FILTER
 #for x in COLUMNS
-  var r{k}_{x} = A4();
+  var r{k}_{x} = X4();
 #end
 #end
 #for k in FILTER
@@ -47,7 +47,7 @@ fn kernel(id: vec3<u32>) {
 #for k in FILTER
 #for j in FILTER
 #for p in PIXELS
-      v{p} += r{k}_{p*STRIDE+j} * w{k}_{j};
+      v{p} += A4(r{k}_{p*STRIDE+j} * w{k}_{j});
 #end
 #end
 #end
@@ -72,7 +72,7 @@ fn kernel(id: vec3<u32>) {
       let w = w_load4(at_w);
 #for p in PIXELS
       let x{p} = ix + {p}u * u.stride_w;
-      v{p} += x_load4_or0(iy < u.x.h && x{p} < u.x.w, x_at(n, iy, x{p}, c4)) * w;
+      v{p} += A4(x_load4_or0(iy < u.x.h && x{p} < u.x.w, x_at(n, iy, x{p}, c4)) * w);
 #end
       at_w += u.x.c4;
       continuing { kx++; break if kx >= u.filter_w; }

@@ -15,6 +15,7 @@ from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, given_or_none
 from sanderling.ops._fixed_point import multiply_rounding_once
+from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_int8 import with_int8
 from sanderling.ops._gpu_matrix import dense
 from sanderling.ops._gpu_weights import with_stored_weights
@@ -99,5 +100,5 @@ OP = Op(
     RULE,
     cases,
     integer=integer,
-    gpu=with_stored_weights(with_int8(dense, dense=True)),
+    gpu=with_stored_weights(with_half(with_int8(dense, dense=True))),
 )

@@ -32,6 +32,8 @@ class Limits:
         software: the processor does the work: few cores, narrow vectors, loads far dearer than arithmetic.
         threads: so many keep all its cores busy and its memory's delays hidden.
         uniform_bytes: constants of at most this size are read faster as a uniform buffer; 0: they are not.
+        f16: the device computes in 16 bits (``shader-f16``), and what flows through the operator is
+            stored so.
     """
 
     invocations: int = 256
@@ -40,6 +42,7 @@ class Limits:
     software: bool = False
     threads: int = 8192
     uniform_bytes: int = 0
+    f16: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ class Kernel:
         steps: what becomes of the result before it is stored.
         partial: it writes only a part of ``y``, other kernels of the variant write the rest.
         fusable: every element goes through ``y_store4``, so that more steps may follow.
+        half: operands are read as f16 and multiplied so (``X4`` is ``vec4<f16>``); only where ``Limits.f16``.
+            ``Weights`` are scaled so that a sum of four products is no larger than the largest element of x.
     """
 
     body: str
@@ -163,6 +168,7 @@ class Kernel:
     cooperative: bool = False
     partial: bool = False
     fusable: bool = True
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 // One workgroup of 64: a tile of 64 rows × 16 vec4 of columns of a product. 4 vec4 of the sum at a time, both operands
 // lie in the workgroup's memory, where every thread reads 8 rows and 2 vec4 of columns of them.
 // PACKED: w [image, block of 16 vec4, k4, lane, 16], as conv_2d.wgsl has it. Else r [matrices, k, columns], computed.
-var<workgroup> left: array<vec4<f32>, 256>;
-var<workgroup> right: array<vec4<f32>, 256>;
+var<workgroup> left: array<X4, 256>;
+var<workgroup> right: array<X4, 256>;
 
 fn kernel(group: vec3<u32>, local: vec3<u32>) {
   let t = local.x;
@@ -52,8 +52,8 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
       let r{l}_0 = right[q * 64u + {16*l}u + column];
       let r{l}_1 = right[q * 64u + {16*l}u + column + 8u];
 #for p in 8
-      v{p}_0 += a{p}[{l}] * r{l}_0;
-      v{p}_1 += a{p}[{l}] * r{l}_1;
+      v{p}_0 += A4(a{p}[{l}] * r{l}_0);
+      v{p}_1 += A4(a{p}[{l}] * r{l}_1);
 #end
 #end
     }

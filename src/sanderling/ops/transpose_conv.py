@@ -18,6 +18,7 @@ from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._conv import spatial, taps, window
 from sanderling.ops._elementwise import given, given_or_none
+from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, bounded, integers, invalid, operand, ranked, vector
 from sanderling.ops._shapes import known, same_size
@@ -110,5 +111,5 @@ OP = Op(
     cases,
     reads=(0,),
     integer=integer,
-    gpu=with_stored_weights(_gpu_conv.transpose_conv),
+    gpu=with_stored_weights(with_half(_gpu_conv.transpose_conv)),
 )

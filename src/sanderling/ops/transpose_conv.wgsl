@@ -24,10 +24,10 @@ fn kernel(id: vec3<u32>) {
       loop {
         let a = x_load4_or0(ok, at + c4);
 #for o in OUT
-        v{o} += a.x * w_load4(at_w + {o}u);
-        v{o} += a.y * w_load4(at_w + OUT + {o}u);
-        v{o} += a.z * w_load4(at_w + 2u * OUT + {o}u);
-        v{o} += a.w * w_load4(at_w + 3u * OUT + {o}u);
+        v{o} += A4(a.x * w_load4(at_w + {o}u));
+        v{o} += A4(a.y * w_load4(at_w + OUT + {o}u));
+        v{o} += A4(a.z * w_load4(at_w + 2u * OUT + {o}u));
+        v{o} += A4(a.w * w_load4(at_w + 3u * OUT + {o}u));
 #end
         at_w += 4u * OUT;
         continuing { c4++; break if c4 >= u.depth; }

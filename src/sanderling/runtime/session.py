@@ -39,6 +39,9 @@ class Session:
             ``SANDERLING_DEVICE``, else the fastest.
         pin: operators, by number, output or kind → ``"cpu"`` or ``"gpu"``, whatever seems to be faster.
         trust: do not compare the GPU's first answer with LiteRT's.
+        samples: inputs by which ``precision="auto"`` decides what a GPU stores in 16 bits: a list, each
+            an array, a list of arrays or a dict by name; or ``"noise"``. Remembered for later sessions;
+            without samples everything is in 32 bits. ``placement`` tells what was decided, and why.
 
     Attributes:
         inputs, outputs: the model's ports: names, shapes, dtypes, quantization.
@@ -65,6 +68,7 @@ class Session:
         device: str | int | None = None,
         pin: Mapping[str | int, str] | None = None,
         trust: bool = False,
+        samples: Sequence[Any] | str | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._cleanup: weakref.finalize[Any, Any] | None = None
@@ -72,7 +76,9 @@ class Session:
         try:
             self._model = read_model(path)
             self.threads = default_threads(threads)
-            wishes = {"device": device, "pin": pin or None, "trust": trust or None}
+            wishes = {
+                "device": device, "pin": pin or None, "trust": trust or None, "samples": self._feeds(samples)
+            }  # fmt: skip
             self._load(path, engine, precision, {k: v for k, v in wishes.items() if v is not None})
         except BaseException:
             self._remove_temporary()
@@ -118,6 +124,19 @@ class Session:
             recorded.threads if threads is None else threads,
             recorded.precision or "auto" if precision == "auto" else precision,
         )
+
+    def _feeds(self, samples: Sequence[Any] | str | None) -> object:
+        """Returns: samples as engines take them, each a list of arrays."""
+        if samples is None or isinstance(samples, str):
+            return samples
+        names = self._model.input_names()
+
+        def feed(sample: Any) -> Any:
+            if isinstance(sample, np.ndarray):
+                return [sample]
+            return [sample.get(name) for name in names] if isinstance(sample, Mapping) else sample
+
+        return [feed(sample) for sample in samples]
 
     def _write_temporary(self, model: Model) -> Path:
         # A Model may have been edited since it was read: only writing it tells what it is now.

@@ -4,6 +4,7 @@ struct Uniforms { grid: vec4<u32>, x: Dims, y: Dims, elements: u32 }
 @group(0) @binding(1) var<storage, read_write> b0: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b1: array<vec4<f32>>;
 alias A4 = vec4<f32>;
+alias A1 = f32;
 alias X4 = vec4<f32>;
 alias X1 = f32;
 alias Y4 = vec4<f32>;
@@ -56,6 +57,7 @@ struct Uniforms { grid: vec4<u32>, x: Dims, w: Dims, k: Dims, y: Dims, s0_b: u32
 @group(0) @binding(3) var<storage, read> b2: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> b3: array<vec4<f32>>;
 alias A4 = vec4<f32>;
+alias A1 = f32;
 alias X4 = vec4<f32>;
 alias X1 = f32;
 alias Y4 = vec4<f32>;
@@ -136,10 +138,10 @@ fn kernel(id: vec3<u32>) {
         let w2_0 = w_load4(at_w + 2u * OUT + 0u);
         let w3_0 = w_load4(at_w + 3u * OUT + 0u);
         let a0_0 = x_load4_or0(ok0_0, at0_0 + c4);
-        v0_0_0_0 += a0_0.x * w0_0[0] + a0_0.y * w1_0[0] + a0_0.z * w2_0[0] + a0_0.w * w3_0[0];
-        v0_0_0_1 += a0_0.x * w0_0[1] + a0_0.y * w1_0[1] + a0_0.z * w2_0[1] + a0_0.w * w3_0[1];
-        v0_0_0_2 += a0_0.x * w0_0[2] + a0_0.y * w1_0[2] + a0_0.z * w2_0[2] + a0_0.w * w3_0[2];
-        v0_0_0_3 += a0_0.x * w0_0[3] + a0_0.y * w1_0[3] + a0_0.z * w2_0[3] + a0_0.w * w3_0[3];
+        v0_0_0_0 += A1(a0_0.x * w0_0[0] + a0_0.y * w1_0[0] + a0_0.z * w2_0[0] + a0_0.w * w3_0[0]);
+        v0_0_0_1 += A1(a0_0.x * w0_0[1] + a0_0.y * w1_0[1] + a0_0.z * w2_0[1] + a0_0.w * w3_0[1]);
+        v0_0_0_2 += A1(a0_0.x * w0_0[2] + a0_0.y * w1_0[2] + a0_0.z * w2_0[2] + a0_0.w * w3_0[2]);
+        v0_0_0_3 += A1(a0_0.x * w0_0[3] + a0_0.y * w1_0[3] + a0_0.z * w2_0[3] + a0_0.w * w3_0[3]);
         at_w += 4u * OUT;
         continuing { c4++; break if c4 >= u.depth; }
       }
@@ -170,6 +172,7 @@ struct Uniforms { grid: vec4<u32>, x: Dims, w: Dims, k: Dims, y: Dims, s2_y: Dim
 @group(0) @binding(3) var<storage, read> b2: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> b3: array<vec4<f32>>;
 alias A4 = vec4<f32>;
+alias A1 = f32;
 alias X4 = vec4<f32>;
 alias X1 = f32;
 alias Y4 = vec4<f32>;
@@ -242,16 +245,16 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     let ww = w_load4(at_w + 3u);
     let x0 = ix + 0u * u.stride_w;
     let a0 = x_load4_or0(iy < u.x.h && x0 < u.x.w, x_at(n, iy, x0, c4));
-    v0 += a0.x * wx + a0.y * wy + a0.z * wz + a0.w * ww;
+    v0 += A4(a0.x * wx + a0.y * wy + a0.z * wz + a0.w * ww);
     let x1 = ix + 1u * u.stride_w;
     let a1 = x_load4_or0(iy < u.x.h && x1 < u.x.w, x_at(n, iy, x1, c4));
-    v1 += a1.x * wx + a1.y * wy + a1.z * wz + a1.w * ww;
+    v1 += A4(a1.x * wx + a1.y * wy + a1.z * wz + a1.w * ww);
     let x2 = ix + 2u * u.stride_w;
     let a2 = x_load4_or0(iy < u.x.h && x2 < u.x.w, x_at(n, iy, x2, c4));
-    v2 += a2.x * wx + a2.y * wy + a2.z * wz + a2.w * ww;
+    v2 += A4(a2.x * wx + a2.y * wy + a2.z * wz + a2.w * ww);
     let x3 = ix + 3u * u.stride_w;
     let a3 = x_load4_or0(iy < u.x.h && x3 < u.x.w, x_at(n, iy, x3, c4));
-    v3 += a3.x * wx + a3.y * wy + a3.z * wz + a3.w * ww;
+    v3 += A4(a3.x * wx + a3.y * wy + a3.z * wz + a3.w * ww);
   }
   part[local.x * PIXELS + 0u] = v0;
   part[local.x * PIXELS + 1u] = v1;
@@ -286,6 +289,7 @@ struct Uniforms { grid: vec4<u32>, x: Dims, w: Dims, k: Dims, y: Dims, s0_b: u32
 @group(0) @binding(3) var<storage, read> b2: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> b3: array<vec4<f32>>;
 alias A4 = vec4<f32>;
+alias A1 = f32;
 alias X4 = vec4<f32>;
 alias X1 = f32;
 alias Y4 = vec4<f32>;
@@ -348,7 +352,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     let ww = w_load4(at_w + 3u);
     let x0 = ix + 0u * u.stride_w;
     let a0 = x_load4_or0(iy < u.x.h && x0 < u.x.w, x_at(n, iy, x0, c4));
-    v0 += a0.x * wx + a0.y * wy + a0.z * wz + a0.w * ww;
+    v0 += A4(a0.x * wx + a0.y * wy + a0.z * wz + a0.w * ww);
   }
   part[local.x * PIXELS + 0u] = v0;
   workgroupBarrier();
@@ -375,6 +379,7 @@ struct Uniforms { grid: vec4<u32>, x: Dims, y: Dims, beta: f32 }
 @group(0) @binding(1) var<storage, read_write> b0: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> b1: array<vec4<f32>>;
 alias A4 = vec4<f32>;
+alias A1 = f32;
 alias X4 = vec4<f32>;
 alias X1 = f32;
 alias Y4 = vec4<f32>;

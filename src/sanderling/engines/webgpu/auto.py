@@ -19,7 +19,7 @@ import numpy as np
 from sanderling.engines.engine import Runner
 from sanderling.engines.litert import ENGINE as LITERT
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.engine import checked, target_of, tuned_for
+from sanderling.engines.webgpu.engine import checked, precise
 from sanderling.engines.webgpu.partition import Plan, Rates
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner, noise
@@ -72,7 +72,7 @@ def propose(
     if adapter.software and not named:
         return Choice(None, f"the CPU runs it: the only GPU adapter, {adapter.name}, is the CPU itself")
     try:
-        return _timed(path, model, wanted, half, how)
+        return _timed(path, model, wanted, half, how, options or {})
     except (CompileError, ModelError, RunError) as error:
         return Choice(None, f"the CPU runs it: {adapter.name} failed ({error.what})")
 
@@ -88,13 +88,21 @@ def _plainly_cpu(model: Model, named: bool, half: bool) -> str:
     return ""
 
 
-def _timed(path: Path, model: Model, wanted: str | int | None, half: bool, how: Options) -> Choice:
+def _timed(
+    path: Path,
+    model: Model,
+    wanted: str | int | None,
+    half: bool,
+    how: Options,
+    options: Mapping[str, object],
+) -> Choice:
     device = devices.open_device(wanted)
     adapter = device.adapter
-    target = tuned_for(model, device, target_of(adapter, half=half), None)
-    memory = recall(hash_of(path), adapter, half=half)
-    how = replace(how, rates=_rates(device, how.threads))
-    key = f"threads {how.threads} of {cores()}, pins {sorted(how.pins.items(), key=str)}"
+    memory = recall(hash_of(path), adapter, precision=options.get("precision", "auto"))
+    target, reason = precise(path, model, device, half, options, memory, how)
+    how = replace(how, rates=_rates(device, how.threads), precision=reason)
+    stored = "float16 in part, " if target.half and not half else ""
+    key = f"{stored}threads {how.threads} of {cores()}, pins {sorted(how.pins.items(), key=str)}"
 
     def load(devices_of: Sequence[str] | None) -> WebGPURunner:
         pick = None if devices_of is None else lambda plans: _matching(plans, devices_of)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sanderling.engines.webgpu import memory
 from sanderling.engines.webgpu.fuse import fuse
@@ -31,7 +31,7 @@ class Target:
         binding_bytes: bytes that one value may take.
         buffer_bytes: bytes of one buffer.
         half: store floats as f16.
-        wide: names of tensors whose floats stay f32.
+        wide: names of tensors whose floats stay f32 all the same → why.
         tuned: signature of an operator → name of its fastest variant: see ``tuned.py``.
     """
 
@@ -40,8 +40,12 @@ class Target:
     binding_bytes: int = 128 * 2**20
     buffer_bytes: int = 256 * 2**20
     half: bool = False
-    wide: frozenset[str] = frozenset()
+    wide: Mapping[str, str] = field(default_factory=dict)
     tuned: Mapping[str, str] = field(default_factory=dict)
+
+    def widened(self, names: Mapping[str, str]) -> Target:
+        """Returns: the target that stores more tensors as f32, for these reasons."""
+        return replace(self, wide={**self.wide, **names}) if self.half else self
 
 
 def compile_graph(
@@ -69,8 +73,8 @@ def compile_graph(
     plan = lower(
         graph, input_names, output_names, target.kernels,
         half=target.half, wide=target.wide,
-        choose={**choices(graph, target.tuned, half=target.half), **(choose or {})},
-        together=chosen(graph, target.tuned, target.kernels, half=target.half),
+        choose={**choices(graph, target.tuned, half=target.half, wide=target.wide), **(choose or {})},
+        together=chosen(graph, target.tuned, target.kernels, half=target.half, wide=target.wide),
     )  # fmt: skip
     if fused:
         plan = fuse_pads(plan)

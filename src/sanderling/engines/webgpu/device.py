@@ -29,7 +29,8 @@ from sanderling.settings import settings
 _THREADS = {"DiscreteGPU": 65536, "CPU": 64}  # see Limits.threads
 BACKENDS = ("Vulkan", "Metal", "D3D12")
 OPENGL = "OpenGL"
-FEATURES = ("shader-f16", "timestamp-query", "subgroup")
+# WebGPU's name of a feature → the library's.
+FEATURES = {"shader-f16": "shader-f16", "timestamp-query": "timestamp-query", "subgroups": "subgroup"}
 INSTALL = "run: pip install 'wgpu>=0.32,<0.33'"
 NO_DRIVER = "install a Vulkan driver (on Debian: apt-get install mesa-vulkan-drivers runs on the CPU)"
 _RANK = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "Unknown": 3, "CPU": 4}
@@ -78,10 +79,11 @@ class Adapter:
         return Limits(
             invocations=self.limits["max_compute_invocations_per_workgroup"],
             workgroup_bytes=self.limits["max_compute_workgroup_storage_size"],
-            subgroups="subgroup" in self.features,
+            subgroups="subgroups" in self.features,
             software=self.software,
             threads=_THREADS.get(self.kind, 8192),
             uniform_bytes=UNIFORM_BYTES if self.software else 0,
+            f16="shader-f16" in self.features,
         )
 
 
@@ -157,7 +159,7 @@ def _adapter(raw: Any, number: int) -> Adapter:
     info = raw.info
     driver = " ".join(part for part in (info["vendor"], info["description"]) if part)
     limits = {name.replace("-", "_"): int(value) for name, value in raw.limits.items()}
-    features = frozenset(set(FEATURES) & set(raw.features))
+    features = frozenset(name for name, theirs in FEATURES.items() if theirs in raw.features)
     kind = info["adapter_type"]
     return Adapter(info["device"], info["backend_type"], kind, driver, features, limits, number, raw)
 
@@ -223,7 +225,7 @@ class Device:
         self.adapter = adapter
         self.lost = False
         self.ahead = not adapter.software
-        features = sorted(adapter.features)
+        features = sorted(FEATURES[name] for name in adapter.features)
         limits = {name: value for name, value in adapter.limits.items() if name in _LIMITS}
         with _quiet():
             self._raw = adapter.raw.request_device_sync(required_features=features, required_limits=limits)

@@ -13,15 +13,16 @@ import numpy as np
 from sanderling.engines.webgpu import device as devices
 from sanderling.engines.webgpu import precision, tuned
 from sanderling.engines.webgpu.compile import Target
+from sanderling.engines.webgpu.places import HELD
 from sanderling.engines.webgpu.remember import Memory, hash_of, recall
-from sanderling.engines.webgpu.runner import HELD, Options, WebGPURunner
+from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.engines.webgpu.shapes import at_shapes
 from sanderling.engines.webgpu.state import STATE_OPS, lift
 from sanderling.engines.webgpu.tune import Tell, tune
 from sanderling.engines.webgpu.verdicts import checked_pins, verdict
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
-from sanderling.graph.types import YES, Verdict, no
+from sanderling.graph.types import YES, Array, Verdict, no
 from sanderling.settings import settings
 
 _OPTIONS = ("device", "pin", "precision", "samples", "trust", "tune")
@@ -101,14 +102,66 @@ def load(
         tell: is called with a line for every operator that is tuned.
     """
     wanted, half, how = checked(options, threads)
-    device = devices.open_device(wanted)
-    memory = recall(hash_of(path), device.adapter, half=half)
-    target = target_of(device.adapter, half=half)
-    if (options or {}).get("precision", "auto") == "auto":
-        found = _halves(path, model, device, target, memory, (options or {}).get("samples"))
-        target = found.apply(target) if found is not None else target
-    target = tuned_for(model, device, target, (options or {}).get("tune"), tell)
-    return WebGPURunner(path, model, device, target, how, memory)
+    given, device = options or {}, devices.open_device(wanted)
+    memory = recall(hash_of(path), device.adapter, precision=given.get("precision", "auto"))
+    target, reason = precise(path, model, device, half, given, memory, how, tell)
+    return WebGPURunner(path, model, device, target, replace(how, precision=reason), memory)
+
+
+def precise(
+    path: Path,
+    model: Model,
+    device: devices.Device,
+    half: bool,
+    options: Mapping[str, object],
+    memory: Memory,
+    how: Options,
+    tell: Tell | None = None,
+) -> tuple[Target, str]:
+    """Returns: what to compile for, with the fastest variants that are known and the precision that samples
+    allow, and the reason for the latter, "" where nobody has looked.
+
+    Args:
+        half: everything is to be stored in 16 bits.
+        options: of the engine.
+        memory: what is known of the model; gets to know what samples show.
+        how: it is going to be run.
+        tell: is called with a line for every operator that is tuned.
+    """
+    samples, target = feeds(options), target_of(device.adapter, half=half)
+    found = precision.remembered(memory) if samples is None and is_auto(options) else None
+    if found is not None:
+        target = found.apply(target)
+    # What samples judge is what was tuned.
+    target = replace(target, half=target.half or samples is not None)
+    target = tuned_for(model, device, target, options.get("tune"), tell)
+    if samples is not None:
+        found = precision.choose(path, model, device, target, samples, how)
+        memory.forget_answers()
+        precision.remember(memory, found)
+        target = found.apply(target)
+    return target, "" if found is None else found.reason
+
+
+def is_auto(options: Mapping[str, object]) -> bool:
+    """Returns: whether the precision of every operator is left to what samples showed."""
+    return options.get("precision", "auto") == "auto"
+
+
+def feeds(options: Mapping[str, object]) -> list[Sequence[Array]] | None:
+    """Returns: the samples that are to decide about the precision, [] for noise, None for no decision.
+
+    Raises:
+        UsageError: they are no lists of arrays.
+    """
+    samples = options.get("samples")
+    if samples is None or not is_auto(options):
+        return None
+    if samples == "noise":
+        return []
+    if not isinstance(samples, Sequence) or isinstance(samples, str) or not all(map(_is_feed, samples)):
+        raise UsageError("samples are no list of inputs, each a list of arrays", hint="or say 'noise'")
+    return list(samples)
 
 
 def tuned_for(
@@ -139,24 +192,6 @@ def tuned_for(
         except OSError as error:
             _log.warning("what was tuned cannot be kept (%s)", error.strerror)
     return replace(target, tuned=known)
-
-
-def _halves(
-    path: Path, model: Model, device: devices.Device, target: Target, memory: Memory, samples: object
-) -> precision.Halves | None:
-    """Returns: what may be stored in 16 bits; None where nobody has looked, and so nothing may.
-
-    Raises:
-        UsageError: ``samples`` are no lists of arrays.
-    """
-    if samples is None:
-        return precision.remembered(memory)
-    if samples != "noise" and not (isinstance(samples, Sequence) and all(map(_is_feed, samples))):
-        raise UsageError("samples are no list of inputs, each a list of arrays", hint="or say 'noise'")
-    feeds = None if isinstance(samples, str) else list(samples)
-    found = precision.choose(path, model, device, target, feeds)
-    precision.remember(memory, found)
-    return found
 
 
 def _is_feed(feed: object) -> bool:

@@ -203,7 +203,13 @@ def _copies(program: Program) -> tuple[list[tuple[int, int, int, int]], int]:
 
 
 def _fits(program: Program, device: Device) -> None:
-    """Checks the limits that the program asks for."""
+    """Checks the features and limits that the program asks for."""
+    for name in program.features:
+        if name not in device.adapter.features:
+            raise DeviceLimit(
+                f"the program needs the feature {name}, which {device.adapter.name} does not have",
+                hint="compile it on this device, or run it on the CPU",
+            )
     for name, needed in program.requires.items():
         offered = device.adapter.limits.get(name, 0)
         if needed > offered:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from sanderling.engines.webgpu.half import halved
 from sanderling.engines.webgpu.tuned import signature
 from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Graph, Node
@@ -33,8 +34,16 @@ class Pair:
     key: str
 
 
-def pairs(graph: Graph, limits: Limits, *, half: bool = False) -> dict[int, Pair]:
-    """Returns: position of the second → the pair; no operator is in two of them."""
+def pairs(graph: Graph, limits: Limits, *, half: bool = False, wide: Collection[str] = ()) -> dict[int, Pair]:
+    """Returns: position of the second → the pair; no operator is in two of them.
+
+    Args:
+        half, wide: see ``half.halved``.
+    """
+
+    def key(node: Node) -> str:
+        return signature(graph, node, half=halved(graph, node, half=half, wide=wide))
+
     readers = Counter(index for node in graph.nodes for index in node.inputs)
     makers: dict[int, int] = {}
     found: dict[int, Pair] = {}
@@ -51,8 +60,7 @@ def pairs(graph: Graph, limits: Limits, *, half: bool = False) -> dict[int, Pair
             if variant is not None:
                 before = graph.nodes[first]
                 both = Node(node.op, before.inputs, node.outputs)
-                key = f"{signature(graph, before, half=half)}+{signature(graph, node, half=half)}"
-                found[position] = Pair(first, position, both, variant, key)
+                found[position] = Pair(first, position, both, variant, f"{key(before)}+{key(node)}")
         makers |= dict.fromkeys(node.outputs, position)
     return found
 
@@ -65,10 +73,16 @@ def _variant(graph: Graph, first: Node, second: Node, limits: Limits) -> Variant
         return None
 
 
-def chosen(graph: Graph, tuned: Mapping[str, str], limits: Limits, *, half: bool = False) -> dict[int, Pair]:
-    """Returns: position of the second → the pairs that were faster as one kernel."""
+def chosen(
+    graph: Graph,
+    tuned: Mapping[str, str],
+    limits: Limits,
+    *,
+    half: bool = False,
+    wide: Collection[str] = (),
+) -> dict[int, Pair]:
+    """Returns: position of the second → pairs that were faster as one kernel; arguments as of ``pairs``."""
     if not any("+" in key and name != APART for key, name in tuned.items()):
         return {}
-    return {
-        p: one for p, one in pairs(graph, limits, half=half).items() if tuned.get(one.key) == one.variant.name
-    }
+    every = pairs(graph, limits, half=half, wide=wide)
+    return {p: one for p, one in every.items() if tuned.get(one.key) == one.variant.name}

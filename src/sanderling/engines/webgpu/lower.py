@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 
 from sanderling.engines.webgpu.choice import SOFTWARE_WORKGROUP, WORKGROUP, named
+from sanderling.engines.webgpu.constants import constant, narrow
+from sanderling.engines.webgpu.half import limits_of, rescaled, scaled
 from sanderling.engines.webgpu.joint import Pair
 from sanderling.engines.webgpu.plan import (
     KINDS,
@@ -26,9 +28,9 @@ from sanderling.engines.webgpu.plan import (
     host_storage,
 )
 from sanderling.errors import InvalidGraph, UnsupportedOperator
-from sanderling.graph.constant import decode, real
+from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node, Tensor
-from sanderling.graph.types import Array, DType, Verdict, no
+from sanderling.graph.types import DType, Verdict, no
 from sanderling.ops import registry
 from sanderling.ops.kernel import (
     Channel,
@@ -117,7 +119,7 @@ class Lowering:
     graph: Graph
     limits: Limits
     half: bool = False
-    wide: frozenset[str] = frozenset()
+    wide: Collection[str] = ()
     choose: dict[int, str] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -154,21 +156,8 @@ class Lowering:
             tensor = self.graph.tensors[index]
             if not tensor.is_constant:
                 raise InvalidGraph("is read before it is written", where=tensor.name)
-            self.places[index] = self.add(self._constant(tensor))
+            self.places[index] = self.add(constant(tensor))
         return self.places[index]
-
-    def _constant(self, tensor: Tensor) -> Value:
-        if tensor.type.is_quantized or tensor.dtype.is_float:
-            stored, values = Storage("f32"), real(tensor)
-        elif tensor.dtype in (DType.INT32, DType.BOOL, DType.INT8, DType.UINT8):
-            found = host_storage(tensor.type)
-            assert found is not None
-            stored, values = found, decode(tensor)
-        elif tensor.dtype in (DType.INT64, DType.INT16):
-            stored, values = Storage("i32"), decode(tensor).clip(-(2**31), 2**31 - 1)
-        else:
-            raise UnsupportedOperator(f"{tensor.type} cannot be held in a GPU buffer", where=tensor.name)
-        return Value(tensor.name, tensor.shape, stored, padded(values))
 
     def view(self, value: int, have: Shape, want: Shape | None, nodes: tuple[int, ...]) -> View:
         """Returns: a value seen as ``want``, moved first where its elements lie differently there."""
@@ -196,7 +185,7 @@ def lower(
     limits: Limits,
     *,
     half: bool = False,
-    wide: frozenset[str] = frozenset(),
+    wide: Collection[str] = (),
     choose: dict[int, str] | None = None,
     together: Mapping[int, Pair] | None = None,
 ) -> Plan:
@@ -206,7 +195,7 @@ def lower(
         graph: every node of it must have a GPU variant; shapes are known.
         input_names, output_names: names of the ports, in the graph's order.
         limits: what kernels may ask of the device.
-        half: store floats as f16; arithmetic stays f32.
+        half: store floats as f16; sums stay f32.
         wide: names of tensors whose floats stay f32.
         choose: node position → name of the variant to take, see ``named``.
         together: position of the second → pairs that are computed by one kernel.
@@ -262,7 +251,8 @@ def _output(work: Lowering, name: str, index: int) -> Binding:
 
 
 def _node(work: Lowering, position: int, node: Node) -> None:
-    found = variants(work.graph, node, work.limits)
+    limits = limits_of(work.graph, node, work.limits, half=work.half, wide=work.wide)
+    found = variants(work.graph, node, limits)
     if isinstance(found, Verdict):
         raise UnsupportedOperator(found.reason, where=f"{node.kind} at node {position}")
     chosen, width = named(found, work.choose.get(position, ""), work.limits)
@@ -307,17 +297,21 @@ class _Scope:
         work.move(source, target, self._positions)
 
     def kernel(self, kernel: Kernel, variant: str) -> None:
-        reads = tuple((name, self._operand(name, read)) for name, read in kernel.reads.items())
+        reads, steps = [], kernel.steps
+        for name, read in kernel.reads.items():
+            view, factor = self._operand(name, read, kernel.half)
+            reads.append((name, view))
+            steps = steps if factor == 1 else rescaled(steps, factor)
         write, final = self._write(kernel.write)
         kind = KINDS[self._work.values[write.value].storage.name]
         call = Call(
-            body=kernel.body, reads=reads, write=write, threads=kernel.threads,
+            body=kernel.body, reads=tuple(reads), write=write, threads=kernel.threads,
             workgroup=kernel.workgroup if kernel.cooperative else self._workgroup,
             uniforms=dict(kernel.uniforms), constants=dict(kernel.constants),
             kind=kernel.kind,
-            steps=tuple(self._step(step, step.kind or kind) for step in kernel.steps),
+            steps=tuple(self._step(step, step.kind or kind) for step in steps),
             cooperative=kernel.cooperative, partial=kernel.partial, fusable=kernel.fusable,
-            nodes=self._positions, variant=variant,
+            half=kernel.half, nodes=self._positions, variant=variant,
         )  # fmt: skip
         self._work.calls.append(call)
         if final is not None and final.value != write.value:
@@ -339,17 +333,20 @@ class _Scope:
                 return Constants(real(tensor).reshape(-1))
         return self._read(operand)
 
-    def _operand(self, name: str, read: In | Temp | Weights) -> View:
+    def _operand(self, name: str, read: In | Temp | Weights, half: bool) -> tuple[View, float]:
+        """Returns: what the kernel reads, and by how much it has to multiply its result for that."""
         if isinstance(read, Weights):
             work = self._work
-            array = np.asarray(read.pack()).reshape(-1)
+            array, factor = np.asarray(read.pack()).reshape(-1), 1.0
+            if half:
+                array, factor = scaled(array, read.storage)
             out = self._output(Out(0))  # an integer's weights are as exact as its scale
             narrow = work.halved(out) and out.dtype.is_float and not read.uniform
             floats = "f16" if narrow else "f32"
             storage = Storage(floats if read.storage == "float" else read.storage)
             value = Value(name, (array.size,), storage, array, read.uniform)
-            return View(work.add(value), (array.size,))
-        return self._read(read)
+            return View(work.add(value), (array.size,)), factor
+        return self._read(read), 1.0
 
     def _tensor(self, position: int) -> Tensor:
         return self._work.graph.tensors[self._node.inputs[position]]
@@ -381,15 +378,3 @@ class _Scope:
         if write.shape is None or _alike(tensor.shape, write.shape):
             return View(final.value, write.shape or tensor.shape), final
         return View(work.add(Value(tensor.name, write.shape, storage)), write.shape), final
-
-
-def narrow(tensor: Tensor) -> bool:
-    """Returns: whether all numbers of a constant fit 32 bits."""
-    values = decode(tensor)
-    return bool(values.size == 0 or (values.min() >= -(2**31) and values.max() < 2**31))
-
-
-def padded(values: Array) -> Array:
-    """Returns: [quads × 4] elements, the last axis padded with zeros to a multiple of 4."""
-    array = values.reshape(1, -1) if values.ndim < 2 else values.reshape(-1, values.shape[-1])
-    return np.pad(array, ((0, 0), (0, -array.shape[1] % 4))).reshape(-1)

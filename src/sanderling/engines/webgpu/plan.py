@@ -25,6 +25,8 @@ KINDS: dict[str, Kind] = {
     "f32": "f", "f16": "f", "q8": "f", "qu8": "f", "q16": "f", "i32": "i", "i64": "i", "i8": "i", "u8": "i",
     "i16": "i", "bool": "b", "i4": "i",
 }  # fmt: skip
+# Integer weights → what they are divided by where products are taken in f16: see ``half.py``.
+WHOLE = {"i8": 512, "i4": 32}
 QUANTIZED = ("q8", "qu8", "q16")
 UNIFORM_BYTES = 65536  # of a uniform binding: what every WebGPU device offers, and one size for all shaders
 
@@ -120,7 +122,7 @@ class Call:
     """One kernel with its operands found: what becomes a dispatch.
 
     Attributes:
-        body, threads, workgroup, uniforms, constants, kind, cooperative, partial, fusable: see
+        body, threads, workgroup, uniforms, constants, kind, cooperative, partial, fusable, half: see
             ``ops.kernel.Kernel``.
         reads: name in WGSL → view.
         write: where the result goes.
@@ -141,6 +143,7 @@ class Call:
     cooperative: bool = False
     partial: bool = False
     fusable: bool = True
+    half: bool = False
     nodes: tuple[int, ...] = ()
     variant: str = ""
 

@@ -23,6 +23,8 @@ from sanderling.graph.types import Array, DType
 from sanderling.ops.kernel import Limits
 
 FORMAT = 1
+# WebGPU's name of a feature → what is in the text of every shader that needs it.
+FEATURES = {"shader-f16": "enable f16;", "subgroups": "quadBroadcast"}
 MAX_JSON = 64 * 2**20
 
 
@@ -104,6 +106,7 @@ class Program:
         inputs, outputs: the ports.
         weights: the content of the constant buffers, one after the other, uint8.
         requires: limits that the device must offer.
+        features: names of ``FEATURES`` that it must have.
     """
 
     shaders: tuple[str, ...]
@@ -114,6 +117,7 @@ class Program:
     outputs: tuple[Port, ...]
     weights: Array = field(repr=False)
     requires: Mapping[str, int]
+    features: tuple[str, ...] = ()
 
     @property
     def arena_bytes(self) -> int:
@@ -130,7 +134,7 @@ def build(plan: Plan, layout: Layout, limits: Limits) -> Program:
     texts: dict[str, int] = {}
     dispatches = []
     for call in plan.calls:
-        made = shader(plan, call)
+        made = shader(plan, call, f16=limits.f16)
         slots = tuple(
             _slot(plan, layout, value, writes=position == made.written)
             for position, value in enumerate(made.values)
@@ -152,6 +156,7 @@ def build(plan: Plan, layout: Layout, limits: Limits) -> Program:
         tuple(texts), tuple(dispatches), layout.buffers, layout.arenas,
         _ports(plan, layout, plan.inputs), _ports(plan, layout, plan.outputs),
         _weights(plan, layout), requires,
+        tuple(name for name, word in FEATURES.items() if any(word in text for text in texts)),
     )  # fmt: skip
 
 
@@ -234,6 +239,7 @@ def to_json(program: Program) -> str:
     value = {
         "format": FORMAT,
         "requires": dict(program.requires),
+        "features": program.features,
         "buffers": program.buffers,
         "arenas": program.arenas,
         "weights_bytes": int(program.weights.size),
@@ -288,6 +294,7 @@ def _program(value: Mapping[str, Any], weights: Array) -> Program:
     return Program(
         tuple(map(str, value["shaders"])), dispatches, tuple(map(int, value["buffers"])),
         int(value["arenas"]), ports("inputs"), ports("outputs"), weights, dict(value["requires"]),
+        tuple(map(str, value["features"])),
     )  # fmt: skip
 
 

@@ -34,14 +34,21 @@ class Memory:
     Attributes:
         path: its file; None keeps nothing.
         wrong: outputs of an operator, as text → how wrong its answer on the GPU was.
+        wide: names of tensors that have to be stored in 32 bits, for an operator is wrong otherwise → why.
         programs: fingerprints of programs whose answers were right.
         choices: what was chosen for which input shapes and settings: see ``auto.py``.
     """
 
     path: Path | None
     wrong: dict[str, str] = field(default_factory=dict)
+    wide: dict[str, str] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def forget_answers(self) -> None:
+        """Forgets which operators were wrong, as they are going to be computed in another precision."""
+        self.wrong.clear()
+        self.wide.clear()
 
     def save(self) -> None:
         """Writes the file. A cache that cannot be written is told in the log and costs only time."""
@@ -50,6 +57,7 @@ class Memory:
         value = {
             "format": FORMAT,
             "wrong": self.wrong,
+            "wide": self.wide,
             "programs": self.programs[-_MOST_PROGRAMS:],
             "choices": self.choices,
         }
@@ -80,6 +88,7 @@ def recall(model_hash: str, adapter: Adapter, **settings_of_run: object) -> Memo
     return Memory(
         path,
         {str(k): str(v) for k, v in _mapping(value, "wrong").items()},
+        {str(k): str(v) for k, v in _mapping(value, "wide").items()},
         [str(p) for p in value.get("programs", []) if isinstance(p, str)],
         {str(k): dict(v) for k, v in _mapping(value, "choices").items() if isinstance(v, dict)},
     )

@@ -16,6 +16,10 @@ const LIMITS = {
 
 const aligned = (size) => Math.ceil(size / ALIGNMENT) * ALIGNMENT;
 const bindingType = ({ constant, uniform }) => (uniform ? "uniform" : constant ? "read-only-storage" : "storage");
+// naga knows no "enable subgroups;", so shaders do not say it; browsers ask for it. They also want proof that all
+// threads of a subgroup get there; those of a quad do, which is what is needed: their number is a multiple of 4.
+const SUBGROUPS = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
+const written = (code) => (code.includes("quadBroadcast") ? SUBGROUPS + code : code);
 const elements = (shape) => shape.reduce((product, size) => product * size, 1);
 
 export class Runner {
@@ -26,7 +30,8 @@ export class Runner {
       throw new Error(`weights.bin has ${weights.byteLength} bytes, expected ${program.weights_bytes}`);
     }
     const runner = new Runner();
-    runner.device = device ?? (await openDevice(program.requires));
+    runner.device = device ?? (await openDevice(program));
+    needs(program, runner.device.features, "device");
     runner.program = program;
     runner.device.pushErrorScope("validation");
     await runner.prepare(weights);
@@ -47,7 +52,7 @@ export class Runner {
     });
     this.uniforms = this.writeUniforms(UNIFORM | COPY_DST);
     const layouts = new Map();
-    const modules = program.shaders.map((code) => device.createShaderModule({ code }));
+    const modules = program.shaders.map((code) => device.createShaderModule({ code: written(code) }));
     const pipelines = new Map();
     this.dispatches = await Promise.all(program.dispatches.map(async (dispatch, i) => {
       const types = dispatch.slots.map((slot) => bindingType(slot));
@@ -152,9 +157,17 @@ export class Runner {
   }
 }
 
-async function openDevice(requires) {
+/** Throws where a feature is missing that the program needs. */
+function needs({ features }, offered, where) {
+  const missing = features.filter((name) => !offered.has(name));
+  if (missing.length) throw new Error(`the program needs ${missing.join(", ")}, which this ${where} does not have`);
+}
+
+async function openDevice(program) {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new Error("this browser has no WebGPU adapter");
+  needs(program, adapter.features, "adapter");
+  const { requires, features } = program;
   const requiredLimits = {};
   for (const [ours, theirs] of Object.entries(LIMITS)) {
     if ((requires[ours] ?? 0) > adapter.limits[theirs]) {
@@ -162,5 +175,5 @@ async function openDevice(requires) {
     }
     requiredLimits[theirs] = adapter.limits[theirs];
   }
-  return adapter.requestDevice({ requiredLimits });
+  return adapter.requestDevice({ requiredLimits, requiredFeatures: features });
 }

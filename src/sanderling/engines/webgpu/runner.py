@@ -16,8 +16,10 @@ from sanderling.engines.engine import Port
 from sanderling.engines.webgpu import partition
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device, open_device
+from sanderling.engines.webgpu.half import leading_to, narrow
 from sanderling.engines.webgpu.loaded import Loaded, Surprise
-from sanderling.engines.webgpu.partition import CPU, GPU, Plan, Rates
+from sanderling.engines.webgpu.partition import GPU, Plan, Rates
+from sanderling.engines.webgpu.places import Place, places
 from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.remember import Memory, fingerprint
 from sanderling.engines.webgpu.shapes import Shape, at_shapes
@@ -31,9 +33,6 @@ from sanderling.graph.types import Array
 KEPT_SHAPES = 4  # plans for other input shapes that are kept
 Shapes = tuple[Shape, ...]
 Planner = Callable[[list[Plan]], Plan]
-
-FOLDED = "its value never changes, so it is computed once, at loading"
-HELD = "its state is kept by the session and handed over with every call"
 
 
 class WrongAnswer(UserWarning):
@@ -53,21 +52,14 @@ class Options:
         pins: what the user wishes: see ``verdicts.pinned``.
         trust: the GPU's answers are not compared with LiteRT's.
         rates: what operators and copies are expected to cost.
+        precision: why floats are stored as they are; "" where nobody has looked.
     """
 
     threads: int = 1
     pins: Pins = field(default_factory=dict)
     trust: bool = False
     rates: Rates = field(default_factory=lambda: Rates(prefer_gpu=8.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where one operator of the file's main graph runs, why, and its estimated milliseconds."""
-
-    engine: str
-    reason: str
-    est_ms: float | None = None
+    precision: str = ""
 
 
 class WebGPURunner:
@@ -102,8 +94,9 @@ class WebGPURunner:
         memory: Memory | None = None,
         choose: Planner | None = None,
     ) -> None:
-        self._path, self._model, self.device, self._target = path, model, device, target
+        self._path, self._model, self.device = path, model, device
         self._options, self._memory = options or Options(), memory or Memory(None)
+        self._target = target.widened(self._memory.wide)
         self._choose = choose or (lambda found: found[0])
         self._lifted = lift(model)
         self.states = [state.initial for state in self._lifted.states]
@@ -167,7 +160,7 @@ class WebGPURunner:
 
     def _wrong_ones(
         self, loaded: Loaded, inputs: Sequence[Array], values: Mapping[int, Array]
-    ) -> dict[tuple[int, ...], str]:
+    ) -> dict[tuple[int, ...], Wrong]:
         """Compares the pieces on the GPU with LiteRT, on what was fed, or on noise where that is all alike.
 
         Returns: outputs of an operator → how wrong it is.
@@ -176,8 +169,8 @@ class WebGPURunner:
             return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self.states]))
         return self._verify(loaded, values)
 
-    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[tuple[int, ...], str]:
-        found: dict[tuple[int, ...], str] = {}
+    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[tuple[int, ...], Wrong]:
+        found: dict[tuple[int, ...], Wrong] = {}
         for number, segment in loaded.gpu_pieces():
             mark = fingerprint(segment.executor.program)
             if self._options.trust or mark in self._memory.programs:
@@ -195,17 +188,32 @@ class WebGPURunner:
                 self._memory.programs.append(mark)
             for one in wrong:
                 node = loaded.graph.nodes[piece.nodes[one.position]]
-                found[node.outputs] = one.reason
+                found[node.outputs] = one
         loaded.verified = not found
-        if found:
-            self._tell(loaded.graph, found)
+        faulty = {o: one.reason for o, one in found.items() if not self._widen(loaded.graph, o, one)}
+        if faulty:
+            self._tell(loaded.graph, faulty)
         if loaded.gpu_pieces():
             self._memory.save()
         return found
 
     def _wrong(self, model: Model, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
-        check = Check(model, self._folder, half=self._target.half)
-        return check.verdict(inputs, outputs, self.device, self._target)
+        return Check(model, self._folder, self.device, self._target).verdict(inputs, outputs)
+
+    def _widen(self, graph: Graph, outputs: tuple[int, ...], wrong: Wrong) -> bool:
+        """Has an operator that is wrong in 16 bits computed in 32, and remembers it. Where it is right alone,
+        what it reads was spoilt before: all that leads to it is widened.
+
+        Returns: whether that changes anything: else it is the kernel that is wrong.
+        """
+        nodes = [next(node for node in graph.nodes if node.outputs == outputs)]
+        if not wrong.alone:
+            nodes = leading_to(graph, nodes[0])
+        half, wide = self._target.half, self._target.wide
+        names = [name for node in nodes for name in narrow(graph, node, half=half, wide=wide)]
+        self._memory.wide |= dict.fromkeys(names, f"in float16 {wrong.reason}")
+        self._target = self._target.widened(self._memory.wide)
+        return bool(names)
 
     def _tell(self, graph: Graph, wrong: Mapping[tuple[int, ...], str]) -> None:
         """Remembers wrong operators and warns of them."""
@@ -324,30 +332,10 @@ class WebGPURunner:
 
     def places(self) -> list[Place]:
         """Returns: a row per node of the file's main graph."""
-        loaded = self.loaded
-        at = {outputs: p for p, node in enumerate(loaded.graph.nodes) for outputs in [node.outputs]}
-        found = []
-        for node in self._model.main.nodes:
-            if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self.states:
-                found.append(Place("session", HELD))
-            elif node.outputs not in at:
-                found.append(Place("session", FOLDED))
-            else:
-                found.append(self._place(loaded, at[node.outputs]))
-        return found
-
-    def _place(self, loaded: Loaded, position: int) -> Place:
-        node = loaded.graph.nodes[position]
-        cpu, gpu = self._options.rates.times(loaded.graph, node)
-        if loaded.plan.device_of()[position] == GPU:
-            asked = self._pins.get(node.outputs) == GPU
-            return Place("webgpu", "pinned to the GPU" if asked else "it has a GPU kernel", gpu)
-        if self._pins.get(node.outputs) == CPU:
-            return Place("litert", "pinned to the CPU", cpu)
-        crossing = "moving values to the GPU and back would cost more than it saves"
-        if node.op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE") and self._lifted.reason:
-            return Place("litert", self._lifted.reason, cpu)
-        return Place("litert", loaded.refused.get(position, crossing), cpu)
+        how = self._options
+        return places(
+            self._model.main, self.loaded, self._lifted, self._target, self._pins, how.rates, how.precision
+        )
 
     def reset(self) -> None:
         """Sets variables back to their initial values."""

@@ -17,7 +17,9 @@ from sanderling.engines.litert import ENGINE as LITERT
 from sanderling.engines.litert.runner import LiteRTRunner
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.half import narrow
 from sanderling.engines.webgpu.partition import GPU, Piece
+from sanderling.engines.webgpu.plain_weights import with_plain_weights
 from sanderling.engines.webgpu.segment import GpuSegment, cut
 from sanderling.errors import CompileError, ModelError, RunError, UnsupportedOperator
 from sanderling.graph.graph import Graph, Model
@@ -26,8 +28,6 @@ from sanderling.tflite import write
 
 # Of the output's scale; DESIGN's bounds for what is stored in 32 and in 16 bits.
 FLOAT, HALF = 1e-4, 1e-2
-# Float operators with 8-bit weights: LiteRT rounds their inputs to 8 bits, the GPU does not.
-HYBRID = 3e-2
 ROUNDING = 10  # where every operator is right alone, the whole may drift by this much more
 DRIFT_STEPS = 8  # and in steps, through a chain of 8-bit operators
 
@@ -39,10 +39,12 @@ class Wrong:
     Attributes:
         position: in the piece.
         reason: how wrong.
+        alone: it is so when it is fed with LiteRT's own values.
     """
 
     position: int
     reason: str
+    alone: bool = True
 
 
 def distance(mine: Array, wanted: Array, kind: TensorType) -> float:
@@ -70,22 +72,20 @@ class Check:
     Args:
         model: the piece as a model.
         folder: for its file.
-        half: the GPU stores floats in 16 bits.
+        device, target: what the GPU's answers come from.
     """
 
-    def __init__(self, model: Model, folder: Path, *, half: bool) -> None:
-        self._model, self._half = model, half
-        flowing = [t for t in model.main.tensors if not t.is_constant]
-        self._stored = any(t.type.is_quantized for t in flowing)
-        self._hybrid = any(t.is_constant and t.type.is_quantized for t in model.main.tensors) and any(
-            t.dtype.is_float for t in flowing
-        )
+    def __init__(self, model: Model, folder: Path, device: Device, target: Target) -> None:
+        self._model, self._device, self._target = model, device, target
+        graph = model.main
+        self._stored = any(t.type.is_quantized for t in graph.tensors if not t.is_constant)
+        self._half = [bool(narrow(graph, n, half=target.half, wide=target.wide)) for n in graph.nodes]
+        # LiteRT would round the inputs of operators with integer weights: there it is asked with float ones.
+        self._plain = with_plain_weights(model)
         self._path = folder / "check.tflite"
-        write(model, self._path)
+        write(self._plain, self._path)
 
-    def verdict(
-        self, inputs: Sequence[Array], outputs: Sequence[Array], device: Device, target: Target
-    ) -> list[Wrong]:
+    def verdict(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
         """Returns: the operators whose answers are wrong, [] where the GPU's outputs are right; all of them
         where the outputs are wrong and no operator can be told.
 
@@ -96,30 +96,30 @@ class Check:
         plain = fast if plain is None else plain
         if plain is None or fast is None:
             raise ModelError("LiteRT cannot run it")
-        graph = self._model.main
+        graph, half = self._model.main, any(self._half)
         unsure = worse = ""
         for index, mine, a, b in zip(graph.outputs, outputs, plain, fast, strict=True):
             tensor = graph.tensors[index]
             got = min(distance(mine, a, tensor.type), distance(mine, b, tensor.type))
             between = distance(b, a, tensor.type)
-            bound = self._bound(tensor.type)
+            bound = self._bound(tensor.type, half)
             allowed = max(bound, 2 * between if isfinite(between) else 0.0)
             if not got <= allowed:
                 unsure = f"{tensor.name} is {told(got, tensor.type)} from LiteRT's"
                 discrete = not tensor.dtype.is_float and not tensor.type.is_quantized
-                drift = max(ROUNDING * allowed, self._drift(tensor.type), inf if discrete else 0.0)
+                drift = max(ROUNDING * allowed, self._drift(tensor.type, half), inf if discrete else 0.0)
                 worse = worse or (unsure if not got <= drift else "")
         if not unsure:
             return []
-        found = self._alone(inputs, device, target)
+        found = self._alone(inputs)
         if found or not worse:
             return found
         everything = range(len(graph.nodes))
-        return self._first(inputs, device, target) or [Wrong(p, worse) for p in everything]
+        return self._first(inputs) or [Wrong(p, worse, alone=False) for p in everything]
 
     def _litert(self, inputs: Sequence[Array], kernels: str) -> list[Array] | None:
         try:
-            runner = LITERT.load(self._path, self._model, options={"kernels": kernels})
+            runner = LITERT.load(self._path, self._plain, options={"kernels": kernels})
             try:
                 return runner.run(inputs)
             finally:
@@ -127,22 +127,22 @@ class Check:
         except (ModelError, RunError):
             return None  # a custom operator that only one of the kernel sets has
 
-    def _bound(self, kind: TensorType) -> float:
+    def _bound(self, kind: TensorType, half: bool) -> float:
         """Returns: how far one operator's answer may be from LiteRT's."""
         if not kind.dtype.is_float:
             return 1.0 if kind.is_quantized else 0.0
-        return max(FLOAT, HALF if self._half else 0.0, HYBRID if self._hybrid else 0.0)
+        return HALF if half else FLOAT
 
-    def _drift(self, kind: TensorType) -> float:
+    def _drift(self, kind: TensorType, half: bool) -> float:
         """Returns: how far a whole piece of right operators may be."""
         if not kind.dtype.is_float:
             return float(DRIFT_STEPS)
-        return DRIFT_STEPS / 256 if self._stored else ROUNDING * self._bound(kind)
+        return DRIFT_STEPS / 256 if self._stored else ROUNDING * self._bound(kind, half)
 
-    def _alone(self, inputs: Sequence[Array], device: Device, target: Target) -> list[Wrong]:
+    def _alone(self, inputs: Sequence[Array]) -> list[Wrong]:
         """Returns: the operators that are wrong when they are fed with LiteRT's own values."""
         values = self._values(inputs)
-        reasons = (self._single(p, values, device, target) for p in range(len(self._model.main.nodes)))
+        reasons = (self._single(p, values) for p in range(len(self._model.main.nodes)))
         return [Wrong(position, reason) for position, reason in enumerate(reasons) if reason]
 
     def _values(self, inputs: Sequence[Array]) -> dict[int, Array]:
@@ -151,9 +151,9 @@ class Check:
         found = dict(zip(graph.inputs, inputs, strict=True))
         options: dict[str, object] = {"kernels": "builtin", "preserve_tensors": True}
         try:
-            runner = LITERT.load(self._path, self._model, options=options)
+            runner = LITERT.load(self._path, self._plain, options=options)
         except ModelError:
-            runner = LITERT.load(self._path, self._model, options={"preserve_tensors": True})
+            runner = LITERT.load(self._path, self._plain, options={"preserve_tensors": True})
         try:
             runner.run(inputs)
             for index in {i for node in graph.nodes for i in node.outputs}:
@@ -164,36 +164,35 @@ class Check:
             runner.close()
         return found
 
-    def _single(self, position: int, values: dict[int, Array], device: Device, target: Target) -> str:
+    def _single(self, position: int, values: dict[int, Array]) -> str:
         graph = self._model.main
         node = graph.nodes[position]
         entering = _entering(graph, [position])
         if not all(index in values for index in (*entering, *node.outputs)):
             return ""
         piece = Piece(GPU, (position,), entering, node.outputs)
-        return self._compare(piece, values, device, target, alone=True)
+        return self._compare(piece, values, alone=True)
 
-    def _compare(
-        self, piece: Piece, values: dict[int, Array], device: Device, target: Target, *, alone: bool
-    ) -> str:
+    def _compare(self, piece: Piece, values: dict[int, Array], *, alone: bool) -> str:
         """Returns: "" where a piece of the piece is right, else how wrong it is."""
         graph = self._model.main
         try:
-            segment = GpuSegment(cut(self._model, piece), device, target)
+            segment = GpuSegment(cut(self._model, piece), self._device, self._target)
         except (CompileError, UnsupportedOperator):
             return ""  # alone it cannot be compiled, so it does not run alone either
         try:
             outputs = segment.run([values[i] for i in piece.inputs])
         finally:
             segment.close()
+        half = any(self._half[position] for position in piece.nodes)
         for index, mine in zip(piece.outputs, outputs, strict=True):
             kind = graph.tensors[index].type
             got = distance(mine, values[index], kind)
-            if not got <= (self._bound(kind) if alone else self._drift(kind)):
+            if not got <= (self._bound(kind, half) if alone else self._drift(kind, half)):
                 return f"its answer on this GPU is {told(got, kind)} from LiteRT's"
         return ""
 
-    def _first(self, inputs: Sequence[Array], device: Device, target: Target) -> list[Wrong]:
+    def _first(self, inputs: Sequence[Array]) -> list[Wrong]:
         """Each is right alone: looks for the first after which the whole, fused as it is, is not."""
         graph, values = self._model.main, self._values(inputs)
 
@@ -203,7 +202,7 @@ class Check:
                 return ""
             nodes = tuple(range(count))
             piece = Piece(GPU, nodes, _entering(graph, nodes), last.outputs)
-            return self._compare(piece, values, device, target, alone=False)
+            return self._compare(piece, values, alone=False)
 
         low, high, reason = 0, len(graph.nodes), ""
         while high - low > 1:
@@ -214,7 +213,7 @@ class Check:
             else:
                 low = middle
         reason = reason or broken(high)
-        return [Wrong(high - 1, reason)] if reason else []
+        return [Wrong(high - 1, reason, alone=False)] if reason else []
 
 
 def _entering(graph: Graph, nodes: Sequence[int]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from sanderling.engines.webgpu.clock import Clock
 from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.half import halved, limits_of
 from sanderling.engines.webgpu.joint import APART, Pair, pairs
 from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.partition import Piece
@@ -191,7 +192,7 @@ class _Tuner:
 def _pairs(model: Model, target: Target) -> list[tuple[Pair, int]]:
     """Returns: pairs of operators that one kernel can compute, each with the number of those like it."""
     every: dict[str, list[Pair]] = {}
-    for pair in pairs(model.main, target.kernels, half=target.half).values():
+    for pair in pairs(model.main, target.kernels, half=target.half, wide=target.wide).values():
         every.setdefault(pair.key, []).append(pair)
     return [(alike[0], len(alike)) for alike in every.values()]
 
@@ -207,9 +208,12 @@ def _candidates(model: Model, target: Target, known: Mapping[str, str]) -> Itera
     graph = model.main
     groups: dict[str, list[int]] = {}
     for position, node in enumerate(graph.nodes):
-        groups.setdefault(signature(graph, node, half=target.half), []).append(position)
+        half = halved(graph, node, half=target.half, wide=target.wide)
+        groups.setdefault(signature(graph, node, half=half), []).append(position)
     for key, positions in groups.items():
-        ways = variants(graph, graph.nodes[positions[0]], target.kernels)
+        first = graph.nodes[positions[0]]
+        limits = limits_of(graph, first, target.kernels, half=target.half, wide=target.wide)
+        ways = variants(graph, first, limits)
         if key in known or isinstance(ways, Verdict) or len(ways) < 2:
             continue
         alone = cut(model, single(graph, positions[0]))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from sanderling import files
 from sanderling.engines.webgpu.device import Adapter
+from sanderling.engines.webgpu.half import halved
 from sanderling.engines.webgpu.remember import versions
 from sanderling.graph.graph import Graph, Node
 from sanderling.settings import settings
@@ -25,7 +26,11 @@ _LIMIT = 8 * 2**20  # bytes of a file
 
 
 def signature(graph: Graph, node: Node, *, half: bool = False) -> str:
-    """Returns: what operators share that take the same time on a device: settings, shapes and types."""
+    """Returns: what operators share that take the same time on a device: settings, shapes and types.
+
+    Args:
+        half: what flows through it is stored in 16 bits.
+    """
 
     def told(index: int) -> list[object]:
         if index < 0:
@@ -38,11 +43,18 @@ def signature(graph: Graph, node: Node, *, half: bool = False) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def choices(graph: Graph, tuned: Mapping[str, str], *, half: bool = False) -> dict[int, str]:
-    """Returns: position of a node → name of the variant that was fastest for one like it."""
+def choices(
+    graph: Graph, tuned: Mapping[str, str], *, half: bool = False, wide: Collection[str] = ()
+) -> dict[int, str]:
+    """Returns: position of a node → name of the variant that was fastest for one like it.
+
+    Args:
+        half, wide: see ``half.halved``.
+    """
     if not tuned:
         return {}
-    found = {p: tuned.get(signature(graph, node, half=half)) for p, node in enumerate(graph.nodes)}
+    keys = (signature(graph, n, half=halved(graph, n, half=half, wide=wide)) for n in graph.nodes)
+    found = {position: tuned.get(key) for position, key in enumerate(keys)}
     return {position: name for position, name in found.items() if name is not None}
 
 

@@ -15,9 +15,12 @@ from functools import cache
 from importlib import resources
 from math import prod
 
+from sanderling.engines.webgpu import elements
+from sanderling.engines.webgpu.elements import HALF, SCALAR, VECTOR
 from sanderling.engines.webgpu.plan import (
     KINDS,
     UNIFORM_BYTES,
+    WHOLE,
     Applied,
     Call,
     Constants,
@@ -27,54 +30,10 @@ from sanderling.engines.webgpu.plan import (
     Table,
     View,
 )
+from sanderling.engines.webgpu.pool import TABLE
 from sanderling.engines.webgpu.template import expand
 from sanderling.ops.kernel import Kind, Shape
 
-VECTOR = {"f": "vec4<f32>", "i": "vec4<i32>", "b": "vec4<bool>"}
-SCALAR = {"f": "f32", "i": "i32", "b": "bool"}
-ELEMENT = {
-    "f32": "vec4<f32>", "f16": "vec2<u32>", "i32": "vec4<i32>", "q8": "u32", "qu8": "u32", "i8": "u32",
-    "u8": "u32", "bool": "u32", "i4": "u32", "i16": "vec2<u32>", "q16": "vec2<u32>", "i64": "vec4<i32>",
-}  # fmt: skip
-_LOAD = {
-    "f32": "return {b}[i];",
-    "f16": "let r = {b}[i]; return vec4<f32>(unpack2x16float(r.x), unpack2x16float(r.y));",
-    "i32": "return {b}[i];",
-    "q8": "return (vec4<f32>(unpack4xI8({b}[i])) - u.{n}.zero_point) * u.{n}.scale;",
-    "qu8": "return (vec4<f32>(unpack4xU8({b}[i])) - u.{n}.zero_point) * u.{n}.scale;",
-    "i8": "return unpack4xI8({b}[i]);",
-    "u8": "return vec4<i32>(unpack4xU8({b}[i]));",
-    "bool": "return unpack4xU8({b}[i]) != vec4<u32>();",
-    "i16": "let r = {b}[i].xxyy << vec4<u32>(16u, 0u, 16u, 0u); return vec4<i32>(r) >> vec4<u32>(16u);",
-    "q16": "let r = {b}[i].xxyy << vec4<u32>(16u, 0u, 16u, 0u);"
-    " return (vec4<f32>(vec4<i32>(r) >> vec4<u32>(16u)) - u.{n}.zero_point) * u.{n}.scale;",
-    # What does not fit 32 bits is brought to their end, on which nothing that is read so can lie.
-    "i64": "let l = vec4<i32>({b}[2u * i].xz, {b}[2u * i + 1u].xz);"
-    " let h = vec4<i32>({b}[2u * i].yw, {b}[2u * i + 1u].yw);"
-    " return select((h >> vec4<u32>(31u)) ^ vec4<i32>(2147483647), l, h == l >> vec4<u32>(31u));",
-    "i4": "let r = vec4<u32>({b}[i / 2u] >> (i % 2u * 16u)) << vec4<u32>(28u, 24u, 20u, 16u);"
-    " return vec4<i32>(r) >> vec4<u32>(28u);",
-}  # fmt: skip
-_STORE = {
-    "f32": "{b}[i] = v;",
-    # What f16 does not hold is brought to its end: packing may make anything of it, and as a mask it works.
-    "f16": "let h = clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0));"
-    " {b}[i] = vec2<u32>(pack2x16float(h.xy), pack2x16float(h.zw));",
-    "i32": "{b}[i] = v;",
-    "q8": "{b}[i] = pack4xI8(vec4<i32>(clamp(round(v / u.y.scale) + u.y.zero_point,"
-    " vec4<f32>(-128.0), vec4<f32>(127.0))));",
-    "qu8": "{b}[i] = pack4xU8(vec4<u32>(clamp(round(v / u.y.scale) + u.y.zero_point,"
-    " vec4<f32>(0.0), vec4<f32>(255.0))));",
-    "q16": "let q = vec4<u32>(vec4<i32>(clamp(round(v / u.y.scale) + u.y.zero_point,"
-    " vec4<f32>(-32768.0), vec4<f32>(32767.0))));"
-    " {b}[i] = (q.xz & vec2<u32>(65535u)) | (q.yw << vec2<u32>(16u));",
-    "i16": "let q = vec4<u32>(v); {b}[i] = (q.xz & vec2<u32>(65535u)) | (q.yw << vec2<u32>(16u));",
-    "i64": "let h = v >> vec4<u32>(31u); {b}[2u * i] = vec4<i32>(v.x, h.x, v.y, h.y);"
-    " {b}[2u * i + 1u] = vec4<i32>(v.z, h.z, v.w, h.w);",
-    "i8": "{b}[i] = pack4xI8(v);",
-    "u8": "{b}[i] = pack4xU8(vec4<u32>(v));",
-    "bool": "{b}[i] = pack4xU8(select(vec4<u32>(), vec4<u32>(1u), v));",
-}
 _ENTRY = {
     "flat": """fn main(
   @builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>
@@ -142,6 +101,7 @@ class _Writer:
 
     plan: Plan
     call: Call
+    f16: bool  # the device has shader-f16
     buffers: dict[int, str] = field(default_factory=dict)
     functions: list[str] = field(default_factory=list)
     large: list[tuple[str, str, bytes]] = field(default_factory=list)  # Dims and vectors, 16-byte aligned
@@ -161,19 +121,27 @@ class _Writer:
         """Adds ``name_load4`` and ``u.name``."""
         storage = self.plan.values[view.value].storage
         self.dims(name, view.shape, storage)
-        text = _LOAD[storage.name].format(b=self.buffer(view.value), n=name)
+        text = elements.load(storage.name, f16=self.f16).format(b=self.buffer(view.value), n=name)
         kind = storage.kind
         self.functions.append(f"fn {name}_load4(i: u32) -> {VECTOR[kind]} {{ {text} }}")
         return kind
 
+    def convert(self, name: str, old: str, expression: str, vector: str) -> None:
+        """Has ``name_load4`` give what ``expression`` makes of its result, and ``old`` be its former name."""
+        self.functions.append(self.functions.pop().replace(f"{name}_load4", old))
+        self.functions.append(f"fn {name}_load4(i: u32) -> {vector} {{ return {expression}; }}")
 
-def shader(plan: Plan, call: Call) -> Shader:
+
+def shader(plan: Plan, call: Call, *, f16: bool = False) -> Shader:
     """Writes the WGSL of a call.
+
+    Args:
+        f16: the device has ``shader-f16``.
 
     Raises:
         KernelError: the body's ``#for`` blocks are wrong.
     """
-    writer = _Writer(plan, call)
+    writer = _Writer(plan, call, f16)
     grid = (*call.threads, 1, 1)[:3]
     writer.large.append(("grid", "vec4<u32>", struct.pack("<4I", *grid, 0)))
     kinds = {name: _read(writer, name, view) for name, view in call.reads}
@@ -197,13 +165,13 @@ def _read(writer: _Writer, name: str, view: View) -> Kind:
     kind = writer.load(name, view)
     if writer.plan.values[view.value].constant is not None and name.startswith("w") and kind == "i":
         kind = "f"  # integer weights: whole numbers as floats
-        last = writer.functions.pop()
-        writer.functions.append(last.replace(f"{name}_load4", f"{name}_whole4"))
-        writer.functions.append(
-            f"fn {name}_load4(i: u32) -> vec4<f32> {{ return vec4<f32>({name}_whole4(i)); }}"
-        )
+        writer.convert(name, f"{name}_whole4", f"vec4<f32>({name}_whole4(i))", "vec4<f32>")
     vector, scalar, b = VECTOR[kind], SCALAR[kind], writer.buffer(view.value)
-    if storage.name in _SCALARS and _lanes_only(writer, name, view):
+    if writer.call.half and kind == "f" and name != TABLE:
+        vector, scalar = HALF, "f16"
+        down = f" / {WHOLE[storage.name]}.0" if storage.name in WHOLE else ""
+        writer.convert(name, f"{name}_wide4", f"{HALF}({name}_wide4(i){down})", HALF)
+    elif storage.name in _SCALARS and _lanes_only(writer, name, view):
         writer.elements[b] = scalar
         del writer.functions[-1]
         writer.functions.append(
@@ -251,13 +219,15 @@ def _write(writer: _Writer, stored: Storage, kind: Kind) -> None:
     if not call.write.shape or call.write.shape[-1] % 4:
         inside = "p.w * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(u.y.c)"
         last = f"select({result}(), {last}, {inside})"
+    read = elements.load(stored.name, f16=writer.f16).format(b=b, n="y")
+    written = elements.store(stored.name, f16=writer.f16).format(b=b)
     writer.functions += [
-        f"fn y_load4(i: u32) -> {result} {{ {_LOAD[stored.name].format(b=b, n='y')} }}",
+        f"fn y_load4(i: u32) -> {result} {{ {read} }}",
         "fn y_at(n: u32, y: u32, x: u32, c4: u32) -> u32"
         " { return ((n * u.y.h + y) * u.y.w + x) * u.y.c4 + c4; }",
         "fn y_coord(i: u32) -> vec4<u32> {\n  let row = i / u.y.c4;\n  let line = row / u.y.w;\n"
         "  return vec4<u32>(line / u.y.h, line % u.y.h, row % u.y.w, i % u.y.c4);\n}",
-        f"fn y_write4(i: u32, v: {result}) {{ {_STORE[stored.name].format(b=b)} }}",
+        f"fn y_write4(i: u32, v: {result}) {{ {written} }}",
         *_stores(writer.channel, VECTOR[kind], [*lines, f"  y_write4(i, {last});"]),
     ]
 
@@ -349,19 +319,28 @@ def _strides(have: tuple[int, ...], want: tuple[int, ...]) -> tuple[int, int, in
     )
 
 
+def _halves(writer: _Writer) -> bool:
+    """Returns: whether the text names the type f16."""
+    stored = {writer.plan.values[value].storage.name for value in writer.buffers}
+    return writer.f16 and ("f16" in stored or writer.call.half)
+
+
 def _assemble(writer: _Writer, x: Kind, y: Kind) -> str:
     call = writer.call
     fields = ", ".join(f"{name}: {kind}" for name, kind, _ in (*writer.large, *writer.small))
-    lines = [_DIMS, f"struct Uniforms {{ {fields} }}", "@group(0) @binding(0) var<uniform> u: Uniforms;"]
+    lines = ["enable f16;"] if _halves(writer) else []
+    lines += [_DIMS, f"struct Uniforms {{ {fields} }}", "@group(0) @binding(0) var<uniform> u: Uniforms;"]
     for number, (value, name) in enumerate(writer.buffers.items(), 1):
         held = writer.plan.values[value]
-        element, head = writer.elements.get(name, ELEMENT[held.storage.name]), f"@group(0) @binding({number})"
+        element = writer.elements.get(name, elements.element(held.storage.name, f16=writer.f16))
+        head = f"@group(0) @binding({number})"
         access = "read" if held.constant is not None else "read_write"
         if held.uniform:
             lines.append(f"{head} var<uniform> {name}: array<{element}, {UNIFORM_BYTES // 16}>;")
         else:
             lines.append(f"{head} var<storage, {access}> {name}: array<{element}>;")
-    lines += ["alias A4 = vec4<f32>;", f"alias X4 = {VECTOR[x]};", f"alias X1 = {SCALAR[x]};"]
+    vector, scalar = (HALF, "f16") if call.half and x == "f" else (VECTOR[x], SCALAR[x])
+    lines += ["alias A4 = vec4<f32>;", "alias A1 = f32;", f"alias X4 = {vector};", f"alias X1 = {scalar};"]
     lines += [f"alias Y4 = {VECTOR[y]};", f"alias Y1 = {SCALAR[y]};"]
     lines += [f"const {name}: u32 = {number}u;" for name, number in call.constants.items()]
     lines += writer.functions
