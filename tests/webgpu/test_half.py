@@ -172,7 +172,10 @@ def test_again_where_the_adapter_has_the_feature(device: Device) -> None:
     if not LAVAPIPE.exists():
         pytest.skip(f"NO TESTS OF NATIVE f16: {LAVAPIPE} is missing")
     here = Path(__file__)
-    files = [str(here.with_name(f"test_{name}.py")) for name in ("half", "operators", "weights", "precision")]
+    files = [
+        str(here.with_name(f"test_{name}.py"))
+        for name in ("half", "operators", "variants", "weights", "precision")
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=",
          "-k", "native or half or precision", *files],

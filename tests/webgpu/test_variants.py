@@ -25,8 +25,8 @@ from sanderling.ops.op import Case, Op
 from sanderling.ops.registry import find
 from tests.ops.single import label, run_litert
 from tests.webgpu.drawing import Drawn, operators
-from tests.webgpu.making import CLOSE, compare, compiled
-from tests.webgpu.test_operators import FOUND, NO_REFERENCE, model
+from tests.webgpu.making import CLOSE, HALF, compare, compiled
+from tests.webgpu.test_operators import FOUND, NO_REFERENCE, model, native_or_skip
 
 EXAMPLES = int(os.environ.get("GPU_EXAMPLES", "60"))
 SEVERAL = (
@@ -42,9 +42,10 @@ SEVERAL = (
 CASES = [pytest.param(op, case, id=f"{op.name}-{label(case)}") for op, case in FOUND if op.name in SEVERAL]
 
 
-def targets(device: Device) -> list[Target]:
+def targets(device: Device, *, half: bool = False) -> list[Target]:
     """Returns: the adapter as it is, and as if it were a GPU of many cores."""
-    real = target_of(device.adapter)
+    real = target_of(device.adapter, half=half)
+    real = replace(real, kernels=replace(real.kernels, f16=half))
     return [
         real,
         replace(real, kernels=replace(real.kernels, software=False, uniform_bytes=0, threads=65536)),
@@ -62,15 +63,18 @@ def check(
 ) -> None:
     executor = Executor(compiled(made, target, choose={0: name}), device)
     for mine, theirs in zip(executor.run(fed), wanted, strict=True):
-        compare(mine, theirs, CLOSE)
+        compare(mine, theirs, HALF if target.half else CLOSE)
     executor.close()
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["full", "native"])
 @pytest.mark.parametrize("op, case", CASES)
-def test_every_variant_of_a_case(device: Device, op: Op, case: Case) -> None:
+def test_every_variant_of_a_case(device: Device, op: Op, case: Case, half: bool) -> None:
+    if half:
+        native_or_skip(device)
     made, fed = model(op, case)
     wanted = run_litert(made, fed, reference=op.name not in NO_REFERENCE)
-    for target in targets(device):
+    for target in targets(device, half=half):
         for name in names(made, target):
             check(device, made, fed, wanted, target, name)
 
