@@ -165,6 +165,7 @@ def test_sums_of_many(device: Device, name: str, packed: bool) -> None:
     compare(got, wanted, HALF)
 
 
+@pytest.mark.timeout(600)
 def test_again_where_the_adapter_has_the_feature(device: Device) -> None:
     """SwiftShader has no f16; Mesa's software adapter does."""
     if "shader-f16" in device.adapter.features:
