@@ -206,3 +206,5 @@ def test_samples_must_be_arrays(tmp_path: Path) -> None:
     for wrong in (3, ["x"], [[1.0]], "voices"):
         with pytest.raises(UsageError, match="samples are no list"):
             ENGINE.load(path, read(path), options={"samples": wrong})
+    with pytest.raises(UsageError, match="no samples in the list"):
+        ENGINE.load(path, read(path), options={"samples": []})

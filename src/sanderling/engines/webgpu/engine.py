@@ -152,7 +152,7 @@ def feeds(options: Mapping[str, object]) -> list[Sequence[Array]] | None:
     """Returns: the samples that are to decide about the precision, [] for noise, None for no decision.
 
     Raises:
-        UsageError: they are no lists of arrays.
+        UsageError: they are no lists of arrays, or none at all.
     """
     samples = options.get("samples")
     if samples is None or not is_auto(options):
@@ -161,6 +161,8 @@ def feeds(options: Mapping[str, object]) -> list[Sequence[Array]] | None:
         return []
     if not isinstance(samples, Sequence) or isinstance(samples, str) or not all(map(_is_feed, samples)):
         raise UsageError("samples are no list of inputs, each a list of arrays", hint="or say 'noise'")
+    if not samples:
+        raise UsageError("there are no samples in the list", hint="or say 'noise'")
     return list(samples)
 
 
