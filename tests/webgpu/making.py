@@ -13,6 +13,7 @@ from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.shapes import at_shapes
+from sanderling.engines.webgpu.state import lift
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from tests.models import Net
@@ -43,14 +44,21 @@ def run_once(
     choose: Mapping[int, str] | None = None,
     fused: bool = True,
 ) -> list[Array]:
-    """Args: packed: halves are two packed words even where the device has ``shader-f16``."""
+    """Runs a model once, its variables at their first values.
+
+    Args:
+        packed: halves are two packed words even where the device has ``shader-f16``.
+
+    Returns: its outputs.
+    """
+    lifted = lift(model)
     target = target_of(device.adapter, half=half)
     if packed:
         target = replace(target, kernels=replace(target.kernels, f16=False))
-    program = compiled(model, target, choose=choose, fused=fused)
+    program = compiled(lifted.model, target, choose=choose, fused=fused)
     executor = Executor(program, device)
     try:
-        return executor.run(arrays)
+        return executor.run([*arrays, *(state.initial for state in lifted.states)])[: len(model.main.outputs)]
     finally:
         executor.close()
 

@@ -20,7 +20,16 @@ from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op
 from sanderling.ops.registry import find
 from tests.models import Net
-from tests.ops.single import declared_types, every_case, label, model_of, node_of, run_litert, type_of
+from tests.ops.single import (
+    declared_types,
+    every_case,
+    fed_arrays,
+    label,
+    model_of,
+    node_of,
+    run_litert,
+    type_of,
+)
 from tests.webgpu.drawing import Drawn, operators
 from tests.webgpu.making import CLOSE, HALF, compare, compiled, run_once
 
@@ -41,9 +50,9 @@ def model(op: Op, case: Case) -> tuple[Model, list[Array]]:
     assert op.reference is not None
     declared = declared_types(op, case)
     types = [None if array is None else type_of(array) for array in case.inputs]
-    ours = op.reference(node_of(op, case, len(declared)), list(case.inputs), types, declared)
-    fed = [array for i, array in enumerate(case.inputs) if array is not None and i not in case.constant]
-    return model_of(op, case, [type_of(array) for array in ours]), fed
+    arrays = [a.copy() if a is not None and i in case.variables else a for i, a in enumerate(case.inputs)]
+    ours = op.reference(node_of(op, case, len(declared)), arrays, types, declared)
+    return model_of(op, case, [type_of(array) for array in ours]), fed_arrays(case)
 
 
 def real_numbers(op: Op, case: Case) -> bool:

@@ -32,6 +32,7 @@ from sanderling.ops.kernel import (
     Kernel,
     Limits,
     Out,
+    Read,
     Shape,
     Step,
     Temp,
@@ -67,7 +68,7 @@ def concatenation(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) 
     out = outputs[0].shape
     axis, after = axis_in(node, whole(node, "axis"), len(out)), activation(node, 0, kind_of(outputs[0].type))
     write: Out | Temp = Temp("joined", out) if after else Out(0)
-    kernels = _joined([tensor.shape for tensor in tensors], out, axis, write)
+    kernels = joined([(In(i), tensor.shape) for i, tensor in enumerate(tensors)], out, axis, write)
     if after:
         step_in = replace(after[0], operands={"x": Temp("joined", out)})
         kernels.append(elementwise(out, (step_in,)))
@@ -80,19 +81,19 @@ def pack(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer
     out = outputs[0].shape
     axis = axis_in(node, whole(node, "axis"), len(out))
     flat = (*out[:axis], 1, *out[axis + 1 :])
-    return one(*_joined([flat] * len(tensors), out, axis, Out(0)))
+    return one(*joined([(In(i), flat) for i in range(len(tensors))], out, axis, Out(0)))
 
 
-def _joined(shapes: Sequence[Shape], out: Shape, axis: int, write: Out | Temp) -> list[Kernel]:
-    """Returns: a kernel for every operand, which sees it in its shape."""
+def joined(parts: Sequence[tuple[Read, Shape]], out: Shape, axis: int, write: Out | Temp) -> list[Kernel]:
+    """Returns: a kernel for each of the parts that are joined along ``axis``: what it is, and its shape."""
     kernels, start = [], 0
-    for position, shape in enumerate(shapes):
-        kernels.append(_part(position, shape, out, axis, start, write))
+    for read, shape in parts:
+        kernels.append(_part(read, shape, out, axis, start, write))
         start += shape[axis]
     return kernels
 
 
-def _part(position: int, have: Shape, want: Shape, axis: int, start: int, write: Out | Temp) -> Kernel:
+def _part(read: Read, have: Shape, want: Shape, axis: int, start: int, write: Out | Temp) -> Kernel:
     """Returns: the kernel that copies one operand to where it begins along ``axis``."""
     last = axis == len(want) - 1
     ends = start + have[axis] == want[axis]
@@ -102,14 +103,14 @@ def _part(position: int, have: Shape, want: Shape, axis: int, start: int, write:
         sizes = {"x_row": have[axis], "y_row": want[axis], "start": start}  # in elements along the axis
         rows = {name: -(-size // 4) if last else size * inner for name, size in sizes.items()}
         return Kernel(
-            "concatenation", write, (quads(have),), {"x": In(position, have)}, uniforms=rows,
+            "concatenation", write, (quads(have),), {"x": replace(read, shape=have)}, uniforms=rows,
             constants={"ALIGNED": 1}, partial=True, fusable=False,
         )  # fmt: skip
     touched = (start + have[axis] - 1) // 4 - start // 4 + 1
-    seen = Out(0, _rows(want)) if isinstance(write, Out) else Temp(write.name, _rows(want))
     return Kernel(
-        "concatenation", seen, (touched, prod(have[:-1]), 1), {"x": In(position, _rows(have))}, (8, 8, 1),
-        {"start": start}, {"ALIGNED": 0}, partial=True, fusable=False,
+        "concatenation", replace(write, shape=_rows(want)), (touched, prod(have[:-1]), 1),
+        {"x": replace(read, shape=_rows(have))}, (8, 8, 1), {"start": start}, {"ALIGNED": 0}, partial=True,
+        fusable=False,
     )  # fmt: skip
 
 

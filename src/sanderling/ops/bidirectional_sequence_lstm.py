@@ -16,6 +16,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops import _lstm_cases as parts
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_lstm import bidirectional_lstm
 from sanderling.ops._lstm import Place, cell, macs, sizes
 from sanderling.ops._operands import invalid, optional, ranked, whole
 from sanderling.ops._recurrent import layout, over_time
@@ -86,4 +87,6 @@ OP = Op(
     RULE,
     cases,
     integer=reference,
+    gpu=bidirectional_lstm(PLACES),
+    states=lambda node: (35, 36, 37, 38),
 )

@@ -15,6 +15,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_rnn import bidirectional_rnn
 from sanderling.ops._operands import invalid, optional, ranked, whole
 from sanderling.ops._recurrent import layout, over_time, plain_cell, plain_units
 from sanderling.ops._shapes import known, times
@@ -82,4 +83,6 @@ OP = Op(
     RULE,
     cases,
     integer=reference,
+    gpu=bidirectional_rnn,
+    states=lambda node: (4, 8),
 )

@@ -18,10 +18,13 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops import _lstm_cases as parts
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, sigmoid
+from sanderling.ops._gpu import Answer
+from sanderling.ops._gpu_lstm import basic_lstm, lstm
 from sanderling.ops._lstm import Place, cell, macs, sizes
 from sanderling.ops._operands import ranked, typed, word
 from sanderling.ops._recurrent import checked, remember
 from sanderling.ops._shapes import known, times
+from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
 
 PLACE = Place(first=1, state=18, norms=20)
@@ -44,6 +47,14 @@ def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[Tenso
         TensorType((batch, wide), x.dtype),
         TensorType((batch, times(4, size)), state),
     ]
+
+
+def states(node: Node) -> tuple[int, ...]:
+    return (1, 4) if _basic(node) else (18, 19)
+
+
+def gpu(node: Node, inputs: Operands, outputs: Sequence[Tensor], limits: Limits) -> Answer:
+    return (basic_lstm if _basic(node) else lstm(PLACE))(node, inputs, outputs, limits)
 
 
 def _basic(node: Node) -> bool:
@@ -94,4 +105,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 REASON = "its int8 form needs scales of its own for every gate"
 RULE = QuantRule(integer=False, reason=REASON, weights=dict.fromkeys((*range(1, 12), 16)))
-OP = Op("LSTM", infer, cost, "LSTMOptions", reference, RULE, cases, integer=reference)
+OP = Op(
+    "LSTM",
+    infer,
+    cost,
+    "LSTMOptions",
+    reference,
+    RULE,
+    cases,
+    integer=reference,
+    gpu=gpu,
+    states=states,
+)

@@ -93,6 +93,8 @@ Infer = Callable[[Node, Operands, Sequence[Tensor]], list[TensorType]]
 CostFn = Callable[[Node, Operands, Sequence[Tensor]], Cost]
 Types = Sequence[TensorType | None]
 Reference = Callable[[Node, Sequence[Array | None], Types, Sequence[TensorType]], list[Array]]
+States = Callable[[Node], tuple[int, ...]]
+LIFTED = "lifted"
 
 
 def written(outputs: Sequence[Tensor]) -> int:
@@ -103,6 +105,17 @@ def written(outputs: Sequence[Tensor]) -> int:
 def elementwise_cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
     """Returns: one operation per element written."""
     return Cost(ops=written(outputs))
+
+
+def stateless(node: Node) -> tuple[int, ...]:
+    """Returns: no operand: the operator keeps nothing between calls."""
+    return ()
+
+
+def is_lifted(node: Node) -> bool:
+    """Returns: whether a call was given its states as plain operands and gives back their next values. No
+    file holds such a call: an engine makes it, by this attribute."""
+    return LIFTED in node.attrs
 
 
 def no_cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
@@ -139,6 +152,9 @@ class Op:
             of LiteRT takes. None = ``_stored.compute`` goes the generic way: it dequantizes the operands,
             calls ``reference`` and quantizes the results, within one step of the kernel.
         gpu: its kernels for a GPU (see ``ops/kernel.py``); None = it stays on the CPU.
+        states: node → positions of the operands that hold its state between calls. In a *lifted* call (see
+            ``is_lifted``) these are plain operands, and their next values follow its other outputs.
+            ``infer`` knows that by itself; ``gpu`` is only asked for lifted calls.
     """
 
     name: str
@@ -152,22 +168,37 @@ class Op:
     moves_data: bool = False
     integer: Reference | None = None
     gpu: Gpu | None = None
+    states: States = stateless
 
     def __post_init__(self) -> None:
+        infer = self.infer  # an implementation writes states in place: it is never asked for lifted calls
         if self.reference is not None:
-            object.__setattr__(self, "reference", _checked(self, self.reference))
+            object.__setattr__(self, "reference", _checked(self, infer, self.reference))
         if self.integer is not None:
-            object.__setattr__(self, "integer", _checked(self, self.integer, stored=True))
+            object.__setattr__(self, "integer", _checked(self, infer, self.integer, stored=True))
+        if self.states is not stateless:
+            object.__setattr__(self, "infer", _with_states(self.states, infer))
 
 
-def _checked(op: Op, compute: Reference, *, stored: bool = False) -> Reference:
+def _with_states(states: States, infer: Infer) -> Infer:
+    """Wraps ``infer``, so that it gives the types of a lifted call's next states, too."""
+
+    def lifted(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
+        held = states(node) if is_lifted(node) else ()
+        types = infer(node, inputs, outputs)
+        return types + [tensor.type for tensor in (inputs[p] for p in held) if tensor is not None]
+
+    return lifted
+
+
+def _checked(op: Op, infer: Infer, compute: Reference, *, stored: bool = False) -> Reference:
     """Wraps an implementation, so that each of them may rely on operands that fit and on bounded outputs."""
 
     def reference(
         node: Node, inputs: Sequence[Array | None], input_types: Types, output_types: Sequence[TensorType]
     ) -> list[Array]:
         operands = [_known(node, array, kind) for array, kind in zip(inputs, input_types, strict=True)]
-        inferred = op.infer(node, operands, [Tensor("", kind) for kind in output_types])
+        inferred = infer(node, operands, [Tensor("", kind) for kind in output_types])
         if len(inferred) != len(output_types):
             raise InvalidGraph(
                 f"it has {len(output_types)} outputs, expected {len(inferred)}", where=node.kind

@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_rnn import rnn
 from sanderling.ops._operands import ranked
 from sanderling.ops._recurrent import plain_cell, plain_units
 from sanderling.ops._shapes import known
@@ -47,4 +48,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(integer=False, reason="LiteRT has no int8 kernel for it", weights={1: None, 2: None})
-OP = Op("RNN", infer, cost, "RNNOptions", reference, RULE, cases, integer=reference)
+OP = Op(
+    "RNN",
+    infer,
+    cost,
+    "RNNOptions",
+    reference,
+    RULE,
+    cases,
+    integer=reference,
+    gpu=rnn,
+    states=lambda node: (4,),
+)

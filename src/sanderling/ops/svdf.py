@@ -22,6 +22,7 @@ from sanderling.ops._fixed_point import (
     scale_of,
     wrap_int32,
 )
+from sanderling.ops._gpu_rnn import svdf
 from sanderling.ops._integer import centred, exact_product
 from sanderling.ops._operands import Values, invalid, positive, ranked
 from sanderling.ops._quantized import dequantize
@@ -124,4 +125,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(integer=False, reason="its int8 form needs an int16 state", weights={1: None, 2: None})
-OP = Op("SVDF", infer, cost, "SVDFOptions", reference, RULE, cases, integer=integer)
+OP = Op(
+    "SVDF",
+    infer,
+    cost,
+    "SVDFOptions",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=svdf,
+    states=lambda node: (4,),
+)

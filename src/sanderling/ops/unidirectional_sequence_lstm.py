@@ -15,6 +15,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops import _lstm_cases as parts
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_lstm import lstm
 from sanderling.ops._lstm import Place, cell, macs, sizes
 from sanderling.ops._lstm_integer import integer_cell
 from sanderling.ops._operands import ranked
@@ -81,4 +82,6 @@ OP = Op(
     RULE,
     cases,
     integer=integer,
+    gpu=lstm(PLACE),
+    states=lambda node: (18, 19),
 )

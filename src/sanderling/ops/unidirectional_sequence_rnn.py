@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_rnn import rnn
 from sanderling.ops._operands import ranked
 from sanderling.ops._recurrent import layout, over_time, plain_cell, plain_units
 from sanderling.ops._shapes import known
@@ -59,4 +60,6 @@ OP = Op(
     RULE,
     cases,
     integer=reference,
+    gpu=rnn,
+    states=lambda node: (4,),
 )

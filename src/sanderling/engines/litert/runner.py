@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,11 @@ class LiteRTRunner:
             signature = shape
         return Port(name, replace(tensor.type, shape=shape), signature)
 
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
+    def run(self, inputs: Sequence[Array], *, variables: Mapping[int, Array] | None = None) -> list[Array]:
         """Runs once. See ``engines.engine.Runner.run``.
+
+        Args:
+            variables: variable tensor → the value to give it first; others keep theirs.
 
         Raises:
             InputMismatch: the number of inputs, a dtype, or a shape that may not change is wrong.
@@ -130,6 +133,8 @@ class LiteRTRunner:
                 break
         try:
             for index, array in zip(self._input_indices, inputs, strict=True):
+                self._set(index, array)
+            for index, array in (variables or {}).items():
                 self._set(index, array)
             self._invoke()
             get = self._get
@@ -167,6 +172,10 @@ class LiteRTRunner:
                 hint="feed the shape that the model was exported with",
             ) from None
         self._describe()
+
+    def variable(self, index: int) -> Array:
+        """Returns: the value of a variable tensor, a copy."""
+        return np.asarray(self._get(index))
 
     def tensor(self, index: int) -> Array:
         """Reads an intermediate tensor of the main graph after ``run``.

@@ -19,7 +19,7 @@ from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.engines.webgpu.shapes import at_shapes
 from sanderling.engines.webgpu.state import STATE_OPS, lift
 from sanderling.engines.webgpu.tune import Tell, tune
-from sanderling.engines.webgpu.verdicts import checked_pins, verdict
+from sanderling.engines.webgpu.verdicts import checked_pins, known_by, verdict
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import YES, Array, Verdict, no
@@ -57,12 +57,14 @@ class WebGPU:
         shapes = [fixed.tensors[i].shape for i in fixed.inputs]
         prepared, usual = at_shapes(lifted.model, shapes).main, Target()
         found = {
-            node.outputs: verdict(prepared, node, usual.kernels, usual.binding_bytes)
+            known_by(node): verdict(prepared, node, usual.kernels, usual.binding_bytes)
             for node in prepared.nodes
             if node.outputs
         }
-        stuck = no(HELD if lifted.states else lifted.reason or "its state stays on the CPU")
-        return [stuck if node.op in STATE_OPS else found.get(node.outputs, YES) for node in model.main.nodes]
+        stuck = no(lifted.reason or HELD)
+        return [
+            stuck if node.op in STATE_OPS else found.get(known_by(node), YES) for node in model.main.nodes
+        ]
 
     def load(
         self, path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None

@@ -9,6 +9,7 @@ from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.loaded import Loaded
 from sanderling.engines.webgpu.partition import CPU, GPU, Rates
 from sanderling.engines.webgpu.state import STATE_OPS, Lifted
+from sanderling.engines.webgpu.verdicts import known_by
 from sanderling.graph.graph import Graph, Node
 
 FOLDED = "its value never changes, so it is computed once, at loading"
@@ -30,7 +31,7 @@ def places(
     loaded: Loaded,
     lifted: Lifted,
     target: Target,
-    pins: Mapping[tuple[int, ...], str],
+    pins: Mapping[int, str],
     rates: Rates,
     precision: str,
 ) -> list[Place]:
@@ -39,25 +40,25 @@ def places(
     Args:
         graph: as the file has it.
         loaded, lifted, target: what became of it.
-        pins: outputs of a node → its device, as the user wishes.
+        pins: what a node is ``known_by`` → its device, as the user wishes.
         rates: what operators are expected to cost.
         precision: why nothing is stored in 16 bits, "" where nobody has looked.
     """
-    at = {node.outputs: position for position, node in enumerate(loaded.graph.nodes)}
+    at = {known_by(node): position for position, node in enumerate(loaded.graph.nodes)}
 
     def place(node: Node) -> Place:
-        if node.op in STATE_OPS and lifted.states:
+        if node.op in STATE_OPS and not lifted.reason:
             return Place("session", HELD)
-        if node.outputs not in at:
+        if known_by(node) not in at:
             return Place("session", FOLDED)
-        position, pin = at[node.outputs], pins.get(node.outputs)
+        position, pin = at[known_by(node)], pins.get(known_by(node))
         cpu, gpu = rates.times(loaded.graph, node)
         if loaded.plan.device_of()[position] == GPU:
             why = "pinned to the GPU" if pin == GPU else "it has a GPU kernel"
             return Place("webgpu", why + stored(loaded.graph, node, target, precision), gpu)
         if pin == CPU:
             return Place("litert", "pinned to the CPU", cpu)
-        if node.op in STATE_OPS and lifted.reason:
+        if node.op in STATE_OPS:
             return Place("litert", lifted.reason, cpu)
         return Place("litert", loaded.refused.get(position, CROSSING), cpu)
 

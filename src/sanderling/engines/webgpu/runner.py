@@ -25,7 +25,7 @@ from sanderling.engines.webgpu.remember import Memory, fingerprint
 from sanderling.engines.webgpu.shapes import Shape, at_shapes
 from sanderling.engines.webgpu.state import lift
 from sanderling.engines.webgpu.trust import Check, Wrong
-from sanderling.engines.webgpu.verdicts import Pins, pinned, verdict
+from sanderling.engines.webgpu.verdicts import Pins, known_by, pinned, verdict
 from sanderling.errors import CompileError, InputMismatch, ModelError, UsageError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array
@@ -160,17 +160,17 @@ class WebGPURunner:
 
     def _wrong_ones(
         self, loaded: Loaded, inputs: Sequence[Array], values: Mapping[int, Array]
-    ) -> dict[tuple[int, ...], Wrong]:
+    ) -> dict[int, Wrong]:
         """Compares the pieces on the GPU with LiteRT, on what was fed, or on noise where that is all alike.
 
-        Returns: outputs of an operator → how wrong it is.
+        Returns: what an operator is ``known_by`` → how wrong it is.
         """
         if not any(_telling(array) for array in inputs) and not loaded.remembers:
             return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self.states]))
         return self._verify(loaded, values)
 
-    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[tuple[int, ...], Wrong]:
-        found: dict[tuple[int, ...], Wrong] = {}
+    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[int, Wrong]:
+        found: dict[int, Wrong] = {}
         for number, segment in loaded.gpu_pieces():
             mark = fingerprint(segment.executor.program)
             if self._options.trust or mark in self._memory.programs:
@@ -188,9 +188,9 @@ class WebGPURunner:
                 self._memory.programs.append(mark)
             for one in wrong:
                 node = loaded.graph.nodes[piece.nodes[one.position]]
-                found[node.outputs] = one
+                found[known_by(node)] = one
         loaded.verified = not found
-        faulty = {o: one.reason for o, one in found.items() if not self._widen(loaded.graph, o, one)}
+        faulty = {key: one.reason for key, one in found.items() if not self._widen(loaded.graph, key, one)}
         if faulty:
             self._tell(loaded.graph, faulty)
         if loaded.gpu_pieces():
@@ -200,13 +200,13 @@ class WebGPURunner:
     def _wrong(self, model: Model, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
         return Check(model, self._folder, self.device, self._target).verdict(inputs, outputs)
 
-    def _widen(self, graph: Graph, outputs: tuple[int, ...], wrong: Wrong) -> bool:
+    def _widen(self, graph: Graph, key: int, wrong: Wrong) -> bool:
         """Has an operator that is wrong in 16 bits computed in 32, and remembers it. Where it is right alone,
         what it reads was spoilt before: all that leads to it is widened.
 
         Returns: whether that changes anything: else it is the kernel that is wrong.
         """
-        nodes = [next(node for node in graph.nodes if node.outputs == outputs)]
+        nodes = [next(node for node in graph.nodes if known_by(node) == key)]
         if not wrong.alone:
             nodes = leading_to(graph, nodes[0])
         half, wide = self._target.half, self._target.wide
@@ -215,12 +215,12 @@ class WebGPURunner:
         self._target = self._target.widened(self._memory.wide)
         return bool(names)
 
-    def _tell(self, graph: Graph, wrong: Mapping[tuple[int, ...], str]) -> None:
+    def _tell(self, graph: Graph, wrong: Mapping[int, str]) -> None:
         """Remembers wrong operators and warns of them."""
-        kinds = {node.outputs: node.kind for node in graph.nodes}
-        for outputs, reason in wrong.items():
-            self._memory.wrong[_key(outputs)] = reason
-        named = [f"{kinds[o]} {graph.tensors[o[0]].name!r} ({wrong[o]})" for o in wrong]
+        kinds = {known_by(node): node.kind for node in graph.nodes}
+        for key, reason in wrong.items():
+            self._memory.wrong[str(key)] = reason
+        named = [f"{kinds[k]} {graph.tensors[k].name!r} ({reason})" for k, reason in wrong.items()]
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
         warnings.warn(
             f"{self._path.name}: {self.device.adapter.name} gives wrong answers for {', '.join(named[:3])}"
@@ -302,7 +302,8 @@ class WebGPURunner:
                 )  # fmt: skip
 
     def _plans(self, graph: Graph, refused: Mapping[int, str]) -> list[Plan]:
-        wanted = {p: self._pins[n.outputs] for p, n in enumerate(graph.nodes) if n.outputs in self._pins}
+        keys = {p: known_by(node) for p, node in enumerate(graph.nodes)}
+        wanted = {p: self._pins[key] for p, key in keys.items() if key in self._pins}
         for position, device in wanted.items():
             if device == GPU and position in refused:
                 node = graph.nodes[position]
@@ -326,8 +327,8 @@ class WebGPURunner:
             able = verdict(graph, node, self._target.kernels, self._target.binding_bytes)
             if not able:
                 found[position] = able.reason
-            elif _key(node.outputs) in wrong:
-                found[position] = wrong[_key(node.outputs)]
+            elif str(known_by(node)) in wrong:
+                found[position] = wrong[str(known_by(node))]
         return found
 
     def places(self) -> list[Place]:
@@ -361,10 +362,6 @@ class WebGPURunner:
         for loaded in self._loaded.values():
             loaded.close()
         self._cleanup()
-
-
-def _key(outputs: Sequence[int]) -> str:
-    return ",".join(map(str, outputs))
 
 
 def _signature(tensor: Tensor) -> Shape:

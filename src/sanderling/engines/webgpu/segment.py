@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanderling.engines.engine import Runner
-from sanderling.engines.litert import ENGINE as LITERT
 from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.on_cpu import OnCpu
 from sanderling.engines.webgpu.partition import Piece
 from sanderling.errors import CompileError, SanderlingError, UnsupportedOperator
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array
 from sanderling.passes.pipeline import run
-from sanderling.tflite import write
 
 _TIDY = ("fold_constants", "drop_no_ops", "drop_dead_code")
 
@@ -43,8 +41,7 @@ class CpuSegment:
 
     def __init__(self, model: Model, folder: Path, name: str, threads: int) -> None:
         self._path = folder / f"{name}.tflite"
-        write(model, self._path)
-        self._runner: Runner = LITERT.load(self._path, model, threads=threads)
+        self._runner = OnCpu(model, self._path, threads=threads)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         return self._runner.run(inputs)

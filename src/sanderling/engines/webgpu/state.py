@@ -1,7 +1,8 @@
-"""Takes a model's resource variables out of its graph: they become further inputs and outputs.
+"""Takes a model's variables out of its graph: they become further inputs and outputs.
 
 What a READ_VARIABLE gives is then fed with every call and what an ASSIGN_VARIABLE keeps is handed back, so
-that the operators between them can run anywhere. The caller keeps the values.
+that the operators between them can run anywhere; for the state of recurrent operators see ``cells``. The
+caller keeps the values.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sanderling.engines.webgpu.cells import State, lift_cells
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, DType
@@ -19,23 +21,6 @@ _VARIABLE_OPS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 STATE_OPS = _VARIABLE_OPS | {"CALL_ONCE"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """One variable.
-
-    Attributes:
-        name: as the file calls it.
-        source: the tensor that is fed with its value.
-        target: the tensor that holds its next value.
-        initial: its first value.
-    """
-
-    name: str
-    source: int
-    target: int
-    initial: Array
-
-
 @dataclass(frozen=True, slots=True)
 class Lifted:
     """A model whose main graph reads and writes its variables as inputs and outputs, behind its own ones.
@@ -43,7 +28,7 @@ class Lifted:
     Attributes:
         model: the model; tensors that it had keep their indices.
         states: the variables.
-        reason: why variables were left in the graph, "" when there are none or all were taken out.
+        reason: why resource variables were left in the graph, "" when there are none or all were taken out.
     """
 
     model: Model
@@ -56,13 +41,15 @@ class _Stuck(Exception):
 
 
 def lift(model: Model) -> Lifted:
-    """Takes the resource variables of the main graph out of it, where that does not change what they hold."""
+    """Takes the variables of the main graph out of it, where that does not change what they hold."""
+    taken, states = lift_cells(model)
     if not any(node.op in STATE_OPS for node in model.main.nodes):
-        return Lifted(model)
+        return Lifted(taken, states)
     try:
-        return _lift(model)
+        found = _lift(taken)
     except _Stuck as stuck:
-        return Lifted(model, (), str(stuck))
+        return Lifted(taken, states, str(stuck))
+    return replace(found, states=states + found.states)
 
 
 def _lift(model: Model) -> Lifted:

@@ -13,18 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sanderling.engines.litert import ENGINE as LITERT
-from sanderling.engines.litert.runner import LiteRTRunner
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.half import narrow
+from sanderling.engines.webgpu.on_cpu import OnCpu
 from sanderling.engines.webgpu.partition import GPU, Piece
 from sanderling.engines.webgpu.plain_weights import with_plain_weights
 from sanderling.engines.webgpu.segment import GpuSegment, cut
 from sanderling.errors import CompileError, ModelError, RunError, UnsupportedOperator
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array, TensorType
-from sanderling.tflite import write
 
 # Of the output's scale; DESIGN's bounds for what is stored in 32 and in 16 bits.
 FLOAT, HALF = 1e-4, 1e-2
@@ -83,7 +81,6 @@ class Check:
         # LiteRT would round the inputs of operators with integer weights: there it is asked with float ones.
         self._plain = with_plain_weights(model)
         self._path = folder / "check.tflite"
-        write(self._plain, self._path)
 
     def verdict(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
         """Returns: the operators whose answers are wrong, [] where the GPU's outputs are right; all of them
@@ -119,7 +116,7 @@ class Check:
 
     def _litert(self, inputs: Sequence[Array], kernels: str) -> list[Array] | None:
         try:
-            runner = LITERT.load(self._path, self._plain, options={"kernels": kernels})
+            runner = OnCpu(self._plain, self._path, options={"kernels": kernels})
             try:
                 return runner.run(inputs)
             finally:
@@ -151,9 +148,9 @@ class Check:
         found = dict(zip(graph.inputs, inputs, strict=True))
         options: dict[str, object] = {"kernels": "builtin", "preserve_tensors": True}
         try:
-            runner = LITERT.load(self._path, self._plain, options=options)
+            runner = OnCpu(self._plain, self._path, options=options)
         except ModelError:
-            runner = LITERT.load(self._path, self._plain, options={"preserve_tensors": True})
+            runner = OnCpu(self._plain, self._path, options={"preserve_tensors": True})
         try:
             runner.run(inputs)
             for index in {i for node in graph.nodes for i in node.outputs}:
@@ -222,7 +219,7 @@ def _entering(graph: Graph, nodes: Sequence[int]) -> tuple[int, ...]:
     return tuple(i for i in read if i not in made and not graph.tensors[i].is_constant)
 
 
-def _told(runner: LiteRTRunner, index: int) -> Array | None:
+def _told(runner: OnCpu, index: int) -> Array | None:
     try:
         return runner.tensor(index)
     except RunError:

@@ -43,6 +43,12 @@ def _named(graph: Graph, node: Node, verdict: Verdict) -> Verdict:
     return no(f"{verdict.reason} (it writes {out.name or 'a tensor'}, {out.type})")
 
 
+def known_by(node: Node) -> int:
+    """Returns: the first tensor that a node writes, by which it is recognised in the file's graph and in the
+    one that runs, where it may write more; −1 where it writes none."""
+    return node.outputs[0] if node.outputs else -1
+
+
 def checked_pins(pin: object) -> dict[str | int, str]:
     """Checks what a user wishes.
 
@@ -61,7 +67,7 @@ def checked_pins(pin: object) -> dict[str | int, str]:
     return dict(pin)
 
 
-def pinned(graph: Graph, pins: Pins) -> dict[tuple[int, ...], str]:
+def pinned(graph: Graph, pins: Pins) -> dict[int, str]:
     """Finds the nodes that are meant.
 
     Args:
@@ -69,12 +75,12 @@ def pinned(graph: Graph, pins: Pins) -> dict[tuple[int, ...], str]:
         pins: position of a node, name of a tensor that it writes, or kind of operator → "cpu" or "gpu".
             A position wins over a name, a name over a kind.
 
-    Returns: outputs of a node → its device.
+    Returns: what a node is ``known_by`` → its device.
 
     Raises:
         UsageError: a key means no node.
     """
-    found: dict[tuple[int, ...], tuple[int, str]] = {}
+    found: dict[int, tuple[int, str]] = {}
     for key, device in pins.items():
         number = int(key) if isinstance(key, int) or key.isdigit() else None
         hits: list[tuple[Node, int]] = []
@@ -92,6 +98,6 @@ def pinned(graph: Graph, pins: Pins) -> dict[tuple[int, ...], str]:
                 hint=f"it has {len(graph.nodes)}: name one by number, by its output or by its kind",
             )
         for node, weight in hits:
-            if weight >= found.get(node.outputs, (0, ""))[0]:
-                found[node.outputs] = (weight, device)
-    return {outputs: device for outputs, (_, device) in found.items()}
+            if weight >= found.get(known_by(node), (0, ""))[0]:
+                found[known_by(node)] = (weight, device)
+    return {key: device for key, (_, device) in found.items()}
