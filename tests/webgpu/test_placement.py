@@ -125,17 +125,16 @@ def test_a_variable_that_cannot_be_taken_out_stays_in_one_piece(device: Device, 
     assert ENGINE.supports(computed)[0].reason == stuck.reason
 
 
-def test_variable_tensors_stay_with_their_operator(device: Device, tmp_path: Path) -> None:
+def test_a_variable_tensor_is_the_session_s(device: Device, tmp_path: Path) -> None:
     path = save(memory(), tmp_path / "m.tflite")
     feeds = [image(1, 2) + i for i in range(4)]
     with Session(path) as cpu, Session(path, engine="webgpu") as gpu:
         for x in feeds:
-            np.testing.assert_array_equal(gpu(x), cpu(x))
+            compare(np.asarray(gpu(x)), np.asarray(cpu(x)), CLOSE)
         cpu.reset()
         gpu.reset()
-        np.testing.assert_array_equal(gpu(feeds[0]), cpu(feeds[0]))
-        assert devices(gpu) == ["litert"]
-        assert gpu.placement[0].reason
+        compare(np.asarray(gpu(feeds[0])), np.asarray(cpu(feeds[0])), CLOSE)
+        assert devices(gpu) == ["webgpu"]
 
 
 def test_a_streaming_model_runs_on_the_gpu(device: Device, zoo_dir: Path) -> None:

@@ -40,8 +40,8 @@ from sanderling.ops.kernel import (
 
 _MOST_THREADS = 256
 _MOST_SHARES = 8  # threads that share the sum of one cell
-_WORK = 2**30  # of a dispatch, in products of one sequence: a tenth of a second at worst
-_LEAST_WORK = 2**14  # of a step: barriers take their time
+_MOST_ROUNDS = 2**19  # of a thread's loops in a dispatch: half a second at worst
+_SOFTWARE_ROUNDS = 60000  # llvmpipe ends all loops of a thread after 65,535
 _MOST_DISPATCHES = 256
 _MOST_GROUPS = 65535
 _ENDLESS = 3.0e38
@@ -268,8 +268,8 @@ def _walked(layer: Layer, limits: Limits) -> list[Kernel] | Verdict:
             f"the state of its {layer.outputs} outputs takes {needed} bytes of a workgroup's memory, of which"
             f" this device has {limits.workgroup_bytes}"
         )
-    products = 4 * layer.cells * layer.outputs + layer.cells * layer.outputs * constants["PROJECT"]
-    count = max(1, _WORK // max(products, _LEAST_WORK))
+    most_rounds = _SOFTWARE_ROUNDS if limits.software else _MOST_ROUNDS
+    count = max(1, most_rounds // _rounds(layer, constants))
     if -(-walk.steps // count) > _MOST_DISPATCHES or walk.batch > _MOST_GROUPS:
         return no(f"a sequence of {walk.steps} steps, {walk.batch} at once, is too long for a GPU's driver")
     return [
@@ -278,12 +278,27 @@ def _walked(layer: Layer, limits: Limits) -> list[Kernel] | Verdict:
     ]
 
 
+def _rounds(layer: Layer, constants: Mapping[str, int]) -> int:
+    """Returns: how many rounds of its loops a thread does in a step, of which each counts as several where
+    the workgroup waits for all its threads."""
+    threads, split = constants["THREADS"], constants["SPLIT"]
+    cells, outputs = -(-layer.cells // constants["LANES"]), -(-layer.outputs // threads)
+    sums = cells * (-(-layer.outputs // (4 * split)) + split)
+    norms = 8 * (-(-layer.cells // threads) + threads.bit_length()) if layer.norm else 0
+    return sums + outputs * (2 + layer.cells * constants["PROJECT"]) + norms + 16
+
+
+def _whole_quads(weights: Array) -> Array:
+    """Returns: recurrent weights, flat, their outputs padded to a multiple of 4."""
+    return np.pad(weights, ((0, -len(weights) % 4), (0, 0), (0, 0))).reshape(-1)
+
+
 def _part(layer: Layer, constants: Mapping[str, int], first: int, count: int) -> Kernel:
     """Returns: the kernel that takes ``count`` steps, the first of which is number ``first``."""
     walk = layer.walk
     gates: Shape = (1, 1, walk.rows, 4 * layer.cells)
     reads: dict[str, Read | Weights] = {"x": Temp(f"{layer.name}_gates", gates)}
-    reads["w"] = Weights(lambda: layer.recurrent().reshape(-1))
+    reads["w"] = Weights(lambda: _whole_quads(layer.recurrent()))
     if first == 0:
         sizes = (layer.outputs, layer.cells)
         names = zip("sd", layer.states, sizes, strict=False)

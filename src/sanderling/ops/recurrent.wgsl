@@ -70,9 +70,10 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
   let thread = local.x;
   let lane = thread % LANES;
   let slice = thread / LANES;
-  let share = (u.outputs + SPLIT - 1u) / SPLIT;
-  let begin = min(slice * share, u.outputs);
-  let end = min(begin + share, u.outputs);
+  let quads = (u.outputs + 3u) / 4u;  // h and w are 0 behind the last output
+  let share = (quads + SPLIT - 1u) / SPLIT;
+  let begin = min(slice * share, quads);
+  let end = min(begin + share, quads);
   for (var j = thread; j < u.outputs; j += THREADS) {
 #if RESUMED
     h[j] = output_of((u.first - u.stride) * u.by_step + b * u.by_batch, j);
@@ -100,7 +101,9 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
       var v = x_load4(at * u.cells + cell);
       v = select(A4(), v, slice == 0u);
       for (var k = begin; k < end; k++) {
-        v += h[k] * w_load4(k * u.cells + cell);
+        let at_w = k * 4u * u.cells + cell;
+        v += h[4u * k] * w_load4(at_w) + h[4u * k + 1u] * w_load4(at_w + u.cells)
+          + h[4u * k + 2u] * w_load4(at_w + 2u * u.cells) + h[4u * k + 3u] * w_load4(at_w + 3u * u.cells);
       }
 #if SHARED
       part[thread] = v;
@@ -151,7 +154,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     for (var j = thread; j < u.outputs; j += THREADS) {
 #if PROJECT
       var sum = t_load4(u.offset + j / 4u)[j % 4u];
-      for (var k = 0u; k < u.cells; k++) { sum += m[k] * p_load4(k * ((u.outputs + 3u) / 4u) + j / 4u)[j % 4u]; }
+      for (var k = 0u; k < u.cells; k++) { sum += m[k] * p_load4(k * quads + j / 4u)[j % 4u]; }
       h[j] = clamp(sum, -u.out_clip, u.out_clip);
 #end
 #if !PROJECT
@@ -159,7 +162,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
 #end
     }
     workgroupBarrier();
-    for (var q = thread; q < (u.outputs + 3u) / 4u; q += THREADS) {
+    for (var q = thread; q < quads; q += THREADS) {
       y_write4(at * u.y.c4 + q, Y4(h[4u * q], h[4u * q + 1u], h[4u * q + 2u], h[4u * q + 3u]));
     }
   }

@@ -57,19 +57,12 @@ def lift_cells(model: Model) -> tuple[Model, tuple[State, ...]]:
         if not held or not all(_liftable(graph, i) and uses[i] == 1 for i in held):
             nodes.append(node)
             continue
-        sources = range(len(tensors), len(tensors) + len(held))
-        plain = [replace(graph.tensors[i], is_variable=False) for i in held]
-        tensors += plain
         targets = tuple(range(len(tensors), len(tensors) + len(held)))
-        tensors += [replace(tensor, name=f"{tensor.name}:next") for tensor in plain]
-        moved = dict(zip(held, sources, strict=True))
-        nodes.append(
-            replace(
-                node, inputs=tuple(moved.get(i, i) for i in node.inputs), outputs=(*node.outputs, *targets),
-                attrs={**node.attrs, LIFTED: True},
-            )
-        )  # fmt: skip
-        for tensor, source, target in zip(plain, sources, targets, strict=True):
+        nodes.append(replace(node, outputs=(*node.outputs, *targets), attrs={**node.attrs, LIFTED: True}))
+        for source, target in zip(held, targets, strict=True):
+            tensor = replace(graph.tensors[source], is_variable=False)
+            tensors[source] = tensor
+            tensors.append(replace(tensor, name=f"{tensor.name}:next"))
             states.append(State(tensor.name, source, target, np.zeros(tensor.shape, np.float32)))
     found = replace(
         graph, tensors=tuple(tensors), nodes=tuple(nodes),
