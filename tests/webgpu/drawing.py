@@ -220,7 +220,8 @@ def lstm(draw: st.DrawFn, rng: np.random.Generator) -> Drawn:
     if parts.norm:
         arrays += [_normal(rng, cells) if there else None for there in (parts.input_gate, True, True, True)]
     attrs = {
-        "time_major": time_major, "fused_activation_function": draw(st.sampled_from(["TANH", "RELU", "RELU6"])),
+        "time_major": time_major,
+        "fused_activation_function": draw(st.sampled_from(["TANH", "RELU", "RELU6"])),
         "cell_clip": draw(st.sampled_from([0.0, 0.5])), "proj_clip": draw(st.sampled_from([0.0, 0.3])),
     }  # fmt: skip
     constant = tuple(i for i, array in enumerate(arrays) if i not in (0, 18, 19) and array is not None)
