@@ -10,7 +10,7 @@ import numpy as np
 from sanderling.graph.graph import Node
 from sanderling.graph.types import DType, TensorType, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, kind_of, one
-from sanderling.ops._operands import axis_in, integer, integers, operand, whole
+from sanderling.ops._operands import axis_in, integer, integers, operand, whole, word
 from sanderling.ops.kernel import (
     Gpu,
     In,
@@ -96,6 +96,26 @@ def embedding_lookup(node: Node, inputs: Inputs, outputs: Outputs, limits: Limit
     """The answer of EMBEDDING_LOOKUP: the rows of operand 1 that operand 0 lists."""
     ids, table = operand(node, inputs, 0).shape, operand(node, inputs, 1).shape
     return _rows(table[1:], table[:1], ids[0], index=0, data=1)
+
+
+def embedding_lookup_sparse(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
+    """The answer of EMBEDDING_LOOKUP_SPARSE."""
+    entries, depth = operand(node, inputs, 1).shape
+    table, sizes = operand(node, inputs, 4).shape, outputs[0].shape[: depth - 1]
+    want = (prod(sizes), *_inner(table[1:]))
+    if quads(want) * entries > MOST_STEPS:
+        return no(f"it would look {entries} times at each of {prod(want)} elements: too slow on a GPU")
+    how = word(node, "combiner", "SUM")
+    reads: dict[str, Read | Weights] = {
+        "x": In(4, (table[0], *_inner(table[1:]))), "index": In(0, (1, entries)), "position": In(1),
+        "z": In(3, (1, entries)),
+    }  # fmt: skip
+    kernel = Kernel(
+        "embedding_lookup_sparse", Out(0, want), (quads(want),), reads,
+        uniforms={"entries": entries, **_strides(sizes)},
+        constants={"DEPTH": depth - 1, "MEAN": int(how == "MEAN"), "SQRTN": int(how == "SQRTN")},
+    )  # fmt: skip
+    return one(kernel)
 
 
 def _scattered(
@@ -316,16 +336,25 @@ def reduce_window(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) 
     listed = [integers(node, inputs, i) for i in (2, 3, 4)]
     if None in listed:
         return no(RUN_TIME.format(2 + listed.index(None)))
-    uniforms: dict[str, Number] = {"taps": prod(listed[0] or [])}
+    return one(windowed(In(0), In(1), how, [values or [] for values in listed], outputs[0].shape))
+
+
+def windowed(x: Read, start: In, how: str, listed: Sequence[Sequence[int]], out: Shape) -> Kernel:
+    """Returns: the kernel that combines the elements under a window.
+
+    Args:
+        x, start: the tensor and the value to begin with.
+        how: SUM, PROD, MAX or MIN.
+        listed: for every axis the window's size, stride and dilation.
+        out: shape of the result.
+    """
+    uniforms: dict[str, Number] = {"taps": prod(listed[0])}
     for name, values in zip(("window", "stride", "dilation"), listed, strict=True):
-        full = [1] * (5 - len(x.shape)) + (values or [])
+        full = [1] * (5 - len(values)) + list(values)
         uniforms |= {f"{name}{axis}": value for axis, value in enumerate(full)}
     constants = {name: int(name == how) for name in ("SUM", "PROD", "MAX", "MIN")}
-    out = outputs[0].shape
-    kernel = Kernel(
-        "_window", Out(0), (quads(out),), {"x": In(0), "z": In(1)}, uniforms=uniforms, constants=constants
-    )
-    return one(kernel)
+    reads: dict[str, Read | Weights] = {"x": x, "z": start}
+    return Kernel("_window", Out(0), (quads(out),), reads, uniforms=uniforms, constants=constants)
 
 
 def by_rows(body: str) -> Gpu:

@@ -148,12 +148,19 @@ def mirror_pad(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> 
 
 def spread(have: Shape, want: Shape, starts: Sequence[int], strides: Sequence[int], fill: Read) -> Answer:
     """Returns: the answer of operators that set elements apart: element i goes to start + i · stride."""
+    return one(spread_out(have, want, starts, strides, fill, Out(0)))
+
+
+def spread_out(
+    have: Shape, want: Shape, starts: Sequence[int], strides: Sequence[int], fill: Read, write: Out | Temp
+) -> Kernel:
+    """Returns: the kernel that brings element i to start + i · stride and fills what is left."""
     tables = []
     for size, n, start, stride in zip(have, want, starts, strides, strict=True):
         place = np.arange(n) - start
         inside = (place % stride == 0) & (place >= 0) & (place < size * stride)
         tables.append(np.where(inside, place // stride, -1))
-    return tabled(have, want, tables, fill)
+    return gathered(have, want, range(len(have)), tables=tables, fill=fill, write=write)
 
 
 def dilate(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:

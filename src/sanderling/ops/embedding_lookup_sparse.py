@@ -14,6 +14,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import above_zero, normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import embedding_lookup_sparse
 from sanderling.ops._operands import (
     Values,
     bounded,
@@ -94,5 +95,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = float_only(passthrough=(0, 1, 2))
 OP = Op(
-    "EMBEDDING_LOOKUP_SPARSE", infer, cost, "EmbeddingLookupSparseOptions", reference, RULE, cases, reads=(2,)
+    "EMBEDDING_LOOKUP_SPARSE",
+    infer,
+    cost,
+    "EmbeddingLookupSparseOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(2,),
+    gpu=embedding_lookup_sparse,
 )

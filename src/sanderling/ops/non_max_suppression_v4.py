@@ -11,6 +11,7 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops._gpu_boxes import suppression
 from sanderling.ops._suppression import box_operands, kept_types, selected_size, suppress
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
@@ -42,4 +43,5 @@ OP = Op(
     RULE,
     cases,
     reads=(2,),
+    gpu=suppression(soft=False),
 )

@@ -95,6 +95,8 @@ Types = Sequence[TensorType | None]
 Reference = Callable[[Node, Sequence[Array | None], Types, Sequence[TensorType]], list[Array]]
 States = Callable[[Node], tuple[int, ...]]
 LIFTED = "lifted"
+# By this attribute an engine tells what the graph does that a node calls: SUM, PROD, MAX, MIN or LAST.
+COMBINES = "combines"
 
 
 def written(outputs: Sequence[Tensor]) -> int:

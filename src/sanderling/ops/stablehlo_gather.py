@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_stablehlo import gather
 from sanderling.ops._operands import INDICES, bounded, invalid, operand, typed, whole
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -80,4 +81,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("STABLEHLO_GATHER", infer, no_cost, "StablehloGatherOptions", reference, RULE, cases, moves_data=True)
+OP = Op(
+    "STABLEHLO_GATHER",
+    infer,
+    no_cost,
+    "StablehloGatherOptions",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=gather,
+)

@@ -6,6 +6,7 @@ Its outputs are as the file declares them.
 from __future__ import annotations
 
 from sanderling.ops._control import declared_types
+from sanderling.ops._gpu_stablehlo import reduce_window
 from sanderling.ops.op import Op, float_only, no_cost
 
 OP = Op(
@@ -14,4 +15,5 @@ OP = Op(
     no_cost,
     "StablehloReduceWindowOptions",
     quant=float_only("what its graph does decides"),
+    gpu=reduce_window,
 )
