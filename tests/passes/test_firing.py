@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sanderling import passes
-from sanderling.graph.graph import CUSTOM, Model, Node, Tensor
+from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.passes.registry import find, names
 from tests.graphs_made import (
@@ -265,6 +265,10 @@ GRAPHS: dict[str, tuple[list[Build], list[Build]]] = {
             lambda: padded_pool("AVERAGE_POOL_2D", positive=True),
         ],
     ),
+    "inline_composites": (
+        [lambda: composite(), lambda: composite(twice=True)],
+        [lambda: composite(passes=True)],
+    ),
     "merge_duplicates": ([lambda: duplicates(twice=True)], [lambda: duplicates(twice=False)]),
     "merge_movements": (
         [
@@ -435,6 +439,29 @@ def several_matrices() -> Model:
     weights = net.constant(random(net, 2, 4, 5), "weights")
     attrs = {"adj_x": False, "adj_y": False, "asymmetric_quantize_inputs": False}
     return net.op("BATCH_MATMUL", (2, 3, 5), (weights,), "BatchMatMulOptions", **attrs).model()
+
+
+def composite(*, twice: bool = False, passes: bool = False) -> Model:
+    """A framework's operator tanh(|x|) in a graph of its own, or that in yet another one; or x alone."""
+    main, kind = Net((2, 3)), TensorType((2, 3), DType.FLOAT32)
+    main.op("STABLEHLO_COMPOSITE", (2, 3), (), "StableHLOCompositeOptions", **_composite(1))
+    main.op("NEG", (2, 3), (), "NegOptions")
+    tensors = tuple(Tensor(name, kind) for name in "abc")
+    both = Node("ABS", (0,), (1,), {}, "AbsOptions"), Node("TANH", (1,), (2,))
+    inner = Graph(tensors, both, (0,), (0 if passes else 2,), "inner")
+    call = Node("STABLEHLO_COMPOSITE", (0,), (1,), _composite(2), "StableHLOCompositeOptions")
+    outer = Graph(tensors[:2], (call,), (0,), (1,), "outer")
+    graphs = (main.model().main, outer, inner) if twice else (main.model().main, inner)
+    return replace(main.model(), graphs=graphs)
+
+
+def _composite(number: int) -> dict[str, object]:
+    return {
+        "name": "a.composite",
+        "decomposition_subgraph_index": number,
+        "composite_attributes": (),
+        "version": 1,
+    }
 
 
 def one_channel(channels: int) -> Model:

@@ -256,9 +256,44 @@ def plain_recurrent(draw: st.DrawFn, rng: np.random.Generator) -> Drawn:
     )  # fmt: skip
 
 
+def boxes(draw: st.DrawFn, rng: np.random.Generator) -> Drawn:
+    """Boxes of which many overlap, fewer or more than are kept."""
+    count, keep = draw(st.sampled_from([1, 7, 60, 1100])), draw(st.integers(1, 40))
+    corners = rng.uniform(0, 1, (count, 2))
+    sides = rng.uniform(-0.1, 0.6, (count, 2))  # some are given by their other corners
+    arrays = [
+        np.concatenate([corners, corners + sides], axis=1).astype(np.float32),
+        rng.uniform(0, 1, count).astype(np.float32), np.array(keep, np.int32),
+        np.array(draw(st.sampled_from([0.1, 0.5, 1.0])), np.float32), np.array(0.3, np.float32),
+    ]  # fmt: skip
+    if draw(st.booleans()):
+        return "NON_MAX_SUPPRESSION_V4", Case("drawn", arrays, {}, constant=(2,))
+    sigma = np.array(draw(st.sampled_from([0.0, 0.5])), np.float32)
+    return "NON_MAX_SUPPRESSION_V5", Case("drawn", [*arrays, sigma], {}, constant=(2,))
+
+
+def slices(draw: st.DrawFn, rng: np.random.Generator) -> Drawn:
+    """Slices of any axes, in an output whose axes lie anywhere."""
+    shape = _shape(draw, 1, 3)
+    where = [int(axis) for axis in rng.permutation(len(shape))][: draw(st.integers(1, len(shape)))]
+    sizes = [draw(st.integers(1, n)) for n in shape]
+    collapsed = [axis for axis, size in enumerate(sizes) if size == 1 and draw(st.booleans())]
+    batch = _shape(draw, 1, 2)
+    depth = draw(st.integers(0, len(batch)))
+    index = rng.integers(-1, 8, (*batch[:depth], len(where), *batch[depth:]), dtype=np.int32)
+    kept = len(shape) - len(collapsed)
+    offsets = sorted(int(axis) for axis in rng.permutation(len(batch) + kept)[:kept])
+    attrs = {
+        "slice_sizes": sizes, "collapsed_slice_dims": collapsed, "start_index_map": where,
+        "offset_dims": offsets, "index_vector_dim": depth,
+    }  # fmt: skip
+    return "STABLEHLO_GATHER", Case("drawn", [_normal(rng, *shape), index], attrs)
+
+
 FAMILIES = (
     convolution, convolution, convolution, depthwise, transposed, pool, dense, product, binary, strided,
-    gather, reduction, moved, joined, rows, lstm, plain_recurrent,
+    gather, reduction, moved, joined, rows, lstm, plain_recurrent, boxes,
+    slices,
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ fn overlap(a: A4, b: A4) -> f32 {
   let high_b = max(b.xy, b.zw);
   let size_a = high_a - low_a;
   let size_b = high_b - low_b;
-  let common = max(min(high_a, high_b) - max(low_a, low_b), vec2<f32>());
-  let both = common.x * common.y;
+  let meet = max(min(high_a, high_b) - max(low_a, low_b), vec2<f32>());
+  let both = meet.x * meet.y;
   let area_a = size_a.x * size_a.y;
   let area_b = size_b.x * size_b.y;
   let ratio = both / (area_a + area_b - both);
@@ -43,7 +43,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     y_write4(c4, A4());
     y_write4(u.y.c4 + c4, A4());
     y_write4(2u * u.y.c4 + c4, A4());
-    y_write4(3u * u.y.c4 + c4, select(A4(NEVER), s, there && s > A4(threshold)));
+    y_write4(3u * u.y.c4 + c4, select(A4(NEVER), s, there & (s > A4(threshold))));
   }
   var count = 0u;
   storageBarrier();
@@ -84,14 +84,14 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
       var s = score_at(c4);
 #for l in 4
       let n{l} = min(c4 * 4u + {l}u, u.boxes - 1u);
-      let common{l} = overlap(x_load4(n{l}), box);
+      let meet{l} = overlap(x_load4(n{l}), box);
 #if SOFT
-      let fallen{l} = select(s[{l}], s[{l}] * exp(-0.5 / sigma * common{l} * common{l}), sigma > 0.0 && s[{l}] > NEVER);
+      let fallen{l} = select(s[{l}], s[{l}] * exp(-0.5 / sigma * meet{l} * meet{l}), sigma > 0.0 && s[{l}] > NEVER);
 #end
 #if !SOFT
       let fallen{l} = s[{l}];
 #end
-      let gone{l} = n{l} == kept || common{l} >= limit || fallen{l} <= threshold;
+      let gone{l} = n{l} == kept || meet{l} >= limit || fallen{l} <= threshold;
       s[{l}] = select(s[{l}], select(fallen{l}, NEVER, gone{l}), found);
 #end
       y_write4(3u * u.y.c4 + c4, s);

@@ -9,6 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import broadcast_args
 from sanderling.ops._operands import INDICES, integers, ranked, same_dtype, typed, vector
 from sanderling.ops._shapes import broadcast
 from sanderling.ops.op import Case, Op, Operands, Types, float_only, no_cost
@@ -36,4 +37,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = float_only("it works on shapes", passthrough=(0, 1))
-OP = Op("BROADCAST_ARGS", infer, no_cost, "", reference, RULE, cases)
+OP = Op("BROADCAST_ARGS", infer, no_cost, "", reference, RULE, cases, gpu=broadcast_args)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._elementwise import SHARED, given, same_type
+from sanderling.ops._gpu import same
 from sanderling.ops.op import Op, Types, no_cost
 
 
@@ -16,4 +17,4 @@ def reference(
     return [given(inputs, 0)]
 
 
-OP = Op("DENSIFY", same_type, no_cost, "DensifyOptions", reference, SHARED, moves_data=True)
+OP = Op("DENSIFY", same_type, no_cost, "DensifyOptions", reference, SHARED, moves_data=True, gpu=same)

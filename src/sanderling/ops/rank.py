@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import told
 from sanderling.ops._operands import operand
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -30,4 +31,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(passthrough=(0,))
-OP = Op("RANK", infer, no_cost, "RankOptions", reference, RULE, cases)
+OP = Op(
+    "RANK",
+    infer,
+    no_cost,
+    "RankOptions",
+    reference,
+    RULE,
+    cases,
+    gpu=told(lambda node, inputs: (len(operand(node, inputs, 0).shape),)),
+)

@@ -10,6 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu_index import told
 from sanderling.ops._operands import INDICES, dtype_attr, invalid, operand
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -36,4 +37,13 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(passthrough=(0,))
-OP = Op("SHAPE", infer, no_cost, "ShapeOptions", reference, RULE, cases)
+OP = Op(
+    "SHAPE",
+    infer,
+    no_cost,
+    "ShapeOptions",
+    reference,
+    RULE,
+    cases,
+    gpu=told(lambda node, inputs: operand(node, inputs, 0).shape),
+)

@@ -16,7 +16,7 @@ import numpy as np
 from sanderling.graph.constant import MAX_ELEMENTS
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, DType
-from sanderling.ops.op import LIFTED, is_lifted
+from sanderling.ops.op import COMBINES, LIFTED, is_lifted
 from sanderling.ops.registry import find_for
 
 
@@ -102,23 +102,21 @@ class Settled:
 
 
 def settle(model: Model) -> Settled:
-    """Makes the states of lifted calls variables again. They are fed by the graph's inputs."""
+    """Makes the states of lifted calls variables again, which the graph's inputs feed, and takes off what was
+    written to nodes for the kernels on a GPU."""
     graph = model.main
-    if not any(is_lifted(node) for node in graph.nodes):
+    if not any(name in node.attrs for node in graph.nodes for name in (LIFTED, COMBINES)):
         return Settled(model, {}, {})
     tensors: list[Tensor] = list(graph.tensors)
     nodes: list[Node] = []
     targets: dict[int, int] = {}
     for node in graph.nodes:
         held = _held(node) if is_lifted(node) else ()
-        if not held:
-            nodes.append(node)
-            continue
         count = len(node.outputs) - len(held)
         targets |= dict(zip(node.outputs[count:], held, strict=True))
         for index in held:
             tensors[index] = replace(tensors[index], is_variable=True, shape_signature=())
-        attrs = {name: value for name, value in node.attrs.items() if name != LIFTED}
+        attrs = {name: value for name, value in node.attrs.items() if name not in (LIFTED, COMBINES)}
         nodes.append(replace(node, outputs=node.outputs[:count], attrs=attrs))
     variables = set(targets.values())
     plain = replace(

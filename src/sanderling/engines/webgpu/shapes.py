@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sanderling.engines.webgpu.regions import with_regions
 from sanderling.graph.edit import without_nodes
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Verdict, no
@@ -27,6 +28,7 @@ def at_shapes(model: Model, shapes: Sequence[Shape], seen: Mapping[int, Shape] |
 
     Returns: the model; sizes that depend on values have −1 in ``shape_signature``.
     """
+    model = with_regions(run(model, ("inline_composites",))[0])
     graph = model.main
     as_declared = all(graph.tensors[i].shape == s for i, s in zip(graph.inputs, shapes, strict=True))
     tensors = list(graph.tensors)
