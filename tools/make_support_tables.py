@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from sanderling.engines.litert.operators import CUSTOM_KERNELS, supported  # noqa: E402
 from sanderling.engines.reference.control import CONTROL  # noqa: E402
+from sanderling.engines.webgpu.complex_parts import COMPLEX  # noqa: E402
 from sanderling.errors import InvalidGraph  # noqa: E402
 from sanderling.graph.graph import Node  # noqa: E402
 from sanderling.graph.types import Array  # noqa: E402
@@ -41,7 +42,7 @@ Made by `tools/make_support_tables.py`; do not edit. Every operator has a file i
   nothing to quantize, or state that a single call does not show.
 - **reference**: the NumPy engine computes it. *integers* says that it follows TFLite's integer arithmetic;
   *moves* that it moves stored integers as they are; without a word it goes through real numbers.
-- **webgpu**: there is a GPU kernel. Which shapes and types it takes, `sanderling analyze` says for each node.
+- **webgpu**: there is a GPU kernel, or *parts*: operators that have one take its place. Which shapes and types it takes, `sanderling analyze` says for each node.
 - **note**: why static int8 quantization leaves the operator float.
 
 LiteRT itself runs every operator of the first table in float.
@@ -65,7 +66,12 @@ def _operators() -> Iterator[str]:
         op = find(name)
         if op is not None:
             cells = [f"`{name}`", *(integers(op, scheme) for scheme in SCHEMES), _reference(op)]
-            yield f"| {' | '.join([*cells, 'yes' if op.gpu else NONE, op.quant.reason])} |"
+            yield f"| {' | '.join([*cells, _webgpu(op), op.quant.reason])} |"
+
+
+def _webgpu(op: Op) -> str:
+    replaced = op.name in (*COMPLEX, "STABLEHLO_COMPOSITE")
+    return "yes" if op.gpu else "parts" if replaced else NONE
 
 
 def _reference(op: Op) -> str:

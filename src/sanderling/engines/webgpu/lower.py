@@ -56,13 +56,15 @@ MAX_RANK = 5
 def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Verdict:
     """Returns: the ways to compute a node on a GPU, or why there is none."""
     op = registry.find_for(node)
-    if op is None or op.gpu is None:
+    if op is None:
         return no(f"{node.kind} has no GPU kernel")
     for index in (*node.inputs, *node.outputs):
         if index >= 0:
             verdict = _storable(graph.tensors[index], index in node.outputs)
             if not verdict:
                 return verdict
+    if op.gpu is None:
+        return no(f"{node.kind} has no GPU kernel")
     operands, results = graph.operands(node), graph.results(node)
     try:
         verdict = _fits_32_bits(op.quant.passthrough, operands)

@@ -1,0 +1,172 @@
+"""Complex numbers as two tensors of real ones, which a GPU can hold: what RFFT2D gives and others take apart.
+
+RFFT2D becomes products with the constant matrices of the transform, for sizes at which these are no burden.
+Source: X[k] = Σ x[n] · (cos(2π k n / N) − i · sin(2π k n / N)), first along the last axis, then the one
+before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sanderling.graph.graph import Graph, Node, Tensor
+from sanderling.graph.types import Array, DType, TensorType
+from sanderling.ops._operands import constant
+from sanderling.ops.registry import find_for
+
+LARGEST = 2048  # of a transform's sizes: its matrices take 17 MB
+_TAKEN_APART = frozenset({"REAL", "IMAG", "COMPLEX_ABS"})
+COMPLEX = _TAKEN_APART | {"RFFT2D"}
+_DENSE = {"fused_activation_function": "NONE", "weights_format": "DEFAULT", "keep_num_dims": True}
+
+
+def separate_complex(graph: Graph) -> Graph:
+    """Replaces complex64 tensors between operators by their real and imaginary parts.
+
+    The real part takes the place of the complex tensor, and every result that was real keeps its own. Where
+    one of the operators cannot be replaced, all stay: the graph is given back as it is.
+
+    Args:
+        graph: shapes are known, constants folded.
+    """
+    complex_ones = {i for i, t in enumerate(graph.tensors) if t.dtype is DType.COMPLEX64}
+    touched = [n for n in graph.nodes if complex_ones & {*n.inputs, *n.outputs}]
+    if not touched or complex_ones & {*graph.inputs, *graph.outputs}:
+        return graph
+    if not all(_replaceable(graph, node, complex_ones) for node in touched):
+        return graph
+    work = _Work(list(graph.tensors))
+    for node in graph.nodes:
+        work.take(node, complex_ones)
+    return replace(graph, tensors=tuple(work.tensors), nodes=tuple(work.nodes))
+
+
+def _replaceable(graph: Graph, node: Node, complex_ones: set[int]) -> bool:
+    operands = [graph.tensors[i] for i in (*node.inputs, *node.outputs) if i >= 0]
+    if any(-1 in tensor.shape_signature or 0 in tensor.shape for tensor in operands):
+        return False
+    if node.op == "RFFT2D":
+        sizes = constant(graph.tensors[node.inputs[1]])
+        x = graph.tensors[node.inputs[0]]
+        plain = sizes is not None and x.dtype is DType.FLOAT32 and 2 <= len(x.shape) <= 5
+        return plain and sizes is not None and max(int(sizes.max()), *x.shape[-2:]) <= LARGEST
+    if graph.tensors[node.inputs[0]].is_constant or len(node.outputs) != 1:
+        return False
+    if node.op in _TAKEN_APART:
+        return True
+    op = find_for(node)
+    moves = op is not None and op.moves_data and node.outputs[0] in complex_ones
+    return moves and node.inputs[0] in complex_ones and not complex_ones & set(node.inputs[1:])
+
+
+@dataclass(slots=True)
+class _Work:
+    """The graph as it becomes.
+
+    Attributes:
+        imaginary: tensor that holds a real part → the one that holds its imaginary part.
+    """
+
+    tensors: list[Tensor]
+    nodes: list[Node] = field(default_factory=list)
+    imaginary: dict[int, int] = field(default_factory=dict)
+
+    def take(self, node: Node, complex_ones: set[int]) -> None:
+        """Adds what becomes of a node."""
+        if node.op == "RFFT2D":
+            self._transform(node)
+        elif node.op == "COMPLEX_ABS":
+            self._absolute(node)
+        elif node.op in _TAKEN_APART and node.inputs[0] in complex_ones:
+            part = node.inputs[0] if node.op == "REAL" else self.imaginary[node.inputs[0]]
+            shape = self._constant(np.array(self.tensors[part].shape, np.int32))
+            self.nodes.append(Node("RESHAPE", (part, shape), node.outputs, {}, "ReshapeOptions"))
+        elif node.outputs and node.outputs[0] in complex_ones:
+            self.nodes.append(node)
+            other = self._parts(node.outputs[0])
+            operands = (self.imaginary[node.inputs[0]], *node.inputs[1:])
+            self.nodes.append(replace(node, inputs=operands, outputs=(other,)))
+        else:
+            self.nodes.append(node)
+
+    def _parts(self, index: int) -> int:
+        """Makes a complex tensor the real part. Returns: the tensor of the imaginary part."""
+        tensor = self.tensors[index]
+        real = replace(tensor, type=TensorType(tensor.shape, DType.FLOAT32))
+        self.tensors[index] = real
+        self.imaginary[index] = self._tensor(replace(real, name=f"{tensor.name}:imaginary"))
+        return self.imaginary[index]
+
+    def _tensor(self, tensor: Tensor) -> int:
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def _constant(self, values: Array) -> int:
+        kind = TensorType(values.shape, DType(values.dtype.name))
+        return self._tensor(Tensor(f"constant{len(self.tensors)}", kind, values))
+
+    def _emit(
+        self,
+        op: str,
+        inputs: tuple[int, ...],
+        shape: tuple[int, ...],
+        options: str = "",
+        attrs: dict[str, object] | None = None,
+        to: int = -1,
+    ) -> int:
+        """Adds a node. Returns: its result, a new tensor unless ``to`` names one."""
+        if to < 0:
+            to = self._tensor(Tensor(f"{op.lower()}{len(self.tensors)}", TensorType(shape, DType.FLOAT32)))
+        self.nodes.append(Node(op, inputs, (to,), attrs or {}, options))
+        return to
+
+    def _dense(self, x: int, matrix: Array, to: int = -1) -> int:
+        """Multiplies the last axis by a matrix [out, in]."""
+        shape = (*self.tensors[x].shape[:-1], len(matrix))
+        operands = (x, self._constant(matrix), -1)
+        return self._emit("FULLY_CONNECTED", operands, shape, "FullyConnectedOptions", dict(_DENSE), to)
+
+    def _turned(self, x: int, to: int = -1) -> int:
+        """Exchanges the last two axes."""
+        shape = self.tensors[x].shape
+        order = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+        turned = tuple(shape[axis] for axis in order)
+        operands = (x, self._constant(np.array(order, np.int32)))
+        return self._emit("TRANSPOSE", operands, turned, "TransposeOptions", to=to)
+
+    def _sum(self, op: str, x: int, y: int, to: int = -1) -> int:
+        options = {"fused_activation_function": "NONE"}
+        return self._emit(op, (x, y), self.tensors[x].shape, f"{op.title()}Options", dict(options), to)
+
+    def _transform(self, node: Node) -> None:
+        x, real = node.inputs[0], node.outputs[0]
+        imaginary = self._parts(real)
+        height, width = (int(n) for n in np.asarray(self.tensors[node.inputs[1]].data).reshape(-1))
+        rows, columns = self.tensors[x].shape[-2:]
+        across = matrices(width, width // 2 + 1, columns)
+        if height == rows == 1:
+            self._dense(x, across[0], real)
+            self._dense(x, across[1], imaginary)
+            return
+        a, b = (self._turned(self._dense(x, matrix)) for matrix in across)
+        cosine, sine = matrices(height, height, rows)
+        first = self._sum("SUB", self._dense(a, cosine), self._dense(b, sine))
+        second = self._sum("ADD", self._dense(a, sine), self._dense(b, cosine))
+        self._turned(first, real)
+        self._turned(second, imaginary)
+
+    def _absolute(self, node: Node) -> None:
+        x = node.inputs[0]
+        shape = self.tensors[x].shape
+        squares = [self._emit("SQUARE", (i,), shape, "SquareOptions") for i in (x, self.imaginary[x])]
+        self._emit("SQRT", (self._sum("ADD", *squares),), shape, to=node.outputs[0])
+
+
+def matrices(size: int, results: int, given: int) -> tuple[Array, Array]:
+    """Returns: real and imaginary part, float32 [results, given], of the matrix of a transform of ``size``
+    elements. Of those given, what lies behind is cut off; what is missing counts as 0."""
+    turns = np.outer(np.arange(results), np.arange(given)) % size * (-2 * np.pi / size)
+    inside = np.arange(given) < size
+    return (np.cos(turns) * inside).astype(np.float32), (np.sin(turns) * inside).astype(np.float32)
