@@ -42,7 +42,8 @@ Made by `tools/make_support_tables.py`; do not edit. Every operator has a file i
   nothing to quantize, or state that a single call does not show.
 - **reference**: the NumPy engine computes it. *integers* says that it follows TFLite's integer arithmetic;
   *moves* that it moves stored integers as they are; without a word it goes through real numbers.
-- **webgpu**: there is a GPU kernel, or *parts*: operators that have one take its place. Which shapes and types it takes, `sanderling analyze` says for each node.
+- **webgpu**: there is a GPU kernel, or *parts*: operators that have one take its place. Which shapes and
+  types it takes, `sanderling analyze` says for each node.
 - **note**: why static int8 quantization leaves the operator float.
 
 LiteRT itself runs every operator of the first table in float.
