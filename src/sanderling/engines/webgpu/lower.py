@@ -94,8 +94,8 @@ def _storable(tensor: Tensor, written: bool) -> Verdict:
     name, kind = tensor.name or "a tensor", tensor.type
     if tensor.is_variable:
         return no(
-            f"{name} is a variable, {kind}, that stays with its operator: a session keeps float32 states that one"
-            " operator uses"
+            f"{name} is a variable, {kind}, that stays with its operator: a session keeps float32 states that"
+            " one operator uses"
         )
     if len(kind.shape) > MAX_RANK:
         return no(f"{name} has rank {len(kind.shape)}, the GPU engine goes up to {MAX_RANK}")
