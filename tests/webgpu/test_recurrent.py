@@ -16,7 +16,7 @@ from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.state import lift
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import Verdict
-from sanderling.ops import _gpu_recurrent
+from sanderling.ops import _gpu_walk
 from sanderling.ops.kernel import Kernel, Limits
 from sanderling.runtime.session import Session
 from tests.models import save
@@ -77,19 +77,24 @@ def test_every_size_of_a_layer(device: Device, tmp_path: Path, units: int) -> No
     assert set(agree(save(model, tmp_path / "m.tflite"), inputs(model, 3))) == {"webgpu"}
 
 
-def test_every_variant_gives_the_same_answer(device: Device) -> None:
-    lifted = lift(Recurrent((1, 3, 9), 1).lstm(20).model())
+@pytest.mark.parametrize("kind", ["lstm", "rnn"])
+@pytest.mark.parametrize("units", [4, 21])
+def test_every_variant_gives_the_same_answer(device: Device, kind: str, units: int) -> None:
+    lifted = lift(getattr(Recurrent((2, 3, 9), 1), kind)(units).model())
     graph = prepared(lifted.model).main
     feed = [*inputs(lifted.model, 1), *(state.initial for state in lifted.states)]
-    target = target_of(device.adapter)
-    found = variants(graph, graph.nodes[0], target.kernels)
-    assert not isinstance(found, Verdict)
-    assert len(found) > 1
-    answers = []
-    for variant in found:
-        executor = Executor(compiled(lifted.model, target, choose={0: variant.name}), device)
-        answers.append(executor.run(feed))
-        executor.close()
+    limits = device.adapter.kernel_limits()
+    answers, names = [], set()
+    for allowed in (limits, replace(limits, software=False, uniform_bytes=0)):
+        target = replace(target_of(device.adapter), kernels=allowed)
+        found = variants(graph, graph.nodes[0], allowed)
+        assert not isinstance(found, Verdict)
+        for variant in found:
+            names.add(variant.name.partition("_")[0])
+            executor = Executor(compiled(lifted.model, target, choose={0: variant.name}), device)
+            answers.append(executor.run(feed))
+            executor.close()
+    assert names == {"loop", "steps"}
     for answer in answers[1:]:
         for mine, first in zip(answer, answers[0], strict=True):
             compare(mine, first, CLOSE)
@@ -102,14 +107,14 @@ def walks(model: Model, limits: Limits | None = None) -> int | str:
     if isinstance(found, Verdict):
         return found.reason
     kernels = [kernel for kernel in found[0].kernels if isinstance(kernel, Kernel)]
-    return sum(kernel.body == "recurrent" for kernel in kernels)
+    return sum(kernel.body.startswith("recurrent") for kernel in kernels)
 
 
 def test_a_long_sequence_takes_several_dispatches(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_MOST_ROUNDS", "_SOFTWARE_ROUNDS"):
-        monkeypatch.setattr(_gpu_recurrent, name, 100)
+        monkeypatch.setattr(_gpu_walk, name, 100)
     model = Recurrent((2, 23, 6), 1).lstm(10).rnn(6).model()
     assert walks(model) == 8  # of three steps, the last one of two
     assert set(agree(save(model, tmp_path / "m.tflite"), inputs(model, 3))) == {"webgpu"}
@@ -120,8 +125,10 @@ def test_what_is_too_long_or_too_large_says_so() -> None:
     told = walks(Recurrent((1, 60000000, 4), 1).lstm(8).model())
     assert "60000000 steps" in str(told)
     large = Recurrent((1, 2, 1), 1).rnn(3000).model()
-    assert "the state of its 3000 outputs takes 24576 bytes" in str(walks(large))
-    assert walks(large, Limits(workgroup_bytes=32768)) == 1
+    assert walks(large) == 2  # one for each step
+    told = walks(large, Limits(software=True))
+    assert "the state of its 3000 outputs takes 24576 bytes" in str(told)
+    assert walks(large, Limits(software=True, workgroup_bytes=32768)) == 1
 
 
 def shared() -> Model:

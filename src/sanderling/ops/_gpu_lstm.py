@@ -13,8 +13,6 @@ from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs
 from sanderling.ops._gpu_move import joined
 from sanderling.ops._gpu_recurrent import (
-    Layer,
-    Walk,
     both_ways,
     layers,
     limited,
@@ -25,6 +23,7 @@ from sanderling.ops._gpu_recurrent import (
     walk_of,
 )
 from sanderling.ops._gpu_tiles import POINT, Convolution
+from sanderling.ops._gpu_walk import Layer, Walk
 from sanderling.ops._lstm import Place, Sizes, sizes
 from sanderling.ops._operands import operand, optional, ranked, real, whole
 from sanderling.ops.kernel import (

@@ -12,7 +12,6 @@ from sanderling.graph.types import Array, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs
 from sanderling.ops._gpu_conv import after
 from sanderling.ops._gpu_recurrent import (
-    Layer,
     both_ways,
     layers,
     limited,
@@ -24,6 +23,7 @@ from sanderling.ops._gpu_recurrent import (
     walk_of,
 )
 from sanderling.ops._gpu_tiles import POINT, Convolution
+from sanderling.ops._gpu_walk import Layer
 from sanderling.ops._operands import operand
 from sanderling.ops.kernel import In, Kernel, Limits, Out, Same, Temp, Variant, Weights, quads
 

@@ -286,6 +286,7 @@ class _Scope:
     ) -> None:
         self._work, self._positions, self._node, self._workgroup = work, positions, node, workgroup
         self._temps: dict[str, tuple[int, Shape]] = {}
+        self._weights: dict[tuple[Weights, bool], tuple[View, float]] = {}  # kernels may share them
 
     def same(self, kernel: Same) -> None:
         work, source = self._work, self._read(kernel.read)
@@ -341,6 +342,8 @@ class _Scope:
     def _operand(self, name: str, read: In | Temp | Weights, half: bool) -> tuple[View, float]:
         """Returns: what the kernel reads, and by how much it has to multiply its result for that."""
         if isinstance(read, Weights):
+            if (read, half) in self._weights:
+                return self._weights[read, half]
             work = self._work
             array, factor = np.asarray(read.pack()).reshape(-1), 1.0
             if half:
@@ -350,7 +353,7 @@ class _Scope:
             floats = "f16" if narrow else "f32"
             storage = Storage(floats if read.storage == "float" else read.storage)
             value = Value(name, (array.size,), storage, array, read.uniform)
-            return View(work.add(value), (array.size,)), factor
+            return self._weights.setdefault((read, half), (View(work.add(value), (array.size,)), factor))
         return self._read(read), 1.0
 
     def _tensor(self, position: int) -> Tensor:
