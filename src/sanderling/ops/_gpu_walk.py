@@ -22,9 +22,7 @@ _MOST_ROUNDS = 2**19  # of a thread's loops in a dispatch: half a second at wors
 _SOFTWARE_ROUNDS = 60000  # llvmpipe ends all loops of a thread after 65,535
 _MOST_DISPATCHES = 256
 _STEP_THREADS, _STEP_CELLS = 64, 4  # of a workgroup that takes a single step
-_LARGE = (
-    2**21
-)  # bytes of recurrent weights from which on single steps are expected to be faster; timing tells
+_LARGE = 2**21  # bytes of recurrent weights from which on single steps should be faster; timing tells
 _MOST_GROUPS = 65535
 
 
