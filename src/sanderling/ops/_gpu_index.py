@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from sanderling.graph.graph import Node
-from sanderling.graph.types import DType, TensorType, no
+from sanderling.graph.types import DType, TensorType, Verdict, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, kind_of, one
 from sanderling.ops._operands import axis_in, integer, integers, operand, whole, word
 from sanderling.ops.kernel import (
@@ -357,7 +357,16 @@ def reduce_window(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) 
     listed = [integers(node, inputs, i) for i in (2, 3, 4)]
     if None in listed:
         return no(RUN_TIME.format(2 + listed.index(None)))
-    return one(windowed(In(0), In(1), how, [values or [] for values in listed], outputs[0].shape))
+    sizes = [values or [] for values in listed]
+    refused = too_many(prod(sizes[0]), outputs[0].shape)
+    return refused or one(windowed(In(0), In(1), how, sizes, outputs[0].shape))
+
+
+def too_many(taps: int, out: Shape) -> Verdict | None:
+    """Returns: that a window of so many elements is too large; None where it is not."""
+    if 4 * quads(out) * taps <= MOST_STEPS:
+        return None
+    return no(f"it combines {taps} elements for each of {prod(out)}: too slow on a GPU")
 
 
 def windowed(x: Read, start: In, how: str, listed: Sequence[Sequence[int]], out: Shape) -> Kernel:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from sanderling.graph.constant import MAX_ELEMENTS
 from sanderling.graph.graph import Node
 from sanderling.graph.types import no
 from sanderling.ops._gpu import Answer, Inputs, Outputs, gathered, kind_of, one
-from sanderling.ops._gpu_index import MOST_STEPS, windowed
+from sanderling.ops._gpu_index import MOST_STEPS, too_many, windowed
 from sanderling.ops._gpu_pick import spread_out
 from sanderling.ops._operands import operand, whole
 from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Read, Shape, Temp, Weights, quads
@@ -150,6 +151,11 @@ def reduce_window(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) 
     shape = tuple((n - (w - 1) * d - 1) // s + 1 for n, w, s, d in places)
     if min(wide) < 1 or shape != outputs[0].shape:
         return no(f"its output is declared as {outputs[0].type}, its operands give {shape}")
+    if prod(wide) > MAX_ELEMENTS:
+        return no(f"it pads to {prod(wide)} elements, more than {MAX_ELEMENTS}")
+    refused = too_many(prod(window), shape)
+    if refused is not None:
+        return refused
     read: Read = In(0)
     kernels = []
     if wide != x.shape:

@@ -23,6 +23,7 @@ _SOFTWARE_ROUNDS = 60000  # llvmpipe ends all loops of a thread after 65,535
 _MOST_DISPATCHES = 256
 _STEP_THREADS, _STEP_CELLS = 64, 4  # of a workgroup that takes a single step
 _LARGE = 2**21  # bytes of recurrent weights from which on single steps should be faster; timing tells
+_MOST_BYTES = 2**28  # of recurrent weights
 _MOST_GROUPS = 65535
 
 
@@ -118,12 +119,14 @@ def walked(layer: Layer, limits: Limits) -> dict[str, list[Kernel]] | Verdict:
     """Returns: ways to walk along the steps, the one expected to be faster first; or why there is none."""
     if layer.walk.batch > _MOST_GROUPS:
         return no(f"{layer.walk.batch} sequences at once are more than a GPU has workgroups for")
+    size = 16 * layer.cells * layer.outputs  # also of a diagonal, which a file stores in less
+    if size > _MOST_BYTES:
+        return no(f"its recurrent weights take {size} bytes, more than {_MOST_BYTES}")
     loop, steps = _loop(layer, limits), _steps(layer, limits)
     found = {name: way for name, way in (("loop", loop), ("steps", steps)) if not isinstance(way, Verdict)}
     if not found and isinstance(loop, Verdict):
         return loop
-    large = 16 * layer.cells * layer.outputs >= _LARGE
-    order = ("steps", "loop") if large else ("loop", "steps")
+    order = ("steps", "loop") if size >= _LARGE else ("loop", "steps")
     return {name: found[name] for name in order if name in found}
 
 

@@ -17,6 +17,7 @@ from sanderling.ops._operands import constant
 from sanderling.ops.registry import find_for
 
 LARGEST = 2048  # of a transform's sizes: its matrices take 17 MB
+MOST_ELEMENTS = 2**26  # of all matrices of a graph
 _TAKEN_APART = frozenset({"REAL", "IMAG", "COMPLEX_ABS"})
 COMPLEX = _TAKEN_APART | {"RFFT2D"}
 _DENSE = {"fused_activation_function": "NONE", "weights_format": "DEFAULT", "keep_num_dims": True}
@@ -36,6 +37,8 @@ def separate_complex(graph: Graph) -> Graph:
     if not touched or complex_ones & {*graph.inputs, *graph.outputs}:
         return graph
     if not all(_replaceable(graph, node, complex_ones) for node in touched):
+        return graph
+    if sum(_matrix_elements(graph, node) for node in touched) > MOST_ELEMENTS:
         return graph
     work = _Work(list(graph.tensors))
     for node in graph.nodes:
@@ -59,6 +62,14 @@ def _replaceable(graph: Graph, node: Node, complex_ones: set[int]) -> bool:
     op = find_for(node)
     moves = op is not None and op.moves_data and node.outputs[0] in complex_ones
     return moves and node.inputs[0] in complex_ones and not complex_ones & set(node.inputs[1:])
+
+
+def _matrix_elements(graph: Graph, node: Node) -> int:
+    """Returns: the most elements of the matrices that a node needs."""
+    if node.op != "RFFT2D":
+        return 0
+    (height, width), given = graph.tensors[node.outputs[0]].shape[-2:], graph.tensors[node.inputs[0]].shape
+    return 2 * (height * given[-2] + width * given[-1])
 
 
 @dataclass(slots=True)
