@@ -14,13 +14,15 @@ from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.state import lift
+from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Model, Node, Tensor
-from sanderling.graph.types import Verdict
+from sanderling.graph.types import DType, Verdict
 from sanderling.ops import _gpu_walk
 from sanderling.ops.kernel import Kernel, Limits
 from sanderling.runtime.session import Session
 from tests.models import save
-from tests.webgpu.making import CLOSE, compare, compiled, prepared
+from tests.ops.single import run_litert
+from tests.webgpu.making import CLOSE, compare, compiled, prepared, run_once
 from tests.webgpu.recurrent_made import Recurrent, hybrid, inputs, stacked
 
 ROUNDED = 3e-2  # LiteRT rounds what meets 8-bit weights to 8 bits
@@ -53,6 +55,16 @@ def test_weights_of_8_bits(device: Device, tmp_path: Path) -> None:
     model = hybrid(stacked(5, 2))
     places = agree(save(model, tmp_path / "m.tflite"), inputs(model, 3), ROUNDED)
     assert set(places) == {"webgpu"}
+    # Integers are multiplied as they are, and the input is not rounded: the same as with floats.
+    tensors = [
+        replace(t, type=replace(t.type, dtype=DType.FLOAT32, quant=None), data=real(t))
+        if t.type.is_quantized
+        else t
+        for t in model.main.tensors
+    ]
+    floats = model.with_main(replace(model.main, tensors=tuple(tensors)))
+    feed = inputs(model, 1)
+    compare(run_once(device, model, feed)[0], run_litert(floats, feed, reference=True)[0], CLOSE)
 
 
 def test_a_state_goes_to_the_cpu_with_its_operator(device: Device, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from sanderling.graph.constant import decode
 from sanderling.graph.constant import real as real_values
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, Verdict, no
@@ -23,7 +24,8 @@ from sanderling.ops._gpu_recurrent import (
     walk_of,
 )
 from sanderling.ops._gpu_tiles import POINT, Convolution
-from sanderling.ops._gpu_walk import Layer, Walk
+from sanderling.ops._gpu_walk import Layer, Scales, Walk
+from sanderling.ops._gpu_weights import whole_scale
 from sanderling.ops._lstm import Place, Sizes, sizes
 from sanderling.ops._operands import operand, optional, ranked, real, whole
 from sanderling.ops.kernel import (
@@ -122,11 +124,17 @@ def _layer(node: Node, inputs: Inputs, place: Place, walk: Walk) -> Layer:
     norm = place.norms is not None and optional(inputs, place.norms + 1) is not None
     projected = optional(inputs, place.first + _PROJECTION) is not None
     bias = _gates(inputs, place.first + _BIAS, found, ())
+    input_scales = _scales(inputs, place.first)
+    recurrent_scales = _scales(inputs, place.first + _RECURRENT)
     return Layer(
         f"layer{place.first}", walk, features, found.cells, found.outputs, (place.state, place.state + 1),
-        partial(_flat, inputs, place.first, found, features),
+        partial(_flat, inputs, place.first, found, features, stored=input_scales is not None),
         None if norm else bias.reshape(-1),
-        partial(_recurrent, node, inputs, place.first + _RECURRENT, found),
+        partial(
+            _recurrent, node, inputs, place.first + _RECURRENT, found, stored=recurrent_scales is not None
+        ),
+        input_scales,
+        recurrent_scales,
         lstm=True,
         norm=norm,
         project=partial(_projection, node, inputs, place.first + _PROJECTION, found) if projected else None,
@@ -138,28 +146,44 @@ def _layer(node: Node, inputs: Inputs, place: Place, walk: Walk) -> Layer:
     )  # fmt: skip
 
 
-def _gates(inputs: Inputs, first: int, found: Sizes, row: tuple[int, ...]) -> Array:
-    """Returns: what the four gates have from position ``first`` on, [cells, 4, *row], 0 where absent."""
+def _scales(inputs: Inputs, first: int) -> Scales | None:
+    """Returns: the scales of the four gates' weights, where all that are there are stored int8."""
+    found = []
+    for gate in range(4):
+        scale = 1.0 if optional(inputs, first + gate) is None else whole_scale(inputs[first + gate])
+        if scale is None:
+            return None
+        found.append(scale)
+    return found[0], found[1], found[2], found[3]
+
+
+def _gates(inputs: Inputs, first: int, found: Sizes, row: tuple[int, ...], *, stored: bool = False) -> Array:
+    """Returns: what the four gates have from position ``first`` on, [cells, 4, *row], 0 where absent.
+
+    Args:
+        stored: integers as they are, instead of real numbers.
+    """
     total = np.zeros((found.cells, 4, *row), np.float32)
     for gate in range(4):
         tensor = optional(inputs, first + gate)
         if tensor is not None:
-            total[:, gate] = real_values(tensor)
+            total[:, gate] = decode(tensor) if stored else real_values(tensor)
     return total
 
 
-def _flat(inputs: Inputs, first: int, found: Sizes, features: int) -> Array:
-    return _gates(inputs, first, found, (features,)).reshape(4 * found.cells, features)
+def _flat(inputs: Inputs, first: int, found: Sizes, features: int, *, stored: bool) -> Array:
+    return _gates(inputs, first, found, (features,), stored=stored).reshape(4 * found.cells, features)
 
 
-def _recurrent(node: Node, inputs: Inputs, first: int, found: Sizes) -> Array:
+def _recurrent(node: Node, inputs: Inputs, first: int, found: Sizes, *, stored: bool) -> Array:
     """Returns: recurrent weights as ``recurrent.wgsl`` reads them."""
     if whole(node, "diagonal_recurrent_tensors"):
         total = np.zeros((found.outputs, found.cells, 4), np.float32)
         each = np.arange(found.cells)
-        total[each, each] = _gates(inputs, first, found, ())
+        total[each, each] = _gates(inputs, first, found, (), stored=stored)
         return total
-    return np.ascontiguousarray(_gates(inputs, first, found, (found.outputs,)).transpose(2, 0, 1))
+    rows = _gates(inputs, first, found, (found.outputs,), stored=stored)
+    return np.ascontiguousarray(rows.transpose(2, 0, 1))
 
 
 def _projection(node: Node, inputs: Inputs, position: int, found: Sizes) -> Array:

@@ -18,6 +18,7 @@ from sanderling.ops._gpu import LIMITS, Inputs, Outputs, gathered, kind_of
 from sanderling.ops._gpu_move import joined
 from sanderling.ops._gpu_tiles import POINT, Convolution, convolution
 from sanderling.ops._gpu_walk import Layer, Walk, walked
+from sanderling.ops._gpu_weights import stored
 from sanderling.ops._operands import operand, optional, whole, word
 from sanderling.ops._recurrent import layout
 from sanderling.ops.kernel import (
@@ -133,17 +134,31 @@ def _products(layer: Layer, limits: Limits) -> dict[str, tuple[Kernel, ...]]:
     image, result = (1, 1, rows, layer.features), (1, 1, rows, channels)
     shape = (channels, 1, 1, layer.features)
     conv = Convolution(image, result, shape, lambda: layer.inputs().reshape(shape), dict(POINT))
-    return product(conv, layer.bias, Temp(f"{layer.name}_gates", result, "f"), limits)
+    scale = None if layer.input_scales is None else np.tile(np.array(layer.input_scales), layer.cells)
+    return product(conv, layer.bias, Temp(f"{layer.name}_gates", result, "f"), limits, scale=scale)
 
 
 def product(
-    conv: Convolution, bias: Array | None, write: Temp, limits: Limits, read: Temp | None = None
+    conv: Convolution,
+    bias: Array | None,
+    write: Temp,
+    limits: Limits,
+    read: Temp | None = None,
+    *,
+    scale: Array | None = None,
 ) -> dict[str, tuple[Kernel, ...]]:
-    """Returns: variant → the kernels of a matrix product that is kept for later kernels: that of ``read``, as
-    a rule of operand 0."""
+    """Returns: variant → the kernels of a matrix product that is kept for later kernels.
+
+    Args:
+        read: what is multiplied; as a rule it is operand 0.
+        scale: of every channel of the result, where the weights are stored int8.
+    """
     steps = () if bias is None else (Step("x + b", {"x": Flow(0), "b": Channel(bias)}, kind="f"),)
     found = {}
-    for variant in convolution(conv, steps, limits):
+    for plain in convolution(conv, steps, limits):
+        variant = plain if scale is None else stored(plain, "i8", scale)
+        if variant is None:
+            continue
         kernels = (kernel for kernel in variant.kernels if isinstance(kernel, Kernel))
         found[variant.name] = tuple(
             replace(kernel, write=write, reads={**kernel.reads, "x": _seen(read, kernel)})

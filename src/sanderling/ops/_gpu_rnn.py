@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from sanderling.graph.constant import decode
 from sanderling.graph.constant import real as real_values
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, no
@@ -24,6 +25,7 @@ from sanderling.ops._gpu_recurrent import (
 )
 from sanderling.ops._gpu_tiles import POINT, Convolution
 from sanderling.ops._gpu_walk import Layer
+from sanderling.ops._gpu_weights import whole_scale
 from sanderling.ops._operands import operand
 from sanderling.ops.kernel import In, Kernel, Limits, Out, Same, Temp, Variant, Weights, quads
 
@@ -34,12 +36,19 @@ def _layer(node: Node, inputs: Inputs, first: int, *, reverse: bool = False) -> 
     units, features = weights.shape
     cells = -(-units // 4)
 
+    scales = whole_scale(weights), whole_scale(recurrent)
+
+    def values(tensor: Tensor, scale: float | None) -> Array:
+        return padded(real_values(tensor) if scale is None else decode(tensor), cells)
+
     def turned() -> Array:
-        return np.ascontiguousarray(padded(real_values(recurrent), cells).T).reshape(units, cells, 4)
+        return np.ascontiguousarray(values(recurrent, scales[1]).T).reshape(units, cells, 4)
 
     return Layer(
         f"layer{first}", walk_of(node, inputs, reverse=reverse), features, cells, units, (first + 3,),
-        lambda: padded(real_values(weights), cells), padded(real_values(bias), cells), turned,
+        lambda: values(weights, scales[0]), padded(real_values(bias), cells), turned,
+        input_scales=None if scales[0] is None else (scales[0],) * 4,
+        recurrent_scales=None if scales[1] is None else (scales[1],) * 4,
         uniforms=limited(node),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sanderling.graph.types import Array, Verdict, no
-from sanderling.ops.kernel import In, Kernel, Limits, Number, Read, Shape, Temp, Weights
+from sanderling.ops.kernel import In, Kernel, Limits, Number, Read, Shape, Temp, Weights, WeightStorage
 
 _MOST_THREADS = 256
 _MOST_SHARES = 8  # threads that share the sum of one cell
@@ -25,6 +25,9 @@ _STEP_THREADS, _STEP_CELLS = 64, 4  # of a workgroup that takes a single step
 _LARGE = 2**21  # bytes of recurrent weights from which on single steps should be faster; timing tells
 _MOST_BYTES = 2**28  # of recurrent weights
 _MOST_GROUPS = 65535
+
+
+Scales = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Layer:
         inputs: gives what the input is multiplied by, [4 · cells, features].
         bias: [4 · cells], added at once; None where it comes later.
         recurrent: gives what the outputs are multiplied by, [outputs, cells, 4].
+        input_scales: scales of a cell's four where ``inputs`` gives stored int8; None for floats.
+        recurrent_scales: the same of ``recurrent``.
         lstm: it is an LSTM.
         norm: its gates are normalized.
         project: gives the projection [cells, outputs padded to 4].
@@ -92,6 +97,8 @@ class Layer:
     inputs: Callable[[], Array]
     bias: Array | None
     recurrent: Callable[[], Array]
+    input_scales: Scales | None = None
+    recurrent_scales: Scales | None = None
     lstm: bool = False
     norm: bool = False
     project: Callable[[], Array] | None = None
@@ -196,7 +203,8 @@ def _reads(layer: Layer) -> dict[str, Read | Weights]:
     walk = layer.walk
     gates: Shape = (1, 1, walk.rows, 4 * layer.cells)
     reads: dict[str, Read | Weights] = {"x": Temp(f"{layer.name}_gates", gates)}
-    reads["w"] = Weights(lambda: _whole_quads(layer.recurrent()))
+    storage: WeightStorage = "float" if layer.recurrent_scales is None else "i8"
+    reads["w"] = Weights(lambda: _whole_quads(layer.recurrent()), storage)
     names = zip("sd", layer.states, (layer.outputs, layer.cells), strict=False)
     reads |= {name: In(position, (walk.batch, size)) for name, position, size in names}
     if layer.project is not None:
@@ -215,6 +223,8 @@ def _part(layer: Layer, first: Kernel, start: int, count: int) -> Kernel:
         "first": walk.steps - 1 - start if walk.reverse else start, "stride": -1 if walk.reverse else 1,
         "by_step": walk.by_step, "by_batch": walk.by_batch,
     }  # fmt: skip
+    scales = layer.recurrent_scales or (1.0, 1.0, 1.0, 1.0)
+    uniforms |= {f"scale{gate}": scale for gate, scale in enumerate(scales)}
     states = "sd" if start else ""
     return replace(
         first,

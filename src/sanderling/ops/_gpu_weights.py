@@ -36,7 +36,7 @@ def with_stored_weights(gpu: Gpu, *, axis: int = 0) -> Gpu:
             return found
         channels = outputs[0].shape[-1]
         scale = np.broadcast_to(kernel.quant.scale.reshape(-1), (channels,))
-        kept = [_stored(variant, _STORAGE[kernel.dtype], scale) for variant in found]
+        kept = [stored(variant, _STORAGE[kernel.dtype], scale) for variant in found]
         suited = [variant for variant in kept if variant is not None]
         return suited or gpu(node, inputs, outputs, limits)
 
@@ -51,8 +51,20 @@ def _suits(kernel: Tensor, out: Tensor, axis: int) -> bool:
     return channels and quant.block is None and not quant.zero_point.any()
 
 
-def _stored(variant: Variant, storage: WeightStorage, scale: Array) -> Variant | None:
-    """Returns: the variant with integer weights, None where its kernels read them in another way."""
+def whole_scale(kernel: Tensor | None) -> float | None:
+    """Returns: the one scale of symmetric int8 weights; None for any others."""
+    quant = kernel.quant if kernel is not None else None
+    if kernel is None or quant is None or kernel.dtype is not DType.INT8 or quant.scale.size != 1:
+        return None
+    return None if quant.zero_point.any() or quant.block is not None else float(quant.scale[0])
+
+
+def stored(variant: Variant, storage: WeightStorage, scale: Array) -> Variant | None:
+    """Returns: the variant with integer weights, None where its kernels read them in another way.
+
+    Args:
+        scale: of every channel of the result.
+    """
     kernels = []
     for kernel in variant.kernels:
         weights = kernel.reads.get("w") if isinstance(kernel, Kernel) else None

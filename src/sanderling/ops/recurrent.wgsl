@@ -98,13 +98,14 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     for (var base = 0u; base < u.cells; base += LANES) {
       let cell = min(base + lane, u.cells - 1u);
       let mine = slice == 0u && base + lane < u.cells;
-      var v = x_load4(at * u.cells + cell);
-      v = select(A4(), v, slice == 0u);
+      var v = A4();
       for (var k = begin; k < end; k++) {
         let at_w = k * 4u * u.cells + cell;
         v += h[4u * k] * w_load4(at_w) + h[4u * k + 1u] * w_load4(at_w + u.cells)
           + h[4u * k + 2u] * w_load4(at_w + 2u * u.cells) + h[4u * k + 3u] * w_load4(at_w + 3u * u.cells);
       }
+      v = v * A4(u.scale0, u.scale1, u.scale2, u.scale3);
+      v += select(A4(), x_load4(at * u.cells + cell), slice == 0u);
 #if SHARED
       part[thread] = v;
       workgroupBarrier();

@@ -55,7 +55,7 @@ fn kernel(group: vec3<u32>, local: vec3<u32>) {
     if (thread < half) { part[thread] += part[thread + half]; }
     workgroupBarrier();
   }
-  v = part[lane] + x_load4(at * u.cells + cell);
+  v = part[lane] * A4(u.scale0, u.scale1, u.scale2, u.scale3) + x_load4(at * u.cells + cell);
 #if LSTM
   let peephole = t_load4(cell);
   let old = state(b, cell);
