@@ -21,6 +21,7 @@ from tests.conformance.test_reference_engine import branching, looping
 from tests.engines import models
 from tests.lite.networks import memory
 from tests.models import Net, classifier, run_litert, save
+from tests.ops.test_recurrent import integer_lstm
 from tests.webgpu.making import CLOSE, compare
 
 
@@ -264,3 +265,40 @@ def test_reasons_need_no_gpu() -> None:
     verdicts = ENGINE.supports(through_float64())
     assert [bool(v) for v in verdicts] == [True, False, False, True, True]
     assert "float64" in verdicts[1].reason
+
+
+def test_what_follows_from_shapes_is_computed_at_loading(device: Device, tmp_path: Path) -> None:
+    net = Net((3, 1, 4))
+
+    def whole(op: str, inputs: tuple[int, ...], shape: tuple[int, ...], options: str, **attrs: object) -> int:
+        net.tensors.append(Tensor(f"{op}_{len(net.tensors)}", TensorType(shape, DType.INT32)))
+        net.nodes.append(Node(op, inputs, (len(net.tensors) - 1,), attrs, options))
+        return len(net.tensors) - 1
+
+    shape = whole("SHAPE", (0,), (3,), "ShapeOptions", out_type="int32")
+    wanted = net.constant(np.array([5, 4], np.int32), "wanted")
+    target = whole("BROADCAST_ARGS", (shape, wanted), (3,), "")
+    net.op("BROADCAST_TO", (3, 5, 4), (target,))
+    net.nodes[-1] = replace(net.nodes[-1], version=2)
+    rank = whole("RANK", (0,), (), "RankOptions")
+    number = whole("CAST", (rank,), (), "CastOptions", in_data_type="int32", out_data_type="float32")
+    net.tensors[number] = replace(net.tensors[number], type=TensorType((), DType.FLOAT32))
+    net.op("MUL", (3, 5, 4), (number,), "MulOptions", fused_activation_function="NONE")
+    with agree(save(net.model(), tmp_path / "m.tflite"), image(3, 1, 4)) as session:
+        engines = {row.operator: row.engine for row in session.placement}
+        assert [engines[op] for op in ("BROADCAST_TO", "MUL")] == ["webgpu", "webgpu"]
+        for row in session.placement:
+            if row.operator in ("SHAPE", "BROADCAST_ARGS", "RANK", "CAST"):
+                assert (row.engine, "computed once, at loading" in row.reason) == ("session", True)
+
+
+def test_a_state_in_integers_stays_on_the_cpu_with_a_reason(device: Device, tmp_path: Path) -> None:
+    model = integer_lstm(0, coupled=False, peephole=False, zero=3, time_major=True)
+    (verdict,) = ENGINE.supports(model)
+    assert "h is a variable, int8[2x4], that stays with its operator" in verdict.reason
+    x = np.random.default_rng(0).integers(-128, 128, (5, 2, 3)).astype(np.int8)
+    path = save(model, tmp_path / "m.tflite")
+    with Session(path, engine="webgpu") as gpu, Session(path, engine="litert") as cpu:
+        for _ in range(3):
+            np.testing.assert_array_equal(gpu(x), cpu(x))
+        assert gpu.placement[0].engine == "litert"

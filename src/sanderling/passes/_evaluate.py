@@ -46,6 +46,8 @@ def _known(graph: Graph, node: Node) -> bool:
         return False  # a first value of a state: no engine takes a variable that is a constant
     if node.op == "SHAPE":
         return fixed_shape(graph, node.inputs[0])
+    if node.op == "RANK":
+        return bool(graph.tensors[node.inputs[0]].shape)  # of a scalar it may only be unknown
     return all(index < 0 or graph.tensors[index].is_constant for index in node.inputs)
 
 
@@ -85,7 +87,7 @@ def _fits(value: Array, kind: TensorType) -> bool:
 def _value(tensor: Tensor | None, node: Node) -> Array | None:
     if tensor is None:
         return None
-    if node.op == "SHAPE" and not tensor.is_constant:
+    if node.op in ("RANK", "SHAPE") and not tensor.is_constant:
         # Only the shape is read: a broadcast zero has it without the memory.
         return np.broadcast_to(np.zeros(1, tensor.dtype.numpy), tensor.shape)
     return decode(tensor)
