@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -116,27 +116,6 @@ def embedding_lookup_sparse(node: Node, inputs: Inputs, outputs: Outputs, limits
         constants={"DEPTH": depth - 1, "MEAN": int(how == "MEAN"), "SQRTN": int(how == "SQRTN")},
     )  # fmt: skip
     return one(kernel)
-
-
-def told(values: Callable[[Node, Inputs], Sequence[int]]) -> Gpu:
-    """Returns: the answer of an operator whose whole numbers follow from the shapes of its operands."""
-
-    def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
-        listed = np.array(values(node, inputs), np.int32)
-        reads = {"t": Weights(lambda: np.pad(listed, (0, -listed.size % 4)), "i32")}
-        body = "fn kernel(i: u32) {\n  y_store4_at(i, y_coord(i), t_load4(i));\n}"
-        return one(Kernel(body, Out(0), (quads(outputs[0].shape),), reads, kind="i"))
-
-    return gpu
-
-
-def broadcast_args(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
-    """The answer of BROADCAST_ARGS: sizes count from the last one, and those of 1 give way."""
-    left, right = (operand(node, inputs, i).shape[0] for i in (0, 1))
-    size = outputs[0].shape[0]
-    uniforms: dict[str, Number] = {"skip_x": size - left, "skip_z": size - right}
-    reads: dict[str, Read | Weights] = {"x": In(0), "z": In(1)}
-    return one(Kernel("broadcast_args", Out(0), (quads(outputs[0].shape),), reads, uniforms=uniforms))
 
 
 def _scattered(

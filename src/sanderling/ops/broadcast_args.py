@@ -9,7 +9,7 @@ import numpy as np
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
 from sanderling.ops._elementwise import given
-from sanderling.ops._gpu_index import broadcast_args
+from sanderling.ops._gpu_shapes import broadcast_args
 from sanderling.ops._operands import INDICES, integers, ranked, same_dtype, typed, vector
 from sanderling.ops._shapes import broadcast
 from sanderling.ops.op import Case, Op, Operands, Types, float_only, no_cost

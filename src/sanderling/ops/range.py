@@ -8,9 +8,12 @@ from math import ceil, isfinite
 import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
-from sanderling.graph.types import Array, TensorType
+from sanderling.graph.types import Array, TensorType, no
 from sanderling.ops._elementwise import given
+from sanderling.ops._gpu import Answer, kind_of
+from sanderling.ops._gpu_shapes import told
 from sanderling.ops._operands import Values, bounded, constant, invalid, operand, same_dtype
+from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
 
@@ -40,10 +43,7 @@ def _count(node: Node, bounds: list[Values]) -> int:
 def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
-    start, _, delta = (given(inputs, i).ravel()[0] for i in range(3))
-    steps = np.full(out[0].shape, delta)
-    steps[:1] = start
-    return [np.cumsum(steps, dtype=steps.dtype)]  # one addition after the other, as LiteRT does it
+    return [_counted([given(inputs, i) for i in range(3)], out[0].shape[0])]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -57,5 +57,19 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+def gpu(node: Node, inputs: Operands, outputs: Sequence[Tensor], limits: Limits) -> Answer:
+    bounds = [constant(tensor) for tensor in inputs[:3]]
+    if any(values is None for values in bounds) or kind_of(outputs[0].type) not in ("f", "i"):
+        return no("its bounds are computed at run time, and its size with them")
+    return told(lambda _, __: _counted(bounds, outputs[0].type.size))(node, inputs, outputs, limits)
+
+
+def _counted(bounds: Sequence[Array | None], count: int) -> Array:
+    start, _, delta = (values.ravel()[0] for values in bounds if values is not None)
+    steps = np.full(count, delta)
+    steps[:1] = start
+    return np.asarray(np.cumsum(steps, dtype=steps.dtype))  # one addition after the other, as LiteRT does it
+
+
 RULE = float_only("it counts", passthrough=(0, 1, 2))
-OP = Op("RANGE", infer, elementwise_cost, "RangeOptions", reference, RULE, cases, reads=(0, 1, 2))
+OP = Op("RANGE", infer, elementwise_cost, "RangeOptions", reference, RULE, cases, reads=(0, 1, 2), gpu=gpu)

@@ -10,7 +10,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
-from sanderling.ops._gpu_index import told
+from sanderling.ops._gpu_shapes import told
 from sanderling.ops._operands import operand
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -39,5 +39,5 @@ OP = Op(
     reference,
     RULE,
     cases,
-    gpu=told(lambda node, inputs: (len(operand(node, inputs, 0).shape),)),
+    gpu=told(lambda node, inputs: np.array(len(operand(node, inputs, 0).shape), np.int32)),
 )
