@@ -1,4 +1,4 @@
-"""GPU kernels of operators that work on shapes. As a rule they are folded, and only run to write an output."""
+"""GPU kernels of operators that work on shapes. Mostly they are folded, and only run to write an output."""
 
 from __future__ import annotations
 
