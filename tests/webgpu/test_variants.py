@@ -19,6 +19,7 @@ from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.state import lift
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, Verdict
 from sanderling.ops.op import Case, Op
@@ -34,10 +35,12 @@ SEVERAL = (
     "CONV_2D",
     "DEPTHWISE_CONV_2D",
     "FULLY_CONNECTED",
+    "LSTM",
     "MEAN",
     "REDUCE_MAX",
     "SOFTMAX",
     "SUM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
 )
 CASES = [pytest.param(op, case, id=f"{op.name}-{label(case)}") for op, case in FOUND if op.name in SEVERAL]
 
@@ -53,7 +56,8 @@ def targets(device: Device, *, half: bool = False) -> list[Target]:
 
 
 def names(made: Model, target: Target) -> list[str]:
-    found = variants(made.main, made.main.nodes[0], target.kernels)
+    graph = lift(made).model.main
+    found = variants(graph, graph.nodes[0], target.kernels)
     assert not isinstance(found, Verdict)
     return [variant.name for variant in found]
 
@@ -61,8 +65,10 @@ def names(made: Model, target: Target) -> list[str]:
 def check(
     device: Device, made: Model, fed: list[Array], wanted: list[Array], target: Target, name: str
 ) -> None:
-    executor = Executor(compiled(made, target, choose={0: name}), device)
-    for mine, theirs in zip(executor.run(fed), wanted, strict=True):
+    lifted = lift(made)
+    executor = Executor(compiled(lifted.model, target, choose={0: name}), device)
+    found = executor.run([*fed, *(state.initial for state in lifted.states)])
+    for mine, theirs in zip(found[: len(wanted)], wanted, strict=True):
         compare(mine, theirs, HALF if target.half else CLOSE)
     executor.close()
 

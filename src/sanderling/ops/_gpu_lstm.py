@@ -13,6 +13,7 @@ from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs
 from sanderling.ops._gpu_move import joined
+from sanderling.ops._gpu_packing import POINT, Convolution
 from sanderling.ops._gpu_recurrent import (
     both_ways,
     layers,
@@ -23,7 +24,6 @@ from sanderling.ops._gpu_recurrent import (
     states_of,
     walk_of,
 )
-from sanderling.ops._gpu_tiles import POINT, Convolution
 from sanderling.ops._gpu_walk import Layer, Scales, Walk
 from sanderling.ops._gpu_weights import whole_scale
 from sanderling.ops._lstm import Place, Sizes, sizes
@@ -84,11 +84,12 @@ def basic_lstm(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> 
     (batch, wide), cells = outputs[2].shape, outputs[0].shape[1]
     both = Temp("joined", (batch, wide), "f")
     parts = [(In(0), x.shape), (In(1), (batch, cells))]
+    sums = Temp("sums", (1, 1, batch, 4 * cells), "f")
     conv = Convolution(
         (1, 1, batch, wide), (1, 1, batch, 4 * cells), (4 * cells, 1, 1, wide),
         lambda: real_values(weights).reshape(4 * cells, 1, 1, wide), dict(POINT),
+        read=replace(both, shape=(1, 1, batch, wide)), write=sums,
     )  # fmt: skip
-    sums = Temp("sums", (1, 1, batch, 4 * cells), "f")
     kept, given = Temp("kept", (batch, cells), "f"), Temp("given", (batch, cells), "f")
 
     def step(write: Temp, state: Read, first: int) -> Kernel:
@@ -98,7 +99,7 @@ def basic_lstm(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> 
     after: list[Kernel | Same] = [step(kept, In(4), 1), step(given, kept, 0)]
     after += [Same(value, Out(i)) for value, i in ((given, 0), (kept, 1), (both, 2), (given, 4), (kept, 5))]
     after.append(Same(replace(sums, shape=(batch, 4 * cells)), Out(3)))
-    made = product(conv, real_values(bias), sums, limits, both)
+    made = product(conv, real_values(bias), limits)
     return [
         Variant(name, (*joined(parts, both.shape, 1, both), *kernels, *after))
         for name, kernels in made.items()

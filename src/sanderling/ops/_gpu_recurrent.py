@@ -7,7 +7,6 @@ What the inputs add to every cell is one matrix product over all steps. What is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -16,25 +15,23 @@ from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, Verdict, no
 from sanderling.ops._gpu import LIMITS, Inputs, Outputs, gathered, kind_of
 from sanderling.ops._gpu_move import joined
-from sanderling.ops._gpu_tiles import POINT, Convolution, convolution
+from sanderling.ops._gpu_packing import POINT, Convolution
 from sanderling.ops._gpu_walk import Layer, Walk, walked
+from sanderling.ops._gpu_ways import convolution
 from sanderling.ops._gpu_weights import stored
 from sanderling.ops._operands import operand, optional, whole, word
 from sanderling.ops._recurrent import layout
 from sanderling.ops.kernel import (
     Channel,
     Flow,
-    In,
     Kernel,
     Limits,
     Number,
     Out,
-    Read,
     Same,
     Step,
     Temp,
     Variant,
-    Weights,
 )
 
 _ENDLESS = 3.0e38
@@ -128,51 +125,34 @@ def both_ways(node: Node, pair: Sequence[Layer], outputs: Outputs, limits: Limit
     return layers(pair, made, limits)
 
 
-def _products(layer: Layer, limits: Limits) -> dict[str, tuple[Kernel, ...]]:
+def _products(layer: Layer, limits: Limits) -> dict[str, tuple[Kernel | Same, ...]]:
     """Returns: variant → the kernels that multiply the inputs of all steps."""
     rows, channels = layer.walk.rows, 4 * layer.cells
     image, result = (1, 1, rows, layer.features), (1, 1, rows, channels)
     shape = (channels, 1, 1, layer.features)
-    conv = Convolution(image, result, shape, lambda: layer.inputs().reshape(shape), dict(POINT))
+    conv = Convolution(
+        image, result, shape, lambda: layer.inputs().reshape(shape), dict(POINT),
+        write=Temp(f"{layer.name}_gates", result, "f"),
+    )  # fmt: skip
     scale = None if layer.input_scales is None else np.tile(np.array(layer.input_scales), layer.cells)
-    return product(conv, layer.bias, Temp(f"{layer.name}_gates", result, "f"), limits, scale=scale)
+    return product(conv, layer.bias, limits, scale=scale)
 
 
 def product(
-    conv: Convolution,
-    bias: Array | None,
-    write: Temp,
-    limits: Limits,
-    read: Temp | None = None,
-    *,
-    scale: Array | None = None,
-) -> dict[str, tuple[Kernel, ...]]:
-    """Returns: variant → the kernels of a matrix product that is kept for later kernels.
+    conv: Convolution, bias: Array | None, limits: Limits, *, scale: Array | None = None
+) -> dict[str, tuple[Kernel | Same, ...]]:
+    """Returns: variant → the kernels of a matrix product whose result is kept for later kernels.
 
     Args:
-        read: what is multiplied; as a rule it is operand 0.
         scale: of every channel of the result, where the weights are stored int8.
     """
     steps = () if bias is None else (Step("x + b", {"x": Flow(0), "b": Channel(bias)}, kind="f"),)
     found = {}
     for plain in convolution(conv, steps, limits):
         variant = plain if scale is None else stored(plain, "i8", scale)
-        if variant is None:
-            continue
-        kernels = (kernel for kernel in variant.kernels if isinstance(kernel, Kernel))
-        found[variant.name] = tuple(
-            replace(kernel, write=write, reads={**kernel.reads, "x": _seen(read, kernel)})
-            for kernel in kernels
-        )
+        if variant is not None:
+            found[variant.name] = variant.kernels
     return found
-
-
-def _seen(read: Temp | None, kernel: Kernel) -> Read | Weights:
-    """Returns: what a kernel reads as x, in the shape in which it sees operand 0."""
-    own = kernel.reads["x"]
-    if read is None or not isinstance(own, In) or own.shape is None:
-        return own
-    return Temp(read.name, own.shape)
 
 
 def rows_of(layer: Layer, write: Out | Temp) -> Kernel:

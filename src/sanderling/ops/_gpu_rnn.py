@@ -12,6 +12,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, no
 from sanderling.ops._gpu import Answer, Inputs, Outputs
 from sanderling.ops._gpu_conv import after
+from sanderling.ops._gpu_packing import POINT, Convolution
 from sanderling.ops._gpu_recurrent import (
     both_ways,
     layers,
@@ -23,7 +24,6 @@ from sanderling.ops._gpu_recurrent import (
     states_of,
     walk_of,
 )
-from sanderling.ops._gpu_tiles import POINT, Convolution
 from sanderling.ops._gpu_walk import Layer
 from sanderling.ops._gpu_weights import whole_scale
 from sanderling.ops._operands import operand
@@ -100,8 +100,9 @@ def svdf(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer
     newest = Convolution(
         (1, 1, batch, features), (1, 1, batch, filters), (filters, 1, 1, features),
         lambda: real_values(feature).reshape(filters, 1, 1, features), dict(POINT),
+        write=Temp("newest", (1, 1, batch, filters), "f"),
     )  # fmt: skip
-    products = product(newest, None, Temp("newest", (1, 1, batch, filters), "f"), limits)
+    products = product(newest, None, limits)
     return [Variant(name, (*kernels, *later)) for name, kernels in products.items()]
 
 
