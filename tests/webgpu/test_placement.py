@@ -295,7 +295,7 @@ def test_what_follows_from_shapes_is_computed_at_loading(device: Device, tmp_pat
 def test_a_state_in_integers_stays_on_the_cpu_with_a_reason(device: Device, tmp_path: Path) -> None:
     model = integer_lstm(0, coupled=False, peephole=False, zero=3, time_major=True)
     (verdict,) = ENGINE.supports(model)
-    assert "h is a variable, int8[2x4], that stays with its operator" in verdict.reason
+    assert "h is a variable, int8[2x4]: only float32 states" in verdict.reason
     x = np.random.default_rng(0).integers(-128, 128, (5, 2, 3)).astype(np.int8)
     path = save(model, tmp_path / "m.tflite")
     with Session(path, engine="webgpu") as gpu, Session(path, engine="litert") as cpu:

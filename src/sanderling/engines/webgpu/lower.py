@@ -93,10 +93,7 @@ def _fits_32_bits(indices: Sequence[int], operands: Sequence[Tensor | None]) -> 
 def _storable(tensor: Tensor, written: bool) -> Verdict:
     name, kind = tensor.name or "a tensor", tensor.type
     if tensor.is_variable:
-        return no(
-            f"{name} is a variable, {kind}, that stays with its operator: a session keeps float32 states that"
-            " one operator uses"
-        )
+        return no(f"{name} is a variable, {kind}: only float32 states that one operator uses leave it")
     if len(kind.shape) > MAX_RANK:
         return no(f"{name} has rank {len(kind.shape)}, the GPU engine goes up to {MAX_RANK}")
     if min(kind.shape, default=1) < 1:
