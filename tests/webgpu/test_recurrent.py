@@ -19,9 +19,10 @@ from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Verdict
 from sanderling.ops import _gpu_walk
 from sanderling.ops.kernel import Kernel, Limits
+from sanderling.ops.registry import find
 from sanderling.runtime.session import Session
 from tests.models import save
-from tests.ops.single import run_litert
+from tests.ops.single import model_of, run_litert, type_of
 from tests.webgpu.making import CLOSE, compare, compiled, prepared, run_once
 from tests.webgpu.recurrent_made import Recurrent, hybrid, inputs, stacked
 
@@ -157,6 +158,23 @@ def test_a_state_of_two_layers_stays_with_them(device: Device, tmp_path: Path) -
     assert set(agree(save(model, tmp_path / "m.tflite"), inputs(model, 4), rebuild=False)) == {"litert"}
     with Session(tmp_path / "m.tflite", engine="webgpu") as session:
         assert "is a variable" in session.placement[0].reason
+
+
+def test_damaged_calls_are_refused() -> None:
+    """A state that is no variable, and results that are too many or too few."""
+    model = Recurrent((1, 3, 4), 1).rnn(4).model()
+    graph, node = model.main, model.main.nodes[0]
+    tensors = tuple(replace(tensor, is_variable=False) for tensor in graph.tensors)
+    plain = replace(graph, tensors=tensors, inputs=(0, node.inputs[4]))
+    assert "its state is not one of the session's" in str(walks(model.with_main(plain)))
+    more = replace(graph, nodes=(replace(node, outputs=(*node.outputs, *node.outputs)),))
+    assert "outputs, expected 2" in str(walks(model.with_main(more)))
+    basic = find("LSTM")
+    assert basic is not None
+    assert basic.cases is not None
+    case = next(case for case in basic.cases(np.random.default_rng(0)) if case.name == "basic")
+    made = model_of(basic, case, [type_of(np.zeros((2, 3), np.float32))])
+    assert "it has 3 outputs, expected 6" in str(walks(made))
 
 
 def test_what_was_taken_out_can_be_put_back() -> None:

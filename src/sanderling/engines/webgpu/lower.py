@@ -49,6 +49,7 @@ from sanderling.ops.kernel import (
     Weights,
     quads,
 )
+from sanderling.ops.op import is_lifted
 
 MAX_RANK = 5
 
@@ -60,17 +61,20 @@ def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Ve
         return no(f"{node.kind} has no GPU kernel")
     for index in (*node.inputs, *node.outputs):
         if index >= 0:
-            verdict = _storable(graph.tensors[index], index in node.outputs)
-            if not verdict:
+            if not (verdict := _storable(graph.tensors[index], index in node.outputs)):
                 return verdict
     if op.gpu is None:
         return no(f"{node.kind} has no GPU kernel")
     operands, results = graph.operands(node), graph.results(node)
     try:
-        verdict = _fits_32_bits(op.quant.passthrough, operands)
-        if not verdict:
+        if not (verdict := _fits_32_bits(op.quant.passthrough, operands)):
             return verdict
-        for told, kind in zip(results, op.infer(node, operands, results), strict=False):
+        inferred = op.infer(node, operands, results)
+        if len(inferred) != len(results):
+            return no(f"it has {len(results)} outputs, expected {len(inferred)}")
+        if op.states(node) and not is_lifted(node):
+            return no("its state is not one of the session's")
+        for told, kind in zip(results, inferred, strict=True):
             sizes = zip(told.shape, kind.shape, strict=False)
             if len(told.shape) != len(kind.shape) or any(a != b for a, b in sizes if b >= 0):
                 return no(f"{told.name or 'a result'} is declared as {told.type}, its operands give {kind}")
