@@ -44,6 +44,8 @@ def _known(graph: Graph, node: Node) -> bool:
         return False  # the output's name and place in the interface must stay
     if any(graph.tensors[index].is_variable for index in node.outputs):
         return False  # a first value of a state: no engine takes a variable that is a constant
+    if node.op in ("RANK", "SHAPE") and (not node.inputs or node.inputs[0] < 0):
+        return False
     if node.op == "SHAPE":
         return fixed_shape(graph, node.inputs[0])
     if node.op == "RANK":

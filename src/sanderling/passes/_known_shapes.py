@@ -92,7 +92,7 @@ def _infer(known: _Known, op: Op, node: Node) -> None:
 
 def _move(known: _Known, op: Op, node: Node) -> None:
     """Follows sizes through operators that move elements as they are."""
-    if len(node.outputs) != 1:
+    if len(node.outputs) != 1 or not node.inputs or node.inputs[0] < 0:
         return
     index = node.outputs[0]
     target = known.graph.tensors[index]

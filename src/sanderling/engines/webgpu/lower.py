@@ -60,9 +60,8 @@ def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Ve
     if op is None:
         return no(f"{node.kind} has no GPU kernel")
     for index in (*node.inputs, *node.outputs):
-        if index >= 0:
-            if not (verdict := _storable(graph.tensors[index], index in node.outputs)):
-                return verdict
+        if index >= 0 and not (verdict := _storable(graph.tensors[index], index in node.outputs)):
+            return verdict
     if op.gpu is None:
         return no(f"{node.kind} has no GPU kernel")
     operands, results = graph.operands(node), graph.results(node)
@@ -70,7 +69,7 @@ def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Ve
         if not (verdict := _fits_32_bits(op.quant.passthrough, operands)):
             return verdict
         inferred = op.infer(node, operands, results)
-        if len(inferred) != len(results):
+        if len(inferred) != len(results) or not results:
             return no(f"it has {len(results)} outputs, expected {len(inferred)}")
         if op.states(node) and not is_lifted(node):
             return no("its state is not one of the session's")
