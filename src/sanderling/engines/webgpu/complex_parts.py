@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._operands import constant
@@ -36,8 +37,11 @@ def separate_complex(graph: Graph) -> Graph:
     touched = [n for n in graph.nodes if complex_ones & {*n.inputs, *n.outputs}]
     if not touched or complex_ones & {*graph.inputs, *graph.outputs}:
         return graph
-    if not all(_replaceable(graph, node, complex_ones) for node in touched):
-        return graph
+    made: set[int] = set()
+    for node in touched:
+        if not complex_ones & set(node.inputs) <= made or not _replaceable(graph, node, complex_ones):
+            return graph
+        made |= set(node.outputs)
     if sum(_matrix_elements(graph, node) for node in touched) > MOST_ELEMENTS:
         return graph
     work = _Work(list(graph.tensors))
@@ -47,21 +51,21 @@ def separate_complex(graph: Graph) -> Graph:
 
 
 def _replaceable(graph: Graph, node: Node, complex_ones: set[int]) -> bool:
-    operands = [graph.tensors[i] for i in (*node.inputs, *node.outputs) if i >= 0]
-    if any(-1 in tensor.shape_signature or 0 in tensor.shape for tensor in operands):
+    op, operands, results = find_for(node), graph.operands(node), graph.results(node)
+    if op is None or any(-1 in t.shape_signature or 0 in t.shape for t in (*operands, *results) if t):
         return False
+    try:
+        kinds = op.infer(node, operands, results)
+    except InvalidGraph:
+        return False
+    if len(results) != 1 or [(k.shape, k.dtype) for k in kinds] != [(t.shape, t.dtype) for t in results]:
+        return False
+    x = graph.tensors[node.inputs[0]]
     if node.op == "RFFT2D":
         sizes = constant(graph.tensors[node.inputs[1]])
-        x = graph.tensors[node.inputs[0]]
-        plain = sizes is not None and x.dtype is DType.FLOAT32 and 2 <= len(x.shape) <= 5
-        return plain and sizes is not None and max(int(sizes.max()), *x.shape[-2:]) <= LARGEST
-    if graph.tensors[node.inputs[0]].is_constant or len(node.outputs) != 1:
-        return False
-    if node.op in _TAKEN_APART:
-        return True
-    op = find_for(node)
-    moves = op is not None and op.moves_data and node.outputs[0] in complex_ones
-    return moves and node.inputs[0] in complex_ones and not complex_ones & set(node.inputs[1:])
+        return sizes is not None and len(x.shape) <= 5 and max(int(sizes.max()), *x.shape[-2:]) <= LARGEST
+    moves = op.moves_data and node.outputs[0] in complex_ones and not complex_ones & set(node.inputs[1:])
+    return not x.is_constant and node.inputs[0] in complex_ones and (moves or node.op in _TAKEN_APART)
 
 
 def _matrix_elements(graph: Graph, node: Node) -> int:
@@ -86,21 +90,21 @@ class _Work:
 
     def take(self, node: Node, complex_ones: set[int]) -> None:
         """Adds what becomes of a node."""
-        if node.op == "RFFT2D":
+        if not complex_ones & {*node.inputs, *node.outputs}:
+            self.nodes.append(node)
+        elif node.op == "RFFT2D":
             self._transform(node)
         elif node.op == "COMPLEX_ABS":
             self._absolute(node)
-        elif node.op in _TAKEN_APART and node.inputs[0] in complex_ones:
+        elif node.op in _TAKEN_APART:
             part = node.inputs[0] if node.op == "REAL" else self.imaginary[node.inputs[0]]
             shape = self._constant(np.array(self.tensors[part].shape, np.int32))
             self.nodes.append(Node("RESHAPE", (part, shape), node.outputs, {}, "ReshapeOptions"))
-        elif node.outputs and node.outputs[0] in complex_ones:
+        else:
             self.nodes.append(node)
             other = self._parts(node.outputs[0])
             operands = (self.imaginary[node.inputs[0]], *node.inputs[1:])
             self.nodes.append(replace(node, inputs=operands, outputs=(other,)))
-        else:
-            self.nodes.append(node)
 
     def _parts(self, index: int) -> int:
         """Makes a complex tensor the real part. Returns: the tensor of the imaginary part."""
