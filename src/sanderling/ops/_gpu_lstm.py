@@ -125,8 +125,8 @@ def _layer(node: Node, inputs: Inputs, place: Place, walk: Walk) -> Layer:
     norm = place.norms is not None and optional(inputs, place.norms + 1) is not None
     projected = optional(inputs, place.first + _PROJECTION) is not None
     bias = _gates(inputs, place.first + _BIAS, found, ())
-    input_scales = _scales(inputs, place.first)
-    recurrent_scales = _scales(inputs, place.first + _RECURRENT)
+    input_scales = _scales(inputs, place.first, found)
+    recurrent_scales = _scales(inputs, place.first + _RECURRENT, found)
     return Layer(
         f"layer{place.first}", walk, features, found.cells, found.outputs, (place.state, place.state + 1),
         partial(_flat, inputs, place.first, found, features, stored=input_scales is not None),
@@ -147,15 +147,15 @@ def _layer(node: Node, inputs: Inputs, place: Place, walk: Walk) -> Layer:
     )  # fmt: skip
 
 
-def _scales(inputs: Inputs, first: int) -> Scales | None:
+def _scales(inputs: Inputs, first: int, found: Sizes) -> Scales | None:
     """Returns: the scales of the four gates' weights, where all that are there are stored int8."""
-    found = []
-    for gate in range(4):
-        scale = 1.0 if optional(inputs, first + gate) is None else whole_scale(inputs[first + gate])
+    scales = [1.0] * 4
+    for gate in found.gates:
+        scale = whole_scale(optional(inputs, first + gate))
         if scale is None:
             return None
-        found.append(scale)
-    return found[0], found[1], found[2], found[3]
+        scales[gate] = scale
+    return scales[0], scales[1], scales[2], scales[3]
 
 
 def _gates(inputs: Inputs, first: int, found: Sizes, row: tuple[int, ...], *, stored: bool = False) -> Array:
@@ -165,7 +165,7 @@ def _gates(inputs: Inputs, first: int, found: Sizes, row: tuple[int, ...], *, st
         stored: integers as they are, instead of real numbers.
     """
     total = np.zeros((found.cells, 4, *row), np.float32)
-    for gate in range(4):
+    for gate in found.gates:  # what stands beside an absent input gate has not been checked
         tensor = optional(inputs, first + gate)
         if tensor is not None:
             total[:, gate] = decode(tensor) if stored else real_values(tensor)
