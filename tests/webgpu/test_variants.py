@@ -24,6 +24,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, Verdict
 from sanderling.ops.op import Case, Op
 from sanderling.ops.registry import find
+from tests.models import Net
 from tests.ops.single import label, run_litert
 from tests.webgpu.drawing import Drawn, operators
 from tests.webgpu.making import CLOSE, HALF, compare, compiled
@@ -83,6 +84,15 @@ def test_every_variant_of_a_case(device: Device, op: Op, case: Case, half: bool)
     for target in targets(device, half=half):
         for name in names(made, target):
             check(device, made, fed, wanted, target, name)
+
+
+def test_a_long_sum_is_shared_even_on_software_adapters(device: Device) -> None:
+    net = Net((1, 260, 256, 2))
+    axes = net.constant(np.array([1, 2], np.int32), "axes")
+    made = net.op("MEAN", (1, 2), (axes,), "ReducerOptions", keep_dims=False).model()
+    x = np.random.default_rng(0).random((1, 260, 256, 2)).astype(np.float32)
+    assert names(made, targets(device)[0])[0] == "wide"
+    check(device, made, [x], run_litert(made, [x], reference=True), targets(device)[0], "wide")
 
 
 @pytest.mark.parametrize("name", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])

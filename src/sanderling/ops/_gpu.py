@@ -203,6 +203,7 @@ def gathered(
 WIDE = 64  # threads of a workgroup that share a sum
 _WORTH = 16  # rounds of one thread from which on sharing them may pay
 _MOST_GROUPS = 65535
+_LONG = 60_000  # rounds: llvmpipe ends a thread's loops after 65,535 of them, without a word
 
 
 def wide_first(results: int, rounds: int, limits: Limits) -> list[bool]:
@@ -210,7 +211,8 @@ def wide_first(results: int, rounds: int, limits: Limits) -> list[bool]:
     first: few results would leave the GPU idle while their threads work through many rounds."""
     if rounds < _WORTH or results > _MOST_GROUPS or limits.invocations < WIDE:
         return [False]
-    return [True, False] if not limits.software and results < limits.threads else [False, True]
+    first = rounds > _LONG or (not limits.software and results < limits.threads)
+    return [first, not first]
 
 
 def reduced(
