@@ -22,7 +22,7 @@ from sanderling.errors import FormatError
 from sanderling.graph.types import Array, DType
 from sanderling.ops.kernel import Limits
 
-FORMAT = 1
+FORMAT = 2
 # WebGPU's name of a feature → what is in the text of every shader that needs it.
 FEATURES = {"shader-f16": "enable f16;", "subgroups": "quadBroadcast"}
 MAX_JSON = 64 * 2**20
@@ -144,20 +144,35 @@ def build(plan: Plan, layout: Layout, limits: Limits) -> Program:
         dispatches.append(
             Dispatch(number, groups, made.uniforms, slots, call.label, call.nodes, call.partial)
         )
+    return Program(
+        tuple(texts), tuple(dispatches), layout.buffers, layout.arenas,
+        _ports(plan, layout, plan.inputs), _ports(plan, layout, plan.outputs),
+        _weights(plan, layout), _requires(plan, layout, dispatches, tuple(texts), limits), _features(tuple(texts)),
+    )  # fmt: skip
+
+
+def _requires(
+    plan: Plan, layout: Layout, dispatches: Sequence[Dispatch], texts: Sequence[str], limits: Limits
+) -> dict[str, int]:
+    """Returns: the least that a device must offer for these dispatches."""
     sizes = [slot.size for d in dispatches for slot in d.slots]
-    requires = {
+    groups = [call.workgroup for call in plan.calls]
+    shared = any("var<workgroup>" in text for text in texts)
+    return {
         "max_storage_buffers_per_shader_stage": max((len(d.slots) for d in dispatches), default=1),
-        "max_compute_invocations_per_workgroup": limits.invocations,
+        "max_compute_invocations_per_workgroup": max(map(prod, groups), default=1),
+        "max_compute_workgroup_size_x": max((x for x, _, _ in groups), default=1),
+        "max_compute_workgroup_size_y": max((y for _, y, _ in groups), default=1),
+        "max_compute_workgroup_size_z": max((z for _, _, z in groups), default=1),
+        "max_compute_workgroup_storage_size": limits.workgroup_bytes if shared else 0,
         "max_storage_buffer_binding_size": max(sizes, default=4),
         "max_buffer_size": max(layout.buffers, default=4),
         "max_uniform_buffer_binding_size": UNIFORM_BYTES,
     }
-    return Program(
-        tuple(texts), tuple(dispatches), layout.buffers, layout.arenas,
-        _ports(plan, layout, plan.inputs), _ports(plan, layout, plan.outputs),
-        _weights(plan, layout), requires,
-        tuple(name for name, word in FEATURES.items() if any(word in text for text in texts)),
-    )  # fmt: skip
+
+
+def _features(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, word in FEATURES.items() if any(word in text for text in texts))
 
 
 def workgroups(

@@ -1,0 +1,101 @@
+"""How near a whole model's answers must be to LiteRT's (DESIGN, section 9), whoever computed them.
+
+LiteRT's own kernel sets differ from each other, so they are the yardstick. A float output may be twice as
+far from the builtin kernels as XNNPACK is, or 1e-4 of its scale. What integers led to follows XNNPACK, and may
+be as far from it as LiteRT's other kernels are on any of the inputs, or one step (a float: 1/256 of its scale).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+
+from sanderling.engines.registry import find
+from sanderling.engines.webgpu.trust import distance
+from sanderling.graph.graph import Model, Tensor
+from sanderling.graph.types import Array
+from sanderling.passes.pipeline import run
+from sanderling.tflite import write
+
+FLOAT, STEP = 1e-4, 1 / 256
+Feed = Sequence[Array]
+
+
+def noise(model: Model, seed: int = 0) -> list[Array]:
+    """Returns: an input of noise: floats between −1 and 1, integers over their whole range."""
+    rng = np.random.default_rng(seed)
+    feed = []
+    for index in model.main.inputs:
+        kind = model.main.tensors[index].type
+        if kind.dtype.is_float:
+            feed.append(rng.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy))
+        else:
+            info = np.iinfo(kind.dtype.value)
+            feed.append(rng.integers(info.min, info.max, kind.shape, endpoint=True).astype(kind.dtype.numpy))
+    return feed
+
+
+def of_integers(model: Model) -> bool:
+    """Returns: whether a model computes with quantized values."""
+    graph = model.main
+    return any(t.type.is_quantized for node in graph.nodes for t in graph.results(node))
+
+
+def litert(path: Path, model: Model, feeds: Sequence[Feed], kernels: str) -> list[list[Array]]:
+    """Returns: LiteRT's answers with one kernel set; what only XNNPACK has is spelled out for others."""
+    with tempfile.TemporaryDirectory() as folder:
+        if kernels != "default" and any(node.op == "CUSTOM" for node in model.main.nodes):
+            model, path = run(model, ("replace_transpose_conv_bias",))[0], Path(folder) / path.name
+            write(model, path)
+        runner = find("litert").load(path, model, options={"kernels": kernels})
+        try:
+            return [runner.run(feed) for feed in feeds]
+        finally:
+            runner.close()
+
+
+def check(path: Path, model: Model, feeds: Sequence[Feed], answers: Sequence[Sequence[Array]]) -> float:
+    """Compares the answers on some inputs with LiteRT's.
+
+    Returns: the largest distance, in units of what was allowed.
+
+    Raises:
+        AssertionError: an answer is too far away; names the output.
+    """
+    fast = litert(path, model, feeds, "default")
+    others = [litert(path, model, feeds, kernels) for kernels in ("builtin", "reference")]
+    worst = 0.0
+    for number, index in enumerate(model.main.outputs):
+        mine, xnnpack, builtin, reference = (
+            [answer[number] for answer in every] for every in (answers, fast, *others)
+        )
+        tensor = model.main.tensors[index]
+        if of_integers(model):
+            apart = [
+                _apart(a, b, tensor) for other in (builtin, reference) for a, b in _pairs(other, xnnpack)
+            ]
+            allowed = [max(STEP if tensor.dtype.is_float else 1.0, *apart)] * len(mine)
+            wanted = xnnpack
+        else:
+            least = FLOAT if tensor.dtype.is_float else 0.0
+            allowed = [max(least, 2 * _apart(a, b, tensor)) for a, b in _pairs(xnnpack, builtin)]
+            wanted = builtin
+        for a, b, most in zip(mine, wanted, allowed, strict=True):
+            got = distance(a, b, tensor.type)
+            assert got <= most, f"{tensor.name} is {got:.3g} from LiteRT's answer, allowed {most:.3g}"
+            worst = max(worst, got / most if most else 0.0)
+    return worst
+
+
+def _pairs(a: list[Array], b: list[Array]) -> list[tuple[Array, Array]]:
+    return list(zip(a, b, strict=True))
+
+
+def _apart(a: Array, b: Array, tensor: Tensor) -> float:
+    """Returns: how far LiteRT is from itself; nothing is allowed for where it is infinitely far."""
+    found = distance(a, b, tensor.type)
+    return found if isfinite(found) else 0.0
