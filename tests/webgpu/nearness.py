@@ -1,8 +1,8 @@
 """How near a whole model's answers must be to LiteRT's (DESIGN, section 9), whoever computed them.
 
 LiteRT's own kernel sets differ from each other, so they are the yardstick. A float output may be twice as
-far from the builtin kernels as XNNPACK is, or 1e-4 of its scale. What integers led to follows XNNPACK, and may
-be as far from it as LiteRT's other kernels are on any of the inputs, or one step (a float: 1/256 of its scale).
+far from the builtin kernels as XNNPACK is, or 1e-4 of its scale. What integers led to follows XNNPACK: it may
+be as far from it as LiteRT's other kernels are on any of the inputs, or one step (of a float's scale 1/256).
 """
 
 from __future__ import annotations

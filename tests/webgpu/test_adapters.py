@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.models import classifier, save
-from tests.webgpu.conftest import SWIFTSHADER, missing
+from tests.webgpu.conftest import LAVAPIPE, SWIFTSHADER, missing
 
-LAVAPIPE = Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
 LIST = "from sanderling.runtime.doctor import examine_gpus; import json, dataclasses\n" \
     "gpus, why = examine_gpus()\n" \
     "print(json.dumps([[dataclasses.asdict(g) for g in gpus], why]))"  # fmt: skip
