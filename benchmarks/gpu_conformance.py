@@ -41,6 +41,12 @@ from tests.webgpu.making import prepared, run_once
 
 LARGEST_HALF = 65504.0
 FLOATS, STEPS = "of its scale", "steps"
+RULES = f"""
+Every case of every operator that has GPU kernels, against LiteRT's reference kernels. A float may be
+{CLOSE.relative:.0e} of its output's scale away ({HALF.relative:.0e} where it is stored in 16 bits), a quantized
+integer one step, any other integer nothing. Where weights have 8 bits and inputs are floats, LiteRT gets the
+same weights as floats.
+"""
 COLUMNS = (
     "adapter", "stored as", "operators", "cases", "passed", "failed", "declined", "worst float", "worst step",
     "s",
@@ -153,11 +159,7 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
     })  # fmt: skip
     lines = [
         "# GPU conformance", "",
-        f"Made by `benchmarks/gpu_conformance.py --write`; do not edit. {date.today().isoformat()}.", "",
-        "Every case of every operator that has GPU kernels, against LiteRT's reference kernels. Floats may be",
-        f"{CLOSE.relative:.0e} of the output's scale away ({HALF.relative:.0e} where they are stored in 16 bits),",
-        "quantized integers one step, plain integers nothing. Where weights have 8 bits and inputs are floats,",
-        "LiteRT gets the same weights as floats.", "",
+        f"Made by `benchmarks/gpu_conformance.py --write`; do not edit. {date.today().isoformat()}.", RULES,
         f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}",
         *map(line, runs), "",
         *(f"- {adapter}: {driver}" for adapter, driver in drivers), "",
@@ -182,19 +184,18 @@ def line(run: dict[str, Any]) -> str:
 
 
 def declined(runs: Sequence[dict[str, Any]]) -> list[str]:
-    """Returns: a line per operator and reason."""
-    kinds: dict[tuple[str, str], set[str]] = {}
+    """Returns: a line per operator and reason; kinds of integers with one reason share a line."""
+    kinds: dict[tuple[str, str], dict[str, str]] = {}
     for run in runs:
         for row in run["rows"]:
             if row["status"] == "declined":
-                kinds.setdefault((row["operator"], plain(row["reason"])), set()).add(row["kind"])
-    return [f"| `{op}` | {', '.join(sorted(kinds[op, why]))} | {why} |" for op, why in sorted(kinds)]
-
-
-def plain(reason: str) -> str:
-    """Returns: a reason without what differs from case to case: shapes, types and names."""
-    reason = re.sub(r" \(it writes .*\)$", "", reason).split(";")[0]
-    return re.sub(r"\b(u?int8|int16)\b(\[[\dx]*\])?", "an integer", reason)
+                told = re.sub(r" \(it writes .*\)$|\[[\dx]+\]|^[A-Z_\d]+: ", "", row["reason"]).split(";")[0]
+                alike = re.sub(r"u?int\d+", "integer", told)
+                kinds.setdefault((row["operator"], alike), {}).setdefault(row["kind"], told)
+    return [
+        f"| `{operator}` | {', '.join(sorted(found))} | {found[min(found)]} |"
+        for (operator, _), found in sorted(kinds.items())
+    ]
 
 
 def main() -> None:
