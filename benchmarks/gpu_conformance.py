@@ -19,91 +19,31 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sanderling.engines.webgpu.device import Device, open_device
-from sanderling.engines.webgpu.trust import distance
-from sanderling.engines.webgpu.verdicts import verdict
-from sanderling.graph.graph import Model
-from sanderling.graph.types import Array
+from sanderling.engines.webgpu.device import open_device
 from tests.conformance.exceptions import has_kernel
-from tests.conformance.oracle import answer, weight_only_answer
-from tests.conformance.tolerances import CLOSE, HALF, QUANT_1LSB
-from tests.conformance.variants import HYBRID_OPERATORS, Variant, every_variant
+from tests.conformance.tolerances import CLOSE, HALF
+from tests.conformance.variants import Variant, every_variant
 from tests.webgpu.conftest import LAVAPIPE, SWIFTSHADER
-from tests.webgpu.making import prepared, run_once
+from tests.webgpu.judging import FLOATS, STEPS, judged
 
-LARGEST_HALF = 65504.0
-FLOATS, STEPS = "of its scale", "steps"
 RULES = f"""
 Every case of every operator that has GPU kernels, against LiteRT's reference kernels. A float may be
-{CLOSE.relative:.0e} of its output's scale away ({HALF.relative:.0e} where it is stored in 16 bits), a quantized
-integer one step, any other integer nothing. Where weights have 8 bits and inputs are floats, LiteRT gets the
-same weights as floats.
+{CLOSE.relative:.0e} of its output's scale away ({HALF.relative:.0e} where it is stored in 16 bits),
+a quantized integer one step, any other integer nothing. Where weights have 8 bits and inputs are floats,
+LiteRT gets the same weights as floats.
 """
 COLUMNS = (
     "adapter", "stored as", "operators", "cases", "passed", "failed", "declined", "worst float", "worst step",
     "s",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What became of one case.
-
-    Attributes:
-        operator, case, kind: which: ``kind`` is float, int8, hybrid …
-        status: passed, failed or declined.
-        reason: why it was declined or how it failed.
-        error: the largest distance from LiteRT's answer.
-        unit: of ``error``.
-    """
-
-    operator: str
-    case: str
-    kind: str
-    status: str
-    reason: str = ""
-    error: float = 0.0
-    unit: str = FLOATS
-
-
-def judged(device: Device, variant: Variant, folder: Path, *, half: bool) -> Row:
-    """Runs one case."""
-    model, _, fed, wanted = answer(variant, folder)
-    if variant.kind in HYBRID_OPERATORS:
-        wanted = weight_only_answer(variant, folder)
-    named = (variant.op.name, variant.case.name, variant.kind)
-    model = prepared(model)
-    for node in model.main.nodes:
-        able = verdict(model.main, node, device.adapter.kernel_limits(), 2**30)
-        if not able:
-            return Row(*named, "declined", able.reason)
-    got = run_once(device, model, fed, half=half)
-    errors = list(compared(model, got, wanted, half=half))
-    error, unit, bound = max(errors, key=lambda e: e[0] / max(e[2], 1e-12), default=(0.0, FLOATS, 0.0))
-    status = "passed" if all(e <= most for e, _, most in errors) else "failed"
-    return Row(*named, status, "" if status == "passed" else f"allowed {bound:g}", error, unit)
-
-
-def compared(
-    model: Model, got: Sequence[Array], wanted: Sequence[Array], *, half: bool
-) -> Iterator[tuple[float, str, float]]:
-    """Yields: for every output, the largest distance, its unit, and the most that is allowed."""
-    for index, mine, theirs in zip(model.main.outputs, got, wanted, strict=True):
-        kind = model.main.tensors[index].type
-        if theirs.dtype.kind == "f":
-            if half:  # what 16 bits do not hold becomes the largest number that they do
-                theirs = theirs.clip(-LARGEST_HALF, LARGEST_HALF)
-            yield distance(mine, theirs, kind), FLOATS, (HALF if half else CLOSE).relative
-        else:
-            yield distance(mine, theirs, kind), STEPS, float(QUANT_1LSB.steps if kind.is_quantized else 0)
 
 
 def variants() -> list[Variant]:

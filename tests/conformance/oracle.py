@@ -26,8 +26,7 @@ class NoKernelError(Exception):
     """LiteRT has no kernel for these types; the text says what it answered."""
 
 
-@cache
-def answer(variant: Variant, folder: Path) -> tuple[Model, Path, list[Array], list[Array]]:
+def ask(variant: Variant, folder: Path) -> tuple[Model, Path, list[Array], list[Array]]:
     """Runs a variant in LiteRT without XNNPACK.
 
     Returns: the model, its file, what it was fed, and the outputs.
@@ -46,8 +45,10 @@ def answer(variant: Variant, folder: Path) -> tuple[Model, Path, list[Array], li
     return model, path, fed, outputs
 
 
-@cache
-def weight_only_answer(variant: Variant, folder: Path) -> list[Array]:
+answer = cache(ask)
+
+
+def ask_weight_only(variant: Variant, folder: Path) -> list[Array]:
     """Returns: LiteRT's outputs when its weights are the real numbers that the integers stand for."""
     model, fed = variant.build()
     graph = model.main
@@ -59,6 +60,9 @@ def weight_only_answer(variant: Variant, folder: Path) -> list[Array]:
     written = model.with_main(replace(graph, tensors=tensors))
     write(written, path)
     return run(path, written, fed, "reference")
+
+
+weight_only_answer = cache(ask_weight_only)
 
 
 def run(path: Path, model: Model, fed: list[Array], kernels: str) -> list[Array]:

@@ -74,19 +74,25 @@ SCHEMES: tuple[Scheme, ...] = (INT8, INT8_PER_TENSOR, UINT8, INT16, HYBRID, HYBR
 
 
 def every_variant() -> Iterator[Variant]:
-    """Yields: all of them; integers only where the case has real numbers and keeps no state."""
+    """Yields: all of them."""
     for op, case in every_case():
-        yield Variant(FLOAT, op, case)
-        real = any(is_real(a) for i, a in enumerate(case.inputs) if i not in op.quant.passthrough)
-        if not real or case.variables:
-            continue
-        weighted = has_weights(op, case)
-        for scheme in SCHEMES:
-            hybrid = op.name in HYBRID_OPERATORS.get(scheme.name, {op.name})
-            if scheme in (INT8, UINT8, INT16) or (weighted and hybrid):
-                yield Variant(scheme.name, op, case)
-        if weighted:
-            yield Variant(HALF_WEIGHTS, op, case)
+        for kind in kinds_of(op, case):
+            yield Variant(kind, op, case)
+
+
+def kinds_of(op: Op, case: Case) -> Iterator[str]:
+    """Yields: the kinds of models of a case; integers only where it has real numbers and keeps no state."""
+    yield FLOAT
+    real = any(is_real(a) for i, a in enumerate(case.inputs) if i not in op.quant.passthrough)
+    if not real or case.variables:
+        return
+    weighted = has_weights(op, case)
+    for scheme in SCHEMES:
+        hybrid = op.name in HYBRID_OPERATORS.get(scheme.name, {op.name})
+        if scheme in (INT8, UINT8, INT16) or (weighted and hybrid):
+            yield scheme.name
+    if weighted:
+        yield HALF_WEIGHTS
 
 
 def float_outputs(op: Op, case: Case) -> list[Array]:

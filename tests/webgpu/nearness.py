@@ -2,7 +2,8 @@
 
 LiteRT's own kernel sets differ from each other, so they are the yardstick. A float output may be twice as
 far from the builtin kernels as XNNPACK is, or 1e-4 of its scale. What integers led to follows XNNPACK: it may
-be as far from it as LiteRT's other kernels are on any of the inputs, or one step (of a float's scale 1/256).
+be as far from it as LiteRT's other kernels are on any of the inputs, or one step; a float that is no
+dequantized integer, 1/256 of its scale.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from sanderling.engines.registry import find
 from sanderling.engines.webgpu.trust import distance
-from sanderling.graph.graph import Model, Tensor
+from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.passes.pipeline import run
 from sanderling.tflite import write
@@ -78,7 +79,7 @@ def check(path: Path, model: Model, feeds: Sequence[Feed], answers: Sequence[Seq
             apart = [
                 _apart(a, b, tensor) for other in (builtin, reference) for a, b in _pairs(other, xnnpack)
             ]
-            allowed = [max(STEP if tensor.dtype.is_float else 1.0, *apart)] * len(mine)
+            allowed = [max(_step(model.main, index, xnnpack), *apart)] * len(mine)
             wanted = xnnpack
         else:
             least = FLOAT if tensor.dtype.is_float else 0.0
@@ -93,6 +94,16 @@ def check(path: Path, model: Model, feeds: Sequence[Feed], answers: Sequence[Seq
 
 def _pairs(a: list[Array], b: list[Array]) -> list[tuple[Array, Array]]:
     return list(zip(a, b, strict=True))
+
+
+def _step(graph: Graph, index: int, answers: list[Array]) -> float:
+    """Returns: one step of an output: of the integers that it is, or that it was until its last operator."""
+    if not graph.tensors[index].dtype.is_float:
+        return 1.0
+    last = next((node for node in graph.nodes if index in node.outputs), None)
+    quant = graph.tensors[last.inputs[0]].quant if last is not None and last.op == "DEQUANTIZE" else None
+    least = max(float(np.abs(answer).max(initial=1e-6)) for answer in answers)
+    return max(STEP, 1.001 * float(quant.scale.max()) / least) if quant is not None else STEP
 
 
 def _apart(a: Array, b: Array, tensor: Tensor) -> float:

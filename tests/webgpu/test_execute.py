@@ -29,7 +29,7 @@ from sanderling.runtime.session import Session
 from tests.engines.models import custom
 from tests.models import Net, classifier, random_inputs, run_litert
 from tests.models import save as save_model
-from tests.webgpu.making import CLOSE, compare, compiled, residual
+from tests.webgpu.making import CLOSE, compare, compiled, residual, run_once
 
 
 def batches(count: int, shape: tuple[int, ...]) -> list[np.ndarray]:
@@ -94,6 +94,15 @@ def test_wrong_inputs(device: Device) -> None:
     executor.close()
     with pytest.raises(RunError, match="is closed"):
         executor.run(batches(1, (1, 9, 9, 3)))
+
+
+@pytest.mark.parametrize("width", [1, 3, 4, 5])
+def test_what_an_earlier_call_left_beside_an_input(device: Device, width: int) -> None:
+    """A row's last vec4 is more than what the host writes; a sum over it must not see the rest."""
+    net = Net((1, width)).op("L2_NORMALIZATION", (1, width), (), "L2NormOptions")
+    (x,) = batches(1, (1, width))
+    (y,) = run_once(device, net.model(), [x])  # in memory full of NaN
+    compare(y, x / np.linalg.norm(x), CLOSE)
 
 
 def test_a_lost_device_is_an_error_and_not_the_end(device: Device) -> None:

@@ -139,6 +139,19 @@ def pointwise(
     return gpu
 
 
+def without_quantized(gpu: Gpu) -> Gpu:
+    """Returns: ``gpu`` of a comparison, which leaves stored integers to the CPU: LiteRT rounds them to
+    1/256 first, so that numbers nearer than that are equal."""
+
+    def answer(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
+        x = operand(node, inputs, 0).type
+        if x.is_quantized:
+            return no(f"its operand 0 is {x}: LiteRT rounds before it compares, a GPU would not")
+        return gpu(node, inputs, outputs, limits)
+
+    return answer
+
+
 def elementwise(shape: Shape, steps: tuple[Step, ...], write: Out | Temp | None = None) -> Kernel:
     """Returns: a kernel that is nothing but steps."""
     return Kernel("_pointwise", write or Out(0), (quads(shape),), steps=steps)

@@ -85,13 +85,19 @@ def squared_difference(
     return [fixed.saturated(times(difference * difference, factor) + zero_point, out[0])]
 
 
-def comparison(compare: Callable[[Values, Values], Values]) -> Reference:
-    """Returns: the integer kernel of a comparison, which brings both operands to one scale."""
+def comparison(compare: Callable[[Values, Values], Values], *, order: bool = False) -> Reference:
+    """Returns: the integer kernel of a comparison, which brings both operands to one scale.
+
+    Args:
+        order: it asks which is larger, for which LiteRT compares int16 as stored, whatever the scales.
+    """
 
     def integer(
         node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
     ) -> list[Array]:
         pairs = [operand_of(node, inputs, types, i) for i in range(2)]
+        if order and types[0] is not None and types[0].dtype is DType.INT16:
+            return [np.asarray(compare(given(inputs, 0), given(inputs, 1)))]
         spare = 8
         left, right = (times(x << spare, scale) for x, scale in pairs)
         return [np.asarray(compare(left, right))]

@@ -235,7 +235,8 @@ def _input(work: Lowering, name: str, index: int) -> Binding:
     flat = (prod(shape),)
     value = work.add(Value(name, flat, host))
     work.places[index] = value
-    if host != stored or not _alike(flat, shape):
+    # A host writes no more than its elements: what follows them, up to a multiple of four, may hold anything.
+    if host != stored or not _alike(flat, shape) or flat[0] % 4:
         work.places[index] = work.add(Value(name, shape, stored))
         work.move(View(value, flat), View(work.places[index], shape))
     return Binding(name, tensor.type, value)
