@@ -171,6 +171,17 @@ def test_sums_that_a_workgroup_shares(device: Device, how: str) -> None:
     every_variant(device, net.model(), fed)
 
 
+@pytest.mark.parametrize("first", [(2, 1, 2, 1, 3), (1, 3, 1, 5, 1), (3, 1, 5, 1), (2, 1, 1, 1, 1), (3,)])
+def test_five_axes_that_broadcast(device: Device, first: tuple[int, ...]) -> None:
+    """Also where only one of the two outermost is stretched, which a kernel walks as one."""
+    rng = np.random.default_rng(1)
+    pair = [rng.standard_normal(s).astype(np.float32) for s in (first, (2, 3, 2, 5, 3))]
+    op = next(op for op, _ in FOUND if op.name == "SUB")
+    for arrays in (pair, pair[::-1]):
+        made, fed = model(op, Case("rank 5", arrays))
+        compare(run_once(device, made, fed)[0], arrays[0] - arrays[1], CLOSE)
+
+
 def test_what_a_slice_cuts_off_is_no_part_of_the_image(device: Device) -> None:
     """A convolution that pads by itself may read a PAD's operand, but never a slice's."""
     net = Net((1, 7, 8, 3), 3)

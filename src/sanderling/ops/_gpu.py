@@ -139,17 +139,27 @@ def pointwise(
     return gpu
 
 
-def without_quantized(gpu: Gpu) -> Gpu:
-    """Returns: ``gpu`` of a comparison, which leaves stored integers to the CPU: LiteRT rounds them to
-    1/256 first, so that numbers nearer than that are equal."""
+def without_quantized(gpu: Gpu, reason: str) -> Gpu:
+    """Returns: ``gpu``, which leaves stored integers to the CPU.
+
+    Args:
+        reason: what LiteRT does with them that a GPU would not.
+    """
 
     def answer(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
         x = operand(node, inputs, 0).type
         if x.is_quantized:
-            return no(f"its operand 0 is {x}: LiteRT rounds before it compares, a GPU would not")
+            return no(f"its operand 0 is {x}: {reason}, a GPU would not")
         return gpu(node, inputs, outputs, limits)
 
     return answer
+
+
+def comparison(expression: str, kinds: str) -> Gpu:
+    """Returns: the kernel of a comparison, see ``pointwise``. Stored integers that stand for numbers nearer
+    than 1/256 are equal to LiteRT."""
+    compared = pointwise(expression, operands="xy", kinds=kinds)
+    return without_quantized(compared, "LiteRT rounds before it compares")
 
 
 def elementwise(shape: Shape, steps: tuple[Step, ...], write: Out | Temp | None = None) -> Kernel:

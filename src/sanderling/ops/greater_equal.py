@@ -7,7 +7,7 @@ import numpy as np
 from sanderling.graph.types import DType
 from sanderling.ops._cases import whole_numbers
 from sanderling.ops._elementwise import binary, two_operands
-from sanderling.ops._gpu import pointwise, without_quantized
+from sanderling.ops._gpu import comparison as compared
 from sanderling.ops._rescaled import comparison
 
 OP = binary(
@@ -17,5 +17,5 @@ OP = binary(
     result=DType.BOOL,
     integer=comparison(np.greater_equal, order=True),
     cases=two_operands(whole_numbers, whole_numbers),
-    gpu=without_quantized(pointwise("x >= y", operands="xy", kinds="fi")),
+    gpu=compared("x >= y", "fi"),
 )

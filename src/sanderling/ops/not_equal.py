@@ -7,7 +7,7 @@ import numpy as np
 from sanderling.graph.types import DType
 from sanderling.ops._cases import whole_numbers
 from sanderling.ops._elementwise import ARITHMETIC, binary, two_operands
-from sanderling.ops._gpu import pointwise, without_quantized
+from sanderling.ops._gpu import comparison as compared
 from sanderling.ops._rescaled import comparison
 
 OP = binary(
@@ -18,5 +18,5 @@ OP = binary(
     result=DType.BOOL,
     integer=comparison(np.not_equal),
     cases=two_operands(whole_numbers, whole_numbers),
-    gpu=without_quantized(pointwise("x != y", operands="xy", kinds="fib")),
+    gpu=compared("x != y", "fib"),
 )

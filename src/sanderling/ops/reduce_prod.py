@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sanderling.ops import _reduce_integer
-from sanderling.ops._gpu_int16 import without_int16
+from sanderling.ops._gpu import without_quantized
 from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
@@ -21,5 +21,5 @@ OP = reduction(
     product,
     quant=QuantRule(passthrough=(1,)),
     integer=_reduce_integer.product,
-    gpu=without_int16(reduction_gpu("PROD")),
+    gpu=without_quantized(reduction_gpu("PROD"), "LiteRT rounds after every factor"),
 )

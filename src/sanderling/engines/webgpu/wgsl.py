@@ -290,9 +290,12 @@ def _broadcast(writer: _Writer, name: str, view: View) -> Callable[[str], str]:
     ends = have[4] not in (1, want[4])
     if prod(have[:-1]) == 1 and not ends:
         return lambda load: f"{load}(p.w)"
-    strides = _strides(have, want)
+    outer, strides = _strides(have, want)
     writer.large.append((f"{name}_by", "vec4<u32>", struct.pack("<4I", *strides)))
     text = f"dot(p, u.{name}_by)"
+    if outer is not None:
+        writer.large.append((f"{name}_outer", "vec4<u32>", struct.pack("<4I", *outer, 0, 0)))
+        text += f" + p.x / u.y.n * u.{name}_outer.x + p.x % u.y.n * u.{name}_outer.y"
     if ends:
         inside = f"p.w < u.{name}.c4"
         return lambda load: f"select({vector}(), {load}(select(0u, {text}, {inside})), {inside})"
@@ -305,18 +308,20 @@ def _kind(writer: _Writer, view: View) -> Kind:
     return KINDS[writer.plan.values[view.value].storage.name]
 
 
-def _strides(have: tuple[int, ...], want: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Returns: steps in vec4 along (d·n, h, w, c4) of the output; 0 where the operand is stretched."""
+def _strides(
+    have: tuple[int, ...], want: tuple[int, ...]
+) -> tuple[tuple[int, int] | None, tuple[int, int, int, int]]:
+    """Returns: steps in vec4 along d and n where only one of them is stretched, and along (d·n, h, w, c4) of
+    the output; 0 where the operand is stretched."""
     c4 = -(-have[4] // 4)
     along_w = c4
     along_h = along_w * have[3]
     along_n = along_h * have[2]
-    return (
-        along_n if have[0] * have[1] > 1 else 0,
-        along_h if have[2] > 1 else 0,
-        along_w if have[3] > 1 else 0,
-        1 if have[4] > 1 else 0,
-    )
+    inner = (along_h if have[2] > 1 else 0, along_w if have[3] > 1 else 0, 1 if have[4] > 1 else 0)
+    if have[:2] in (want[:2], (1, 1)):
+        return None, (along_n if have[:2] != (1, 1) else 0, *inner)
+    along_d = along_n * have[1]
+    return (along_d if have[0] > 1 else 0, along_n if have[1] > 1 else 0), (0, *inner)
 
 
 def _halves(writer: _Writer) -> bool:
