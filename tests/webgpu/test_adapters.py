@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.models import classifier, save
@@ -44,6 +45,15 @@ def run(code: str, *arguments: str, **environment: str) -> list[object]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("VK_DRIVER_FILES", "SANDERLING_DEVICE")}
+    return subprocess.run(
+        [sys.executable, "-m", "sanderling", *arguments],
+        env={**kept, **environment}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def both() -> str:
     """The drivers of two software adapters."""
@@ -71,14 +81,24 @@ def test_two_adapters_are_listed_and_either_is_chosen(both: str, path: str) -> N
 
     answers = []
     for number, name in enumerate(names):
-        by_number = run(RUN, path, json.dumps({"engine": "webgpu", "device": number}), VK_DRIVER_FILES=both)
-        assert (by_number[0], by_number[2]) == ("webgpu", name)
-        answers.append(by_number[3])
-    by_name = run(
-        RUN, path, json.dumps({"engine": "webgpu"}), VK_DRIVER_FILES=both, SANDERLING_DEVICE="llvmpipe"
-    )
-    assert str(by_name[2]).startswith("llvmpipe")
-    assert [[round(x, 4) for x in a[0]] for a in answers] == [[round(x, 4) for x in by_name[3][0]]] * 2  # type: ignore[index]
+        wanted: list[tuple[object, str]] = [(number, ""), (name.split()[0], ""), (None, name[:8])]
+        for device, told in wanted if number else wanted[:1]:  # the second one in every way
+            answer = run(
+                RUN, path, json.dumps({"engine": "webgpu", "device": device}),
+                VK_DRIVER_FILES=both, SANDERLING_DEVICE=told,
+            )  # fmt: skip
+            assert (answer[0], answer[2]) == ("webgpu", name)
+            answers.append(answer[3])
+    np.testing.assert_allclose(answers, [answers[0]] * len(answers), rtol=0, atol=1e-5)
+
+
+def test_the_doctor_lists_two_adapters(both: str) -> None:
+    done = command("doctor", VK_DRIVER_FILES=both, SANDERLING_DEVICE="llvmpipe", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("gpu ")]
+    assert [line[:6] for line in lines] == ["gpu 0 ", "gpu 1 "]
+    assert {"(in use)" in line for line in lines if "llvmpipe" in line} == {True}
+    assert {"(in use)" in line for line in lines if "SwiftShader" in line} == {False}
 
 
 def test_an_adapter_that_is_not_there(both: str, path: str) -> None:
@@ -103,6 +123,22 @@ def test_no_driver_is_a_clear_sentence_and_auto_answers_from_the_cpu(path: str) 
         answer = run(RUN, path, json.dumps({"engine": "auto"}), SANDERLING_DEVICE=device, **nothing)
         assert answer[0] == "litert"
         assert str(answer[1]).startswith("the CPU runs it: ")
+
+
+def test_no_driver_on_the_command_line(path: str) -> None:
+    """One sentence each; the doctor finds nothing wrong with a machine that has no GPU."""
+    nothing = {"VK_DRIVER_FILES": "/nowhere/icd.json", "COLUMNS": "300"}
+    cause = "there is no Vulkan, Metal or D3D12 adapter; install a Vulkan driver (on Debian: apt-get install"
+    doctor = command("doctor", **nothing)
+    assert (doctor.returncode, doctor.stderr) == (0, "")
+    assert f"engine webgpu: {cause}" in doctor.stdout
+    assert f"gpu: {cause}" in doctor.stdout
+    profile = command("profile", path, **nothing)
+    assert (profile.returncode, profile.stdout) == (2, "")
+    assert profile.stderr.startswith(f"error: engine webgpu cannot be used here: {cause}")
+    assert profile.stderr.count("\n") == 1
+    told = json.loads(command("profile", path, "--json", **nothing).stdout)
+    assert cause in told["error"]["what"]
 
 
 def test_opengl_is_looked_for_only_when_asked(both: str) -> None:
