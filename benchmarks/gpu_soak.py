@@ -2,19 +2,23 @@
 
     python benchmarks/gpu_soak.py [--sessions 200] [--calls 10000] [--kernels 60] [--threads 4]
 
-Sessions are made, called and closed; then one session is called many times, from several threads as well.
-Memory of the process and the library's count of its own objects are compared with what they were after a
-tenth of it. The host's cost is taken of a program of ``--kernels`` kernels on almost no data.
+Sessions of one model and of different ones are made, called and closed; one session is called many times,
+from several threads as well, and another with ever other input shapes. Memory of the process (on a software
+adapter that of the GPU, too) and the library's count of its own objects are compared with those after
+a fifth of it. Exits with 1 if memory grew by more than 4 MB, an object was left, or an answer was wrong. The
+host's cost is taken of a program of ``--kernels`` kernels on almost no data.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,6 +31,8 @@ import sanderling as sd
 from sanderling.engines.webgpu.device import open_device
 from sanderling.engines.webgpu.runner import WebGPURunner
 from tests.models import Net, classifier, save
+
+MOST_BYTES = 4 * 2**20  # what Python's own allocator may do
 
 
 def resident() -> int:
@@ -47,24 +53,22 @@ def objects() -> dict[str, int]:
 
 
 class Growth:
-    """Memory and objects, at the first tenth and at the end."""
+    """Memory and objects, at the first fifth and at the end."""
 
     def __init__(self) -> None:
         self.first: tuple[int, dict[str, int]] | None = None
 
     def mark(self, done: int, count: int) -> None:
-        if self.first is None and done >= count // 10:
+        if self.first is None and done >= count // 5:
+            gc.collect()
             self.first = resident(), objects()
 
     def row(self) -> dict[str, Any]:
         assert self.first is not None
-        now = objects()
-        return {
-            "memory_bytes": resident() - self.first[0],
-            "objects": {
-                n: now[n] - self.first[1].get(n, 0) for n in now if now[n] != self.first[1].get(n, 0)
-            },
-        }
+        gc.collect()
+        now, (memory, before) = objects(), self.first
+        more = {name: now[name] - before.get(name, 0) for name in now}
+        return {"memory_bytes": resident() - memory, "objects": {n: m for n, m in more.items() if m}}
 
 
 def sessions(path: Path, count: int) -> dict[str, Any]:
@@ -75,6 +79,33 @@ def sessions(path: Path, count: int) -> dict[str, Any]:
             session(x)
         growth.mark(number + 1, count)
     return growth.row()
+
+
+def models(folder: Path, count: int) -> dict[str, Any]:
+    """As ``sessions``, each of another model."""
+    growth = Growth()
+    for number in range(count):
+        shape = (1, 8 + number % 9, 8, 1 + number % 5)
+        net = Net(shape, number)
+        for layer in range(1 + number % 4):
+            net.conv(1 + (7 * number + layer) % 13)
+        with sd.Session(save(net.model(), folder / f"{number}.tflite"), engine="webgpu") as session:
+            session(np.random.default_rng(number).random(shape).astype(np.float32))
+        growth.mark(number + 1, count)
+    return growth.row()
+
+
+def shapes(folder: Path, count: int) -> dict[str, Any]:
+    """Calls one session with fifty input shapes, of which it keeps the plans of a few."""
+    model, growth = Net((1, 12, 12, 1)).conv(8).pool().conv(4).model(), Growth()
+    first, *others = model.main.tensors
+    first = replace(first, shape_signature=(-1, -1, 12, 1))
+    path = save(model.with_main(replace(model.main, tensors=(first, *others))), folder / "resizable.tflite")
+    with sd.Session(path, engine="webgpu") as session:
+        for number in range(count):
+            session(np.ones((1 + number % 10, 12 + number % 5, 12, 1), np.float32))
+            growth.mark(number + 1, count)
+        return growth.row()
 
 
 def calls(path: Path, count: int, threads: int) -> dict[str, Any]:
@@ -90,7 +121,7 @@ def calls(path: Path, count: int, threads: int) -> dict[str, Any]:
         for _ in range(count // 200):  # in small lots: the pool keeps what it has yet to hand out
             answers = pool.map(lambda _: session(x), range(100))
             wrong += sum(not np.array_equal(answer, wanted) for answer in answers)
-    return {**growth.row(), "wrong": wrong}
+        return {**growth.row(), "wrong": wrong}
 
 
 def host(folder: Path, kernels: int, count: int = 1000) -> dict[str, Any]:
@@ -151,14 +182,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = save(classifier(), folder / "m.tflite")
-        print(
-            json.dumps({
-                "adapter": open_device().adapter.identity,
-                "sessions": sessions(path, given.sessions),
-                "calls": calls(path, given.calls, given.threads),
-                "host": host(folder, given.kernels),
-            }, indent=1)
-        )  # fmt: skip
+        rows = {
+            "sessions": sessions(path, given.sessions),
+            "models": models(folder, given.sessions),
+            "shapes": shapes(folder, given.sessions),
+            "calls": calls(path, given.calls, given.threads),
+        }
+        told = {"adapter": open_device().adapter.identity, **rows, "host": host(folder, given.kernels)}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    sys.exit(any(grew(row) for row in rows.values()))
+
+
+def grew(row: dict[str, Any]) -> bool:
+    """Returns: whether a row tells of a leak, or of wrong answers."""
+    return (
+        row["memory_bytes"] > MOST_BYTES
+        or max(row["objects"].values(), default=0) > 0
+        or row.get("wrong", 0) > 0
+    )
 
 
 if __name__ == "__main__":

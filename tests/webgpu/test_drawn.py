@@ -22,7 +22,6 @@ from sanderling.engines.webgpu.memory import aligned
 from sanderling.graph.graph import Model
 from sanderling.tflite import write
 from tests.conformance.oracle import NoKernelError
-from tests.conformance.variants import Variant
 from tests.graphs_made import floats
 from tests.graphs_stored import integers
 from tests.webgpu import nearness
@@ -40,21 +39,19 @@ GRAPHS = settings(EACH, max_examples=max(5, EXAMPLES // 20))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_any_settings(device: Device, tmp_path: Path, family: str) -> None:
-    @EACH
-    @given(operators(family))
-    def check(variant: Variant) -> None:
-        try:
-            row = judged(device, variant, tmp_path, half=False)
-        except NoKernelError:
-            event(f"{variant.op.name} {variant.kind}: LiteRT has no kernel")
-            return
-        event(f"{variant.op.name} {variant.kind}: {row.status}")
-        if family == "grouped":
-            event(variant.case.name)
-        assert row.status != "failed", f"{row}"
-
-    check()
+@EACH
+@given(data=st.data())
+def test_any_settings(device: Device, tmp_path: Path, family: str, data: st.DataObject) -> None:
+    variant = data.draw(operators(family))
+    try:
+        row = judged(device, variant, tmp_path, half=False)
+    except NoKernelError:
+        event(f"{variant.op.name} {variant.kind}: LiteRT has no kernel")
+        return
+    event(f"{variant.op.name} {variant.kind}: {row.status}")
+    if family == "grouped":
+        event(variant.case.name)
+    assert row.status != "failed", f"{row}"
 
 
 @GRAPHS

@@ -1,5 +1,5 @@
-"""Every real model with ``engine="webgpu"``: all of it on the GPU, its answers as near to LiteRT's as they must
-be, its arenas hardly larger than what lives at once.
+"""Every real model with ``engine="webgpu"``: all of it on the GPU, its answers as near to LiteRT's as
+they must be, its arenas hardly larger than what lives at once.
 
 Integer models are run on three inputs (see ``nearness``); float ones on one, three where a GPU is expected.
 """

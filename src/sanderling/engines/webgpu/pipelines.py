@@ -12,6 +12,7 @@ from sanderling.errors import KernelError
 
 Bindings = tuple[str, ...]  # of storage slots from binding 1 on: storage, read-only-storage or uniform
 MOST_THREADS = 8
+MOST_KEPT = 1024  # kernels; programs hold their own besides
 
 
 class Pipelines:
@@ -51,6 +52,8 @@ class Pipelines:
             made = self._compiled(text, bindings, where)
             with self._lock:
                 found = self._made.setdefault(key, made)
+                while len(self._made) > MOST_KEPT:
+                    del self._made[next(iter(self._made))]
         return found
 
     def prepare(self, wanted: Iterable[tuple[str, Bindings, str]]) -> None:
