@@ -44,8 +44,9 @@ GELU = """let z = abs(x) * 0.70710678; let t = 1.0 / (1.0 + 0.5 * z);
   let p = -1.265468 + t * (0.998424053 + t * (0.395122319 + t * (-0.0439545773 + t * (0.358589828
     + t * (-1.01101077 + t * (0.757546723 + t * -0.18925032))))));
   let tail = 0.5 * x * t * exp(p - z * z); return select(x - tail, tail, x < T4());"""
-GELU_TANH = """let z = 0.79788456 * (x + 0.044715 * x * x * x); let t = exp(-2.0 * abs(z));
-  return 0.5 * x * (1.0 + sign(z) * (1.0 - t) / (1.0 + t));"""
+# x (1 + tanh z) / 2 = x / (1 + exp(−2z)), which is exact where 1 + tanh z is not.
+GELU_TANH = """let z = 0.79788456 * (x + 0.044715 * x * x * x);
+  return x / (1.0 + exp(min(-2.0 * z, T4(80.0))));"""
 _VECTOR = {"f": "vec4<f32>(x)", "i": "vec4<i32>(x)", "b": "x != T4()"}
 _FROM_TRUTH = {
     "f": "select(vec4<f32>(), vec4<f32>(1.0), x)", "i": "select(vec4<i32>(), vec4<i32>(1), x)", "b": "x",
