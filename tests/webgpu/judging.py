@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.state import lift
 from sanderling.engines.webgpu.trust import distance
 from sanderling.engines.webgpu.verdicts import verdict
 from sanderling.graph.graph import Model
@@ -14,7 +15,7 @@ from sanderling.graph.types import Array
 from tests.conformance.oracle import ask, ask_weight_only
 from tests.conformance.tolerances import CLOSE, HALF, QUANT_1LSB
 from tests.conformance.variants import HYBRID_OPERATORS, Variant
-from tests.webgpu.making import prepared, run_once
+from tests.webgpu.making import names, prepared, run_once, targets
 
 LARGEST_HALF = 65504.0
 FLOATS, STEPS = "of its scale", "steps"
@@ -41,12 +42,16 @@ class Row:
     unit: str = FLOATS
 
 
-def judged(device: Device, variant: Variant, folder: Path, *, half: bool) -> Row:
+def judged(
+    device: Device, variant: Variant, folder: Path, *, half: bool, many_cores: bool = False, number: int = 0
+) -> Row:
     """Runs one operator's model on the GPU and in LiteRT.
 
     Args:
         folder: for files.
         half: floats are stored in 16 bits.
+        many_cores: it is compiled as if the adapter were a GPU of many cores.
+        number: which of the operator's ways to compute it is taken, the first being 0; they go round.
 
     Raises:
         NoKernelError: LiteRT does not run it.
@@ -54,17 +59,20 @@ def judged(device: Device, variant: Variant, folder: Path, *, half: bool) -> Row
     model, _, fed, wanted = ask(variant, folder)
     if variant.kind in HYBRID_OPERATORS:
         wanted = ask_weight_only(variant, folder)
-    named = (variant.op.name, variant.case.name, variant.kind)
-    model = prepared(model)
-    for node in model.main.nodes:
-        able = verdict(model.main, node, device.adapter.kernel_limits(), 2**30)
+    model, target, choose = prepared(model), targets(device, half=half)[many_cores], {}
+    graph = lift(model).model.main
+    for position, node in enumerate(graph.nodes):
+        able = verdict(graph, node, target.kernels, 2**30)
         if not able:
-            return Row(*named, "declined", able.reason)
-    got = run_once(device, model, fed, half=half)
+            return Row(variant.op.name, variant.case.name, variant.kind, "declined", able.reason)
+        ways = names(model, target, position)
+        choose[position] = ways[number % len(ways)]
+    got = run_once(device, model, fed, target=target, choose=choose)
     errors = list(compared(model, got, wanted, half=half))
     error, unit, bound = max(errors, key=lambda e: e[0] / max(e[2], 1e-12), default=(0.0, FLOATS, 0.0))
     status = "passed" if all(e <= most for e, _, most in errors) else "failed"
-    return Row(*named, status, "" if status == "passed" else f"allowed {bound:g}", error, unit)
+    told = "" if status == "passed" else f"allowed {bound:g}, {', '.join(choose.values())}"
+    return Row(variant.op.name, variant.case.name, variant.kind, status, told, error, unit)
 
 
 def compared(

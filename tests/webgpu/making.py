@@ -11,11 +11,12 @@ from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
+from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.shapes import at_shapes
 from sanderling.engines.webgpu.state import lift
 from sanderling.graph.graph import Model
-from sanderling.graph.types import Array
+from sanderling.graph.types import Array, Verdict
 from tests.models import Net
 
 CLOSE, HALF = 1e-5, 1e-2  # of the output's scale
@@ -41,18 +42,20 @@ def run_once(
     *,
     half: bool = False,
     packed: bool = False,
+    target: Target | None = None,
     choose: Mapping[int, str] | None = None,
     fused: bool = True,
 ) -> list[Array]:
-    """Runs a model once, its variables at their first values.
+    """Runs a model once in memory full of NaN, its variables at their first values.
 
     Args:
         packed: halves are two packed words even where the device has ``shader-f16``.
+        target: what to compile for, else what the device offers.
 
     Returns: its outputs.
     """
     lifted = lift(model)
-    target = target_of(device.adapter, half=half)
+    target = target or target_of(device.adapter, half=half)
     if packed:
         target = replace(target, kernels=replace(target.kernels, f16=False))
     program = compiled(lifted.model, target, choose=choose, fused=fused)
@@ -90,3 +93,21 @@ def residual() -> Model:
     assert net.nodes[-1].inputs == (second, first)
     net.op("HARD_SWISH", (1, 9, 9, 6), (), "HardSwishOptions")
     return net.reshape(1, 486).dense(5).softmax().model()
+
+
+def targets(device: Device, *, half: bool = False) -> list[Target]:
+    """Returns: the adapter as it is, and as if it were a GPU of many cores."""
+    real = target_of(device.adapter, half=half)
+    real = replace(real, kernels=replace(real.kernels, f16=half and real.kernels.f16))
+    return [
+        real,
+        replace(real, kernels=replace(real.kernels, software=False, uniform_bytes=0, threads=65536)),
+    ]
+
+
+def names(made: Model, target: Target, position: int = 0) -> list[str]:
+    """Returns: the variants of a node on a target."""
+    graph = lift(made).model.main
+    found = variants(graph, graph.nodes[position], target.kernels)
+    assert not isinstance(found, Verdict)
+    return [variant.name for variant in found]

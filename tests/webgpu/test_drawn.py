@@ -40,11 +40,14 @@ GRAPHS = settings(EACH, max_examples=max(5, EXAMPLES // 20))
 
 @pytest.mark.parametrize("family", FAMILIES)
 @EACH
-@given(data=st.data())
-def test_any_settings(device: Device, tmp_path: Path, family: str, data: st.DataObject) -> None:
+@given(data=st.data(), many_cores=st.booleans(), number=st.integers(0, 30))
+def test_any_settings(
+    device: Device, tmp_path: Path, family: str, data: st.DataObject, many_cores: bool, number: int
+) -> None:
+    """In any of the ways that a software adapter, or a GPU of many cores, would choose from."""
     variant = data.draw(operators(family))
     try:
-        row = judged(device, variant, tmp_path, half=False)
+        row = judged(device, variant, tmp_path, half=False, many_cores=many_cores, number=number)
     except NoKernelError:
         event(f"{variant.op.name} {variant.kind}: LiteRT has no kernel")
         return

@@ -16,6 +16,7 @@ from sanderling.graph.types import Array, DType, TensorType, Verdict
 from sanderling.ops._operands import vector
 from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op
+from sanderling.ops.registry import find
 from tests.models import Net
 from tests.ops.single import (
     declared_types,
