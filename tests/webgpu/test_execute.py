@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu import ENGINE
+from sanderling.engines.webgpu import ENGINE, pipelines
 from sanderling.engines.webgpu import device as devices
 from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device, choose
@@ -20,6 +21,7 @@ from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.program import load, save, to_json
 from sanderling.errors import (
+    DeviceLimit,
     DeviceLost,
     FormatError,
     InputMismatch,
@@ -73,8 +75,6 @@ def test_damaged_programs_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_resizable_batch(device: Device, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     model = Net((1, 8, 8, 3)).conv(5).pool().model()
     graph = model.main
     tensors = list(graph.tensors)
@@ -218,6 +218,27 @@ def test_a_call_that_an_event_loop_waits_for(device: Device, tmp_path: Path) -> 
 
     for x, answer in zip(inputs, asyncio.run(everything()), strict=True):
         compare(np.asarray(answer), run_litert(path, x)[0], CLOSE)
+
+
+def test_what_a_device_does_not_offer_is_named(device: Device) -> None:
+    program = compiled(residual(), target_of(device.adapter))
+    with pytest.raises(DeviceLimit, match=r"the program needs telepathy, which .+ has not got"):
+        Executor(replace(program, features=("telepathy",)), device)
+    with pytest.raises(
+        DeviceLimit, match=r"the program needs max_buffer_size \d{16}, .+ offers \d+"
+    ):
+        Executor(replace(program, requires={"max_buffer_size": 2**50}), device)
+
+
+def test_kernels_are_kept_up_to_a_number(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelines, "MOST_KEPT", 2)
+    mine = Device(device.adapter)
+    (x,) = batches(1, (1, 9, 9, 3))
+    executor = Executor(compiled(residual(), target_of(mine.adapter)), mine)
+    assert len(mine.pipelines._made) <= 2 < len(executor.program.shaders)
+    executor.run([x])
+    executor.close()
+    mine.destroy()
 
 
 def test_nothing_grows(device: Device, tmp_path: Path) -> None:
