@@ -147,7 +147,8 @@ def build(plan: Plan, layout: Layout, limits: Limits) -> Program:
     return Program(
         tuple(texts), tuple(dispatches), layout.buffers, layout.arenas,
         _ports(plan, layout, plan.inputs), _ports(plan, layout, plan.outputs),
-        _weights(plan, layout), _requires(plan, layout, dispatches, tuple(texts), limits), _features(tuple(texts)),
+        _weights(plan, layout), _requires(plan, layout, dispatches, tuple(texts), limits),
+        _features(tuple(texts)),
     )  # fmt: skip
 
 
