@@ -11,6 +11,11 @@ from hypothesis import settings
 from sanderling import zoo
 
 ROOT = Path(__file__).parents[1]
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")  # comes with Chromium, which has it built in
+# Here and not in webgpu/: the loader reads it once, when the first adapter is looked for, which may be at the
+# collection of any folder's tests.
+if SWIFTSHADER.exists() and "SANDERLING_DEVICE" not in os.environ:
+    os.environ.setdefault("VK_DRIVER_FILES", str(SWIFTSHADER))
 
 # In CI a run is the same every time and a failure can be repeated; on a desk each run tries new examples.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

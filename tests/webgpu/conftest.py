@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+from tests.conftest import SWIFTSHADER as SWIFTSHADER
+
 LAVAPIPE = Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
-# The loader reads it when the first adapter is looked for, which tests in other folders may do as well.
-if SWIFTSHADER.exists() and "SANDERLING_DEVICE" not in os.environ:
-    os.environ.setdefault("VK_DRIVER_FILES", str(SWIFTSHADER))
 
 
 def missing(reason: str) -> None:
