@@ -41,15 +41,8 @@ def resident() -> int:
 
 
 def objects() -> dict[str, int]:
-    """Returns: the library's own objects: buffers, bind groups, pipelines …"""
-    import wgpu
-
-    counts = wgpu.diagnostics.wgpu_native_counts.get_dict()
-    found = {}
-    for name, row in counts.items():
-        hubs = row.get("hub", {})
-        found[name] = sum(int(hub["a"]) for hub in hubs.values()) if hubs else int(row["count"])
-    return {name: count for name, count in found.items() if name != "total"}
+    """Returns: the library's own objects: buffers, bind groups, pipelines …; {} where it does not count."""
+    return open_device().adapter.library.objects()
 
 
 class Growth:

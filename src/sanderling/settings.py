@@ -21,6 +21,7 @@ class Settings:
         cache: folder for caches. From ``SANDERLING_CACHE`` (default: ``~/.cache/sanderling``).
         trace: file that ``profile`` writes a trace for Perfetto to, None for none. From
             ``SANDERLING_TRACE``.
+        webgpu: WebGPU library to use, "" for the usual one. From ``SANDERLING_WEBGPU``.
         threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     device: str
     cache: Path
     trace: Path | None
+    webgpu: str
     threads: int | None
 
 
@@ -52,5 +54,6 @@ def settings() -> Settings:
         device=os.environ.get("SANDERLING_DEVICE", ""),
         cache=Path(cache).expanduser(),
         trace=Path(trace).expanduser() if trace else None,
+        webgpu=os.environ.get("SANDERLING_WEBGPU", "").lower(),
         threads=_integer("SANDERLING_THREADS", 0) or None,
     )

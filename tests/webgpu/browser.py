@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import sanderling.engines.webgpu
-from sanderling.engines.webgpu.device import Adapter
+from sanderling.engines.webgpu.adapters import Adapter
 from sanderling.engines.webgpu.program import Program, save
 from sanderling.graph.types import Array
 from tests.webgpu.conftest import missing
@@ -174,7 +174,7 @@ def adapter_of(offer: Mapping[str, Any]) -> Adapter:
     """Returns: what a browser offers, as ``wgpu`` would tell it."""
     limits = {re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", n): int(v) for n, v in offer["limits"].items()}
     kind = "CPU" if offer["isFallbackAdapter"] else "Unknown"
-    return Adapter(offer["name"], "browser", kind, "", frozenset(offer["features"]), limits, 0, None)
+    return Adapter(offer["name"], "browser", kind, "", frozenset(offer["features"]), limits, 0, None, None)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,30 @@ def missing(reason: str) -> None:
     pytest.skip(f"NO GPU TESTS: {reason}")
 
 
+ON_BOTH = {"test_execute", "test_operators", "test_libraries"}  # run on every WebGPU library
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Has the tests of the executor run on each library that there is."""
+    if "device" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_BOTH:
+        metafunc.parametrize("device", ["wgpu", "dawn"], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def device():
-    """The device that ``SANDERLING_DEVICE`` names, else the fastest."""
+def device(request: pytest.FixtureRequest):
+    """The device that ``SANDERLING_DEVICE`` names, else the fastest, through the library asked for."""
     from sanderling.engines.webgpu import ENGINE
     from sanderling.engines.webgpu.device import open_device
 
-    ready = ENGINE.available()
-    if not ready:
-        missing(ready.reason)
-    return open_device()
+    name = getattr(request, "param", "")
+    with pytest.MonkeyPatch.context() as patch:
+        if name:
+            patch.setenv("SANDERLING_WEBGPU", name)
+        if name == "dawn" and find_spec("wgpudawn") is None:
+            pytest.skip("NO TESTS OF DAWN: wgpudawn is not installed")
+        ready = ENGINE.available()
+        if not ready and name == "dawn":
+            pytest.skip(f"NO TESTS OF DAWN: {ready.reason}")  # it takes fewer drivers than wgpu
+        if not ready:
+            missing(ready.reason)
+        yield open_device()

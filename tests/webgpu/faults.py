@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 import sanderling as sd
+from sanderling.engines.webgpu import compile
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu import segment
 from sanderling.engines.webgpu.program import Dispatch, Program
 from sanderling.engines.webgpu.trust import Check, distance
 
@@ -103,12 +103,12 @@ def plant(fault: str, patch: Callable[[Any, str, Any], None] = setattr) -> None:
 
         patch(devices.Device, "finish", finish)
         return
-    compile_graph = segment.compile_graph
+    compile_graph = compile.compile_graph
 
     def compiled(*args: Any, **kwargs: Any) -> Program:
         return FAULTS[fault](compile_graph(*args, **kwargs))
 
-    patch(segment, "compile_graph", compiled)
+    patch(compile, "compile_graph", compiled)
 
 
 def report(path: Path, arrays: list[np.ndarray]) -> dict[str, Any]:

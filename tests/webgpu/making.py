@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -111,3 +112,10 @@ def names(made: Model, target: Target, position: int = 0) -> list[str]:
     found = variants(graph, graph.nodes[position], target.kernels)
     assert not isinstance(found, Verdict)
     return [variant.name for variant in found]
+
+
+def settle() -> None:
+    """Waits for what sessions do in the background: compiling, and keeping what the next start may use."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("sanderling-"):
+            thread.join(60)

@@ -100,7 +100,7 @@ def test_no_gpu_is_looked_for_where_there_is_none(path: Path, monkeypatch: pytes
     monkeypatch.delenv("SANDERLING_DEVICE")
     monkeypatch.setattr(auto, "_GPU_FILES", ("no-such-device",))
     monkeypatch.setattr(auto.sys, "platform", "linux")
-    monkeypatch.setattr(auto.devices, "adapters", lambda: pytest.fail("it was looked for"))
+    monkeypatch.setattr(auto.gpus, "adapters", lambda: pytest.fail("it was looked for"))
     with Session(path) as session:
         assert (session.engine, session.reason) == ("litert", "the CPU runs it: this machine shows no GPU")
     monkeypatch.setattr(auto, "_GPU_FILES", ("null",))

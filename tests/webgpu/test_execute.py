@@ -15,8 +15,9 @@ import pytest
 
 from sanderling.engines.webgpu import ENGINE, pipelines
 from sanderling.engines.webgpu import device as devices
+from sanderling.engines.webgpu.adapters import choose
 from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device, choose
+from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.program import load, save, to_json

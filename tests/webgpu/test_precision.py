@@ -57,7 +57,7 @@ def test_a_harmless_network_is_stored_in_half(device: Device, tmp_path: Path) ->
     native = "shader-f16" in device.adapter.features
     assert ("array<vec4<f16>>" if native else "unpack2x16float") in text
     runner = ENGINE.load(path, read(path))  # remembered: no samples are needed any more
-    assert runner._target.half
+    assert runner.target.half
     (x,) = images(1)[0:1]
     compare(runner.run(x)[0], run_litert(path, *x)[0], HALF)
     runner.close()
@@ -67,7 +67,7 @@ def test_a_harmless_network_is_stored_in_half(device: Device, tmp_path: Path) ->
 def test_without_samples_everything_stays_in_32_bits(tmp_path: Path) -> None:
     path = save_model(network(), tmp_path / "m.tflite")
     runner = ENGINE.load(path, read(path))
-    assert not runner._target.half
+    assert not runner.target.half
     runner.close()
     found, _ = storages(path, "noise")
     assert found is not None

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sanderling.engines.webgpu import compile, shelf, trust
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu import segment
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.runner import WrongAnswer
@@ -21,7 +21,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.runtime.session import Session
 from tests.models import Net, classifier, run_litert, save
-from tests.webgpu.making import CLOSE, compare
+from tests.webgpu.making import CLOSE, compare, settle
 
 FLOAT = TensorType((3,), DType.FLOAT32)
 X = np.random.default_rng(5).standard_normal((1, 12, 12, 1)).astype(np.float32)
@@ -40,14 +40,15 @@ def path(tmp_path: Path) -> Path:
 
 def plant(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> list[Program]:
     """Has every compiled program pass through ``wrong``. Returns: a list of what was compiled."""
-    right, made = segment.compile_graph, []
+    right, made = compile.compile_graph, []
 
     def compiled(*args: Any, **kwargs: Any) -> Program:
         program = wrong(right(*args, **kwargs))
         made.append(program)
         return program
 
-    monkeypatch.setattr(segment, "compile_graph", compiled)
+    monkeypatch.setattr(compile, "compile_graph", compiled)
+    monkeypatch.setattr(shelf, "_stamp", lambda: wrong.__name__)  # as if our files had changed
     return made
 
 
@@ -214,10 +215,22 @@ def test_right_answers_are_checked_once(device: Device, path: Path, monkeypatch:
 def test_a_damaged_memory_is_forgotten(device: Device, path: Path, text: str) -> None:
     with Session(path, engine="webgpu") as session:
         session(X)
-    (kept,) = (path.parent / "cache" / "webgpu").glob("*.json")
-    kept.write_text(text)
+    settle()
+    kept = list((path.parent / "cache" / "webgpu").rglob("*.json"))
+    assert kept
+    for file in kept:
+        file.write_text(text)
     with Session(path, engine="webgpu") as session:
         compare(session(X), run_litert(path, X)[0], CLOSE)
+
+
+def test_a_right_answer_is_compared_with_that_to_the_users_own_file(
+    device: Device, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "OnCpu", lambda *_, **__: pytest.fail("a file of ours was asked"))
+    with Session(path, engine="webgpu") as session:
+        compare(session(X), run_litert(path, X)[0], CLOSE)
+        assert len(session._runner._memory.programs) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

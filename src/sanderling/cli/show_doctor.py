@@ -81,6 +81,7 @@ def _gpu(gpu: Gpu) -> Text:
     shared = format_bytes(gpu.limits["max_compute_workgroup_storage_size"])
     words = [
         kind, gpu.backend, *([plain(gpu.driver)] if gpu.driver else []), "f16" if gpu.f16 else "no f16",
+        f"through {gpu.library}",
         f"buffers to {buffer}", f"{threads} threads and {shared} a workgroup",
     ]  # fmt: skip
     mark = (" (in use)", "green") if gpu.chosen else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -80,7 +81,7 @@ def blocks_of(conv: Convolution, out: int) -> int:
 
 def depth_of(conv: Convolution, out: int) -> int:
     """Returns: how many vec4 of input channels a block of ``out`` vec4 of output channels reads."""
-    return max(end - first for first, end in _bands(conv, out))
+    return _depth(conv.kernel[3], conv.y[3], conv.groups, out)
 
 
 def block_quads(conv: Convolution, out: int) -> int:
@@ -88,15 +89,25 @@ def block_quads(conv: Convolution, out: int) -> int:
     return prod(conv.kernel[1:3]) * depth_of(conv, out) * 4 * out
 
 
-def _bands(conv: Convolution, out: int) -> list[tuple[int, int]]:
+def _bands(conv: Convolution, out: int) -> tuple[tuple[int, int], ...]:
     """Returns: (first, end) in vec4 of the input channels that each block of output channels reads."""
-    group_in, group_out, total = conv.kernel[3], conv.y[3] // conv.groups, conv.y[3]
-    found = []
+    return _banded(conv.kernel[3], conv.y[3], conv.groups, out)
+
+
+# Remembered: they are asked for by every variant of every convolution, and networks repeat their sizes.
+@lru_cache(maxsize=4096)
+def _depth(group_in: int, total: int, groups: int, out: int) -> int:
+    return max(end - first for first, end in _banded(group_in, total, groups, out))
+
+
+@lru_cache(maxsize=256)
+def _banded(group_in: int, total: int, groups: int, out: int) -> tuple[tuple[int, int], ...]:
+    group_out, found = total // groups, []
     for start in range(0, total, 4 * out):
         last = min(start + 4 * out, total) - 1
         first, end = start // group_out * group_in, (last // group_out + 1) * group_in
         found.append((first // 4, -(-end // 4)))
-    return found
+    return tuple(found)
 
 
 def pack(conv: Convolution, out: int, start: int = 0, count: int | None = None) -> Array:

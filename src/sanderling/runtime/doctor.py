@@ -16,13 +16,13 @@ from sanderling.errors import UsageError
 from sanderling.settings import settings
 
 if TYPE_CHECKING:
-    from sanderling.engines.webgpu.device import Adapter
+    from sanderling.engines.webgpu.adapters import Adapter
 
 _NEEDED = (
     "sanderling", "numpy", "ai-edge-litert", "flatbuffers", "optuna", "pillow", "jinja2",
     "typer", "rich", "wgpu",
 )  # fmt: skip
-VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS", "DEVICE")
+VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS", "DEVICE", "TRACE", "WEBGPU")
 # Instructions that decide how fast float and int8 kernels are, by the names that Linux gives them.
 _FLAGS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
@@ -75,6 +75,7 @@ class Gpu:
         chosen: it is the one in use, as the environment stands.
         limits: the most that it offers: bytes of a buffer, of a binding and of a workgroup's memory,
             threads of a workgroup, storage buffers of a kernel.
+        library: the WebGPU library that reaches it, with its version.
     """
 
     number: int
@@ -85,6 +86,7 @@ class Gpu:
     f16: bool
     chosen: bool
     limits: Mapping[str, int]
+    library: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,28 +166,25 @@ _LIMITS = (
 
 def examine_gpus() -> tuple[tuple[Gpu, ...], str]:
     """Returns: all GPU adapters, and why there are none, which is "" when there are."""
-    from sanderling.engines.webgpu import device
+    from sanderling.engines.webgpu import adapters
 
     try:
-        found = device.adapters()
-        chosen = device.choose().number if found else -1
-    except (ImportError, OSError, RuntimeError) as error:
-        return (), f"wgpu cannot be used ({error}); {device.INSTALL}"
-    except UsageError as error:  # SANDERLING_DEVICE names none of them: they are listed all the same
-        chosen = -1
-        found = device.adapters()
-        if found:
-            return _gpus(found, chosen), str(error)
+        found = adapters.adapters()
+    except (ImportError, OSError, RuntimeError, UsageError) as error:
+        return (), f"the WebGPU library cannot be used ({error}); {adapters.INSTALL}"
     if not found:
-        return (), f"there is no Vulkan, Metal or D3D12 adapter; {device.NO_DRIVER}"
-    return _gpus(found, chosen), ""
+        return (), f"there is no Vulkan, Metal or D3D12 adapter; {adapters.no_adapter()}"
+    try:
+        return _gpus(found, adapters.choose().number), ""
+    except UsageError as error:  # SANDERLING_DEVICE names none of them: they are listed all the same
+        return _gpus(found, -1), str(error)
 
 
 def _gpus(found: Sequence[Adapter], chosen: int) -> tuple[Gpu, ...]:
     return tuple(
         Gpu(
             a.number, a.name, a.backend, a.kind, a.driver, "shader-f16" in a.features, a.number == chosen,
-            {name: a.limits[name] for name in _LIMITS},
+            {name: a.limits[name] for name in _LIMITS}, f"{a.library.name} {a.library.version}",
         )
         for a in found
     )  # fmt: skip

@@ -57,6 +57,13 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     return model
 
 
+def announce(path: Path, engine: str, options: Mapping[str, object]) -> None:
+    """Lets an engine begin, in the background, with what a model that is about to be read will need."""
+    begin = getattr(registry.find(engine), "announce", None)
+    if begin is not None:
+        begin(path, options)
+
+
 def load_runner(
     path: Path,
     model: Model,

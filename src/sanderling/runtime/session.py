@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 import threading
@@ -19,7 +18,7 @@ from sanderling.engines.engine import Port, Runner
 from sanderling.errors import InputMismatch, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.runtime.loading import default_threads, load_runner, read_model, read_recipe_file
+from sanderling.runtime.loading import announce, default_threads, load_runner, read_model, read_recipe_file
 from sanderling.runtime.placement import Placed, choose_engine, place_runner
 from sanderling.runtime.ports import accept
 
@@ -37,6 +36,8 @@ class Session:
         precision: ``"auto"`` or a precision that the engine offers.
         device: which GPU, by number or a part of its name (see ``sanderling doctor``); None takes
             ``SANDERLING_DEVICE``, else the fastest.
+        library: which WebGPU library reaches the GPU, ``"wgpu"`` or ``"dawn"``; None takes
+            ``SANDERLING_WEBGPU``, else wgpu.
         pin: operators, by number, output or kind → ``"cpu"`` or ``"gpu"``, whatever seems to be faster.
         trust: do not compare the GPU's first answer with LiteRT's.
         samples: inputs by which ``precision="auto"`` decides what a GPU stores in 16 bits: a list, each
@@ -66,6 +67,7 @@ class Session:
         precision: str = "auto",
         *,
         device: str | int | None = None,
+        library: str | None = None,
         pin: Mapping[str | int, str] | None = None,
         trust: bool = False,
         samples: Sequence[Any] | str | None = None,
@@ -74,12 +76,16 @@ class Session:
         self._cleanup: weakref.finalize[Any, Any] | None = None
         path, engine, threads, precision = self._source(model, engine, threads, precision)
         try:
+            wishes = {"device": device, "library": library, "pin": pin or None, "trust": trust or None}
+            options: dict[str, object] = {n: value for n, value in wishes.items() if value is not None}
+            if engine != "auto":
+                announce(path, engine, options)
             self._model = read_model(path)
             self.threads = default_threads(threads)
-            wishes = {
-                "device": device, "pin": pin or None, "trust": trust or None, "samples": self._feeds(samples)
-            }  # fmt: skip
-            self._load(path, engine, precision, {k: v for k, v in wishes.items() if v is not None})
+            feeds = self._feeds(samples)
+            if feeds is not None:
+                options["samples"] = feeds
+            self._load(path, engine, precision, options)
         except BaseException:
             self._remove_temporary()
             raise
@@ -256,6 +262,8 @@ class Session:
 
     async def run_async(self, *args: Any, **kwargs: Any) -> Answer:
         """Runs the model once in a thread of its own, so that an event loop goes on. See ``__call__``."""
+        import asyncio  # 20 ms, which few need
+
         return await asyncio.to_thread(self, *args, **kwargs)
 
     def rebuild(self) -> None:

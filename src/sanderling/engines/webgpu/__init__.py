@@ -3,6 +3,6 @@
 ``compile.compile_graph`` goes the whole way; every step in between is data that can be printed.
 """
 
-from sanderling.engines.webgpu.engine import WebGPU
+from sanderling.engines.webgpu.entry import WebGPU
 
 ENGINE = WebGPU()

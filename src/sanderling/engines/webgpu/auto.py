@@ -18,11 +18,13 @@ import numpy as np
 
 from sanderling.engines.engine import Runner
 from sanderling.engines.litert import ENGINE as LITERT
+from sanderling.engines.webgpu import adapters as gpus
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.engine import checked, precise
+from sanderling.engines.webgpu.engine import Wanted, checked, precise
 from sanderling.engines.webgpu.partition import Plan, Rates
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
-from sanderling.engines.webgpu.runner import Options, WebGPURunner, noise
+from sanderling.engines.webgpu.runner import Options, WebGPURunner
+from sanderling.engines.webgpu.trust import noise
 from sanderling.errors import CompileError, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
@@ -58,17 +60,17 @@ def propose(
             where it is a software adapter.
     """
     wanted, half, how = checked(options, threads)
-    named = wanted is not None or bool(settings().device)
+    named = wanted.device is not None or bool(settings().device)
     told = _plainly_cpu(model, named, half)
     if told:
         return Choice(None, told)
     try:
-        found = devices.adapters()
+        found = gpus.adapters(wanted.library)
     except (ImportError, OSError, RuntimeError) as error:
-        return Choice(None, f"the CPU runs it: wgpu cannot be used ({error})")
+        return Choice(None, f"the CPU runs it: the WebGPU library cannot be used ({error})")
     if not found:
-        return Choice(None, f"the CPU runs it: there is no GPU adapter; {devices.NO_DRIVER}")
-    adapter = devices.choose(wanted)
+        return Choice(None, f"the CPU runs it: there is no GPU adapter; {gpus.no_adapter(wanted.library)}")
+    adapter = gpus.choose(wanted.device, wanted.library)
     if adapter.software and not named:
         return Choice(None, f"the CPU runs it: the only GPU adapter, {adapter.name}, is the CPU itself")
     try:
@@ -91,12 +93,12 @@ def _plainly_cpu(model: Model, named: bool, half: bool) -> str:
 def _timed(
     path: Path,
     model: Model,
-    wanted: str | int | None,
+    wanted: Wanted,
     half: bool,
     how: Options,
     options: Mapping[str, object],
 ) -> Choice:
-    device = devices.open_device(wanted)
+    device = devices.open_device(wanted.device, wanted.library)
     adapter = device.adapter
     memory = recall(hash_of(path), adapter, precision=options.get("precision", "auto"))
     target, reason = precise(path, model, device, half, options, memory, how)

@@ -17,7 +17,6 @@ Dispatched = tuple[Any, Any, tuple[int, int, int]]  # pipeline, bind group, work
 TIMESTAMPS = "timestamp-query"
 _MOST_QUERIES = 4096
 _ENOUGH_S = 2e-3  # a repetition of this length is timed well enough by the host's clock
-_QUERY_RESOLVE, _COPY_SRC = 512, 4
 
 
 class Clock:
@@ -48,32 +47,11 @@ class Clock:
 
     def _stamped(self, dispatches: Sequence[Dispatched]) -> Array:
         """Returns: seconds of each dispatch, each in a pass with a time stamp before and behind it."""
-        raw, count = self._device.raw, 2 * len(dispatches)
-        queries = raw.create_query_set(type="timestamp", count=count)
-        resolved = raw.create_buffer(size=8 * count, usage=_QUERY_RESOLVE | _COPY_SRC)
-        readback = self._device.buffer(8 * count, readback=True)
-        encoder = raw.create_command_encoder()
-        for number, (pipeline, group, (x, y, z)) in enumerate(dispatches):
-            stamps = {
-                "query_set": queries, "beginning_of_pass_write_index": 2 * number,
-                "end_of_pass_write_index": 2 * number + 1,
-            }  # fmt: skip
-            work = encoder.begin_compute_pass(timestamp_writes=stamps)
-            work.set_pipeline(pipeline)
-            work.set_bind_group(0, group)
-            work.dispatch_workgroups(x, y, z)
-            work.end()
-        encoder.resolve_query_set(queries, 0, count, resolved, 0)
-        encoder.copy_buffer_to_buffer(resolved, 0, readback, 0, 8 * count)
+        device = self._device
         try:
-            raw.queue.submit([encoder.finish()])
-            readback.map_sync("READ")
-            ticks = np.frombuffer(readback.read_mapped(0, 8 * count), np.uint64).astype(np.float64)
-        except RuntimeError as error:
-            raise RunError(f"the kernels could not be timed: {error}") from None
-        readback.unmap()
-        for buffer in (resolved, readback):
-            buffer.destroy()
+            ticks = device.stamps(dispatches).astype(np.float64)
+        except RunError as error:
+            raise RunError(f"the kernels could not be timed: {error.what}") from None
         seconds: Array = np.maximum(ticks[1::2] - ticks[0::2], 0.0) * self._period_ns * 1e-9
         return seconds
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from sanderling.engines.webgpu import memory
 from sanderling.engines.webgpu.fuse import fuse
@@ -13,39 +12,12 @@ from sanderling.engines.webgpu.joint import chosen
 from sanderling.engines.webgpu.lower import lower
 from sanderling.engines.webgpu.plan import show
 from sanderling.engines.webgpu.pool import pool
-from sanderling.engines.webgpu.program import Program, build
+from sanderling.engines.webgpu.program import Program, Soon, build
+from sanderling.engines.webgpu.target import Target as Target
 from sanderling.engines.webgpu.tuned import choices
 from sanderling.engines.webgpu.validate import validate
 from sanderling.graph.graph import Graph
-from sanderling.ops.kernel import Limits
 from sanderling.settings import settings
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a program is compiled for; the defaults are what every WebGPU device offers.
-
-    Attributes:
-        kernels: what kernels may ask for.
-        buffers: storage buffers that a kernel may bind.
-        binding_bytes: bytes that one value may take.
-        buffer_bytes: bytes of one buffer.
-        half: store floats as f16.
-        wide: names of tensors whose floats stay f32 all the same → why.
-        tuned: signature of an operator → name of its fastest variant: see ``tuned.py``.
-    """
-
-    kernels: Limits = field(default_factory=Limits)
-    buffers: int = 8
-    binding_bytes: int = 128 * 2**20
-    buffer_bytes: int = 256 * 2**20
-    half: bool = False
-    wide: Mapping[str, str] = field(default_factory=dict)
-    tuned: Mapping[str, str] = field(default_factory=dict)
-
-    def widened(self, names: Mapping[str, str]) -> Target:
-        """Returns: the target that stores more tensors as f32, for these reasons."""
-        return replace(self, wide={**self.wide, **names}) if self.half else self
 
 
 def compile_graph(
@@ -56,6 +28,7 @@ def compile_graph(
     *,
     choose: Mapping[int, str] | None = None,
     fused: bool = True,
+    soon: Soon | None = None,
 ) -> Program:
     """Compiles a graph, or a segment of one, every node of which has a GPU variant.
 
@@ -65,6 +38,7 @@ def compile_graph(
         target: what it will run on.
         choose: node position → name of the variant to take; others take the tuned one, else the first.
         fused: run pointwise operators in the stores of other kernels.
+        soon: is told of every kernel as soon as its text is written.
 
     Raises:
         CompileError: it cannot be compiled for this target.
@@ -83,7 +57,7 @@ def compile_graph(
     if settings().debug >= 3:
         sys.stderr.write(show(plan) + "\n")
     layout = memory.place(plan, max_binding=target.binding_bytes, max_buffer=target.buffer_bytes)
-    program = build(plan, layout, target.kernels)
+    program = build(plan, layout, target.kernels, soon=soon)
     if settings().debug >= 4:
         sys.stderr.write("\n".join(program.shaders))
     validate(program)

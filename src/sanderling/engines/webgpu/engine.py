@@ -1,93 +1,36 @@
-"""The engine: says what it takes, and loads it."""
+"""Loads a model: checks the options, opens the device, recalls what is known, and makes the runner."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sanderling.engines.webgpu import adapters as gpus
 from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu import precision, tuned
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.places import HELD
+from sanderling.engines.webgpu import early, precision, tuned
 from sanderling.engines.webgpu.remember import Memory, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.engines.webgpu.shapes import at_shapes
-from sanderling.engines.webgpu.state import STATE_OPS, lift
-from sanderling.engines.webgpu.tune import Tell, tune
-from sanderling.engines.webgpu.verdicts import checked_pins, known_by, verdict
+from sanderling.engines.webgpu.state import lift
+from sanderling.engines.webgpu.target import Target
+from sanderling.engines.webgpu.verdicts import checked_pins
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
-from sanderling.graph.types import YES, Array, Verdict, no
+from sanderling.graph.types import Array
 from sanderling.settings import settings
 
-_OPTIONS = ("device", "pin", "precision", "samples", "trust", "tune")
+if TYPE_CHECKING:
+    from sanderling.engines.webgpu.tune import Tell
+
+_OPTIONS = ("device", "library", "pin", "precision", "samples", "trust", "tune")
 _log = logging.getLogger("sanderling.webgpu")
 _PRECISIONS = ("auto", "float32", "float16")
-
-
-class WebGPU:
-    """Our own kernels on any GPU that Vulkan, Metal or D3D12 reaches; what they cannot do, LiteRT does."""
-
-    name = "webgpu"
-
-    def available(self) -> Verdict:
-        """Returns: whether there are ``wgpu`` and a GPU adapter."""
-        try:
-            found = devices.adapters()
-        except (ImportError, OSError, RuntimeError) as error:
-            return no(f"wgpu cannot be used ({error}); {devices.INSTALL}")
-        return YES if found else no(f"there is no Vulkan, Metal or D3D12 adapter; {devices.NO_DRIVER}")
-
-    def version(self) -> str:
-        """Returns: the version of ``wgpu``."""
-        from importlib.metadata import version
-
-        return version("wgpu")
-
-    def supports(self, model: Model) -> list[Verdict]:
-        """Returns: for every node of the main graph, whether it can run on a GPU, or why it stays on the CPU,
-        naming the tensor and the cause. Needs no GPU."""
-        lifted = lift(model)
-        fixed = lifted.model.main
-        shapes = [fixed.tensors[i].shape for i in fixed.inputs]
-        prepared, usual = at_shapes(lifted.model, shapes).main, Target()
-        found = {
-            known_by(node): verdict(prepared, node, usual.kernels, usual.binding_bytes)
-            for node in prepared.nodes
-            if node.outputs
-        }
-        stuck = no(lifted.reason or HELD)
-        return [
-            stuck if node.op in STATE_OPS else found.get(known_by(node), YES) for node in model.main.nodes
-        ]
-
-    def load(
-        self, path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None
-    ) -> WebGPURunner:
-        """Loads a verified model: as much of it onto the GPU as is sensible, the rest into LiteRT.
-
-        Args:
-            path: the file, for messages and to remember what is found out.
-            model: what ``tflite.read`` gives for it.
-            threads: of the CPU.
-            options: ``device``: number or part of the name of an adapter; ``precision``: ``"float32"``;
-                ``"float16"`` (values between kernels and weights are stored in 16 bits); ``"auto"``, the
-                same for every tensor where ``samples`` (a list of inputs, each a list of arrays; or
-                ``"noise"``) lose little by it: found once, remembered, 32 bits without them;
-                ``tune``: seconds to spend on timing the variants of its kernels, which is remembered and
-                from then on used for every model; ``pin``: operators by number, output or kind → ``"cpu"``
-                or ``"gpu"``; ``trust``: do not compare the GPU's first answer with LiteRT's.
-
-        Raises:
-            ModelError: an operator runs neither on the GPU nor in LiteRT, with the reason.
-            UsageError: an option is unknown or has a wrong value, or there is no such device.
-        """
-        return load(path, model, threads=threads, options=options)
 
 
 def load(
@@ -98,16 +41,18 @@ def load(
     options: Mapping[str, object] | None = None,
     tell: Tell | None = None,
 ) -> WebGPURunner:
-    """``WebGPU.load``, which may tell people what it is at.
+    """``WebGPU.load``, which may tell people what it is at (see ``entry.py`` for the options).
 
     Args:
         tell: is called with a line for every operator that is tuned.
     """
     wanted, half, how = checked(options, threads)
-    given, device = options or {}, devices.open_device(wanted)
+    given, device = options or {}, devices.open_device(wanted.device, wanted.library)
     memory = recall(hash_of(path), device.adapter, precision=given.get("precision", "auto"))
     target, reason = precise(path, model, device, half, given, memory, how, tell)
-    return WebGPURunner(path, model, device, target, replace(how, precision=reason), memory)
+    runner = WebGPURunner(path, model, device, target, replace(how, precision=reason), memory)
+    early.keep(path, device, runner.loaded.kernels())
+    return runner
 
 
 def precise(
@@ -182,6 +127,8 @@ def tuned_for(
     """
     known = tuned.recall(device.adapter)
     if seconds is not None:
+        from sanderling.engines.webgpu.tune import tune
+
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < inf:
             raise UsageError(f"tune is {seconds!r}, expected seconds, more than 0")
         lifted = lift(model).model
@@ -202,7 +149,7 @@ def _is_feed(feed: object) -> bool:
     return isinstance(feed, (list, tuple)) and all(isinstance(array, np.ndarray) for array in feed)
 
 
-def target_of(adapter: devices.Adapter, *, half: bool = False) -> Target:
+def target_of(adapter: gpus.Adapter, *, half: bool = False) -> Target:
     """Returns: what to compile for on an adapter."""
     limits = adapter.limits
     return Target(
@@ -211,8 +158,16 @@ def target_of(adapter: devices.Adapter, *, half: bool = False) -> Target:
     )  # fmt: skip
 
 
-def checked(options: Mapping[str, object] | None, threads: int) -> tuple[str | int | None, bool, Options]:
-    """Returns: the device wanted, whether floats are stored as f16, and how to run.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which GPU: an adapter by number or a part of its name, and the library to reach it through."""
+
+    device: str | int | None
+    library: str | None
+
+
+def checked(options: Mapping[str, object] | None, threads: int) -> tuple[Wanted, bool, Options]:
+    """Returns: the GPU wanted, whether floats are stored as f16, and how to run.
 
     Raises:
         UsageError: an option is unknown or has a wrong value.
@@ -226,8 +181,11 @@ def checked(options: Mapping[str, object] | None, threads: int) -> tuple[str | i
         raise UsageError(f"precision is {stored!r}", hint=f"choose one of: {', '.join(_PRECISIONS)}")
     if wanted is not None and (not isinstance(wanted, (str, int)) or isinstance(wanted, bool)):
         raise UsageError(f"device is {wanted!r}, expected a number or a part of a name")
+    library = given.get("library")
+    if library is not None and library not in gpus.LIBRARIES:
+        raise UsageError(f"library is {library!r}", hint=f"choose one of: {', '.join(gpus.LIBRARIES)}")
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected at least 1")
     trust = bool(given.get("trust", False)) or settings().trust
     how = Options(threads, checked_pins(given.get("pin")), trust)
-    return wanted, stored == "float16", how
+    return Wanted(wanted, None if library is None else str(library)), stored == "float16", how

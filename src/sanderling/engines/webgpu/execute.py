@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.gpu import Buffer
 from sanderling.engines.webgpu.memory import ALIGNMENT, aligned
 from sanderling.engines.webgpu.native import Turn
 from sanderling.engines.webgpu.program import Port, Program
@@ -85,10 +86,7 @@ class Executor:
             words[start // 4 : start // 4 + len(dispatch.uniforms)] = dispatch.uniforms
         uniforms = device.buffer(words.nbytes, uniform=True)
         device.write(uniforms, 0, words)
-        device.pipelines.prepare(
-            (program.shaders[d.shader], tuple(slot.binding for slot in d.slots), d.label)
-            for d in program.dispatches
-        )
+        device.pipelines.soon(program.kernels())
         ready = []
         for start, dispatch in zip(starts, program.dispatches, strict=True):
             bindings = tuple(slot.binding for slot in dispatch.slots)
@@ -174,9 +172,9 @@ class Executor:
 class _Input:
     """Where an input goes, and how its array becomes bytes."""
 
-    def __init__(self, buffer: Any, port: Port) -> None:
+    def __init__(self, buffer: Buffer, port: Port) -> None:
         self._buffer, self._port = buffer, port
-        self._handle, self._offset = buffer._internal, port.slot.offset
+        self._handle, self._offset = buffer.handle, port.slot.offset
         self._dtype, self._shape = port.numpy, port.shape
         self._odd = prod(port.shape) * self._dtype.itemsize % 4
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.order import together
 from sanderling.engines.webgpu.partition import GPU, Plan
+from sanderling.engines.webgpu.pipelines import Kernel
 from sanderling.engines.webgpu.segment import CpuSegment, GpuSegment, blame, cut
+from sanderling.engines.webgpu.shelf import Shelf
+from sanderling.engines.webgpu.target import Target
 from sanderling.errors import CompileError, KernelError, SanderlingError, UnsupportedOperator
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Model
@@ -81,6 +83,7 @@ class Loaded:
         folder: Path,
         threads: int,
         refused: Mapping[int, str],
+        shelf: Shelf | None = None,
     ) -> Loaded | Refusal:
         """Loads every piece.
 
@@ -97,7 +100,7 @@ class Loaded:
                     segments.append(CpuSegment(part, folder, f"piece{next(_numbers)}", threads))
                     continue
                 try:
-                    segments.append(GpuSegment(part, device, target))
+                    segments.append(GpuSegment(part, device, target, shelf, piece))
                 except (CompileError, UnsupportedOperator) as error:
                     found = blame(part, device, target, error)
                     for segment in segments:
@@ -120,6 +123,10 @@ class Loaded:
     def gpu_pieces(self) -> list[tuple[int, GpuSegment]]:
         """Returns: the pieces on the GPU with their numbers in the plan."""
         return [(n, s) for n, s in enumerate(self.segments) if isinstance(s, GpuSegment)]
+
+    def kernels(self) -> list[Kernel]:
+        """Returns: all kernels of the pieces on the GPU."""
+        return [kernel for segment in self.gpu for kernel in segment.executor.program.kernels()]
 
     def run(self, inputs: Sequence[Array]) -> dict[int, Array]:
         """Runs all pieces. Returns: tensor index → value, of all that enters or leaves a piece.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.loaded import Loaded
 from sanderling.engines.webgpu.partition import CPU, GPU, Rates
 from sanderling.engines.webgpu.state import STATE_OPS, Lifted
+from sanderling.engines.webgpu.target import Target
 from sanderling.engines.webgpu.verdicts import known_by
 from sanderling.graph.graph import Graph, Node
 

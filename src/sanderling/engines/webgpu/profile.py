@@ -14,8 +14,9 @@ from sanderling.engines.webgpu.clock import Clock
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.loaded import Loaded
 from sanderling.engines.webgpu.program import Dispatch
-from sanderling.engines.webgpu.runner import WebGPURunner, noise
+from sanderling.engines.webgpu.runner import WebGPURunner
 from sanderling.engines.webgpu.segment import CpuSegment
+from sanderling.engines.webgpu.trust import noise
 from sanderling.graph.graph import Graph
 from sanderling.graph.types import Array
 from sanderling.ops.registry import find_for

@@ -12,16 +12,20 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanderling import files
-from sanderling.engines.webgpu.device import Adapter
-from sanderling.engines.webgpu.program import Program, to_json
+from sanderling.engines.webgpu.adapters import Adapter
+from sanderling.engines.webgpu.versions import version_of
 from sanderling.settings import settings
 
+if TYPE_CHECKING:
+    from sanderling.engines.webgpu.program import Program
+
 FORMAT = 1
+_TOLD = ("shaders", "dispatches", "buffers", "arenas", "inputs", "outputs", "features")  # not the weights
 _LIMIT = 4 * 2**20  # bytes of a file
 _MOST_PROGRAMS = 32
 _log = logging.getLogger("sanderling.webgpu")
@@ -112,27 +116,28 @@ def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def versions() -> str:
     """Returns: the versions whose change asks everything again."""
-    found = []
-    for package in ("sanderling", "wgpu", "ai-edge-litert"):
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            found.append(f"{package} ?")
-    return ", ".join(found)
+    packages = ("sanderling", "ai-edge-litert")
+    return ", ".join(f"{package} {version_of(package)}" for package in packages)
 
 
 def hash_of(path: Path) -> str:
     """Returns: the fingerprint of a file's bytes; "" where it cannot be read, which is never remembered."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        now = path.stat()
+        return _hashed(path, now.st_size, now.st_mtime_ns)
     except OSError:
         return ""
 
 
+@lru_cache(maxsize=64)
+def _hashed(path: Path, _size: int, _changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fingerprint(program: Program) -> str:
     """Returns: what two programs that compute the same in the same way share."""
-    digest = hashlib.sha256(to_json(program).encode())
+    digest = hashlib.sha256(repr([getattr(program, name) for name in _TOLD]).encode())
     digest.update(program.weights.data)
     return digest.hexdigest()[:32]
 

@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from sanderling.engines.engine import Port
 from sanderling.engines.webgpu import partition
-from sanderling.engines.webgpu.compile import Target
 from sanderling.engines.webgpu.device import Device, open_device
-from sanderling.engines.webgpu.half import leading_to, narrow
+from sanderling.engines.webgpu.judge import Judge
+from sanderling.engines.webgpu.judge import WrongAnswer as WrongAnswer
 from sanderling.engines.webgpu.loaded import Loaded, Surprise
 from sanderling.engines.webgpu.partition import GPU, Plan, Rates
 from sanderling.engines.webgpu.places import Place, places
 from sanderling.engines.webgpu.program import Program
-from sanderling.engines.webgpu.remember import Memory, fingerprint
+from sanderling.engines.webgpu.remember import Memory
 from sanderling.engines.webgpu.shapes import Shape, at_shapes
+from sanderling.engines.webgpu.shelf import Shelf
 from sanderling.engines.webgpu.state import lift
-from sanderling.engines.webgpu.trust import Check, Wrong
+from sanderling.engines.webgpu.target import Target
+from sanderling.engines.webgpu.trust import Foreseen, Wrong, noise, telling
 from sanderling.engines.webgpu.verdicts import Pins, known_by, pinned, verdict
 from sanderling.errors import CompileError, InputMismatch, ModelError, UsageError
 from sanderling.graph.graph import Graph, Model, Tensor
@@ -33,10 +33,6 @@ from sanderling.graph.types import Array
 KEPT_SHAPES = 4  # plans for other input shapes that are kept
 Shapes = tuple[Shape, ...]
 Planner = Callable[[list[Plan]], Plan]
-
-
-class WrongAnswer(UserWarning):
-    """The GPU gave a wrong answer for an operator, which runs on the CPU now."""
 
 
 class RefusedKernel(UserWarning):
@@ -96,7 +92,6 @@ class WebGPURunner:
     ) -> None:
         self._path, self._model, self.device = path, model, device
         self._options, self._memory = options or Options(), memory or Memory(None)
-        self._target = target.widened(self._memory.wide)
         self._choose = choose or (lambda found: found[0])
         self._lifted = lift(model)
         self.states = [state.initial for state in self._lifted.states]
@@ -105,7 +100,11 @@ class WebGPURunner:
         folder = tempfile.mkdtemp(prefix="sanderling-")
         self._folder = Path(folder)
         self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        whole = None if self._memory.path is None else (path, model)
+        trusted = self._options.trust
+        self._judge = Judge(path.name, target, self._memory, self._folder, whole=whole, trust=trusted)
         self._loaded: dict[Shapes, Loaded] = {}
+        self._shelves: list[Shelf] = []  # with programs that are not written yet
         graph = model.main
         self._signatures = [_signature(graph.tensors[i]) for i in graph.inputs]
         self._shapes: Shapes = tuple(graph.tensors[i].shape for i in graph.inputs)
@@ -127,6 +126,11 @@ class WebGPURunner:
         raise ModelError("nothing of it runs on the GPU", where=str(self._path))
 
     @property
+    def target(self) -> Target:
+        """What its programs are compiled for."""
+        return self._judge.target
+
+    @property
     def plan(self) -> Plan:
         """The plan in force."""
         return self.loaded.plan
@@ -143,90 +147,46 @@ class WebGPURunner:
             self._resize(shapes)
         loaded = self._loaded[shapes]
         if loaded.plain is not None and loaded.verified and not self.states:
-            return loaded.plain(inputs)
+            found = loaded.plain(inputs)
+            if self._shelves:
+                self._keep()
+            return found
+        foreseen = None if self.states else self._judge.foresee(loaded, inputs)
         while True:
             try:
                 values = loaded.run([*inputs, *self.states])
-                if loaded.verified or not self._wrong_ones(loaded, inputs, values):
+                if loaded.verified or not self._wrong_ones(loaded, inputs, values, foreseen):
                     break
             except Surprise as surprise:
                 self._seen[surprise.tensor] = surprise.shape
             self._replace(shapes)
-            loaded = self._loaded[shapes]
+            loaded, foreseen = self._loaded[shapes], None
         found = loaded.outputs(values)
         count = len(found) - len(self.states)
         self.states = found[count:]
+        self._keep()
         return found[:count]
 
+    def _keep(self) -> None:
+        """Has new programs written, now that there is an answer: until then others need the processor."""
+        for shelf in self._shelves:
+            shelf.flush()
+        self._shelves.clear()
+
     def _wrong_ones(
-        self, loaded: Loaded, inputs: Sequence[Array], values: Mapping[int, Array]
+        self,
+        loaded: Loaded,
+        inputs: Sequence[Array],
+        values: Mapping[int, Array],
+        foreseen: Foreseen | None,
     ) -> dict[int, Wrong]:
         """Compares the pieces on the GPU with LiteRT, on what was fed, or on noise where that is all alike.
 
         Returns: what an operator is ``known_by`` → how wrong it is.
         """
-        if not any(_telling(array) for array in inputs) and not loaded.remembers:
-            return self._verify(loaded, loaded.run([*map(noise, inputs, self.inputs), *self.states]))
-        return self._verify(loaded, values)
-
-    def _verify(self, loaded: Loaded, values: Mapping[int, Array]) -> dict[int, Wrong]:
-        found: dict[int, Wrong] = {}
-        for number, segment in loaded.gpu_pieces():
-            mark = fingerprint(segment.executor.program)
-            if self._options.trust or mark in self._memory.programs:
-                segment.trusted = True
-                continue
-            piece = loaded.plan.pieces[number]
-            inputs, outputs = ([values[i] for i in ends] for ends in (piece.inputs, piece.outputs))
-            try:
-                wrong = self._wrong(segment.model, inputs, outputs)
-            except ModelError:
-                segment.trusted = True  # LiteRT has no such operator: there is nothing to compare with
-                continue
-            if not wrong:
-                segment.trusted = True
-                self._memory.programs.append(mark)
-            for one in wrong:
-                node = loaded.graph.nodes[piece.nodes[one.position]]
-                found[known_by(node)] = one
-        loaded.verified = not found
-        faulty = {key: one.reason for key, one in found.items() if not self._widen(loaded.graph, key, one)}
-        if faulty:
-            self._tell(loaded.graph, faulty)
-        if loaded.gpu_pieces():
-            self._memory.save()
-        return found
-
-    def _wrong(self, model: Model, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Wrong]:
-        return Check(model, self._folder, self.device, self._target).verdict(inputs, outputs)
-
-    def _widen(self, graph: Graph, key: int, wrong: Wrong) -> bool:
-        """Has an operator that is wrong in 16 bits computed in 32, and remembers it. Where it is right alone,
-        what it reads was spoilt before: all that leads to it is widened.
-
-        Returns: whether that changes anything: else it is the kernel that is wrong.
-        """
-        nodes = [next(node for node in graph.nodes if known_by(node) == key)]
-        if not wrong.alone:
-            nodes = leading_to(graph, nodes[0])
-        half, wide = self._target.half, self._target.wide
-        names = [name for node in nodes for name in narrow(graph, node, half=half, wide=wide)]
-        self._memory.wide |= dict.fromkeys(names, f"in float16 {wrong.reason}")
-        self._target = self._target.widened(self._memory.wide)
-        return bool(names)
-
-    def _tell(self, graph: Graph, wrong: Mapping[int, str]) -> None:
-        """Remembers wrong operators and warns of them."""
-        kinds = {known_by(node): node.kind for node in graph.nodes}
-        for key, reason in wrong.items():
-            self._memory.wrong[str(key)] = reason
-        named = [f"{kinds[k]} {graph.tensors[k].name!r} ({reason})" for k, reason in wrong.items()]
-        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        warnings.warn(
-            f"{self._path.name}: {self.device.adapter.name} gives wrong answers for {', '.join(named[:3])}"
-            f"{more}: from now on the CPU computes {'it' if len(named) == 1 else 'them'}",
-            WrongAnswer, stacklevel=4,
-        )  # fmt: skip
+        if not any(map(telling, inputs)) and not loaded.remembers:
+            values = loaded.run([*map(noise, inputs, self.inputs), *self.states])
+        return self._judge.wrong(loaded, values, foreseen)
 
     def _replace(self, shapes: Shapes) -> None:
         """Makes the plan for these shapes anew, after something was learned."""
@@ -263,7 +223,7 @@ class WebGPURunner:
         if shapes not in self._loaded:
             states = [state.initial.shape for state in self._lifted.states]
             model = at_shapes(self._lifted.model, [*shapes, *states], self._seen)
-            loaded = self._load(model)
+            loaded = self._load(model, [shapes, sorted(self._seen.items())])
             if len(self._loaded) >= KEPT_SHAPES:
                 self._loaded.pop(next(iter(self._loaded))).close()
             self._loaded[shapes] = loaded
@@ -282,13 +242,24 @@ class WebGPURunner:
             for name, i, shape in zip(names.output_names(), graph.outputs, sizes, strict=True)
         )
 
-    def _load(self, model: Model) -> Loaded:
+    def _load(self, model: Model, told: list[object]) -> Loaded:
         graph = model.main
-        refused = self._refused(graph)
+        # Without a memory of the file nobody says that the model is what lies in it.
+        kept = self._memory.path is not None
+        shelf = Shelf.of(self._path, graph, self.target, told) if kept else Shelf(None)
+        self._shelves.append(shelf)
+        refused = self._refused(graph, shelf)
         while True:
             plan = self._choose(self._plans(graph, refused))
             made = Loaded.make(
-                model, plan, self.device, self._target, self._folder, self._options.threads, refused
+                model,
+                plan,
+                self.device,
+                self.target,
+                self._folder,
+                self._options.threads,
+                refused,
+                shelf,
             )
             if isinstance(made, Loaded):
                 made.verified = made.verified or self._options.trust
@@ -320,22 +291,30 @@ class WebGPURunner:
             )  # fmt: skip
         return found
 
-    def _refused(self, graph: Graph) -> dict[int, str]:
+    def _refused(self, graph: Graph, shelf: Shelf) -> dict[int, str]:
         """Returns: position → why a node is not run on the GPU."""
-        wrong, found = self._memory.wrong, {}
-        for position, node in enumerate(graph.nodes):
-            able = verdict(graph, node, self._target.kernels, self._target.binding_bytes)
-            if not able:
-                found[position] = able.reason
-            elif str(known_by(node)) in wrong:
-                found[position] = wrong[str(known_by(node))]
-        return found
+        keys = {position: str(known_by(node)) for position, node in enumerate(graph.nodes)}
+        told = self._memory.wrong
+        wrong = {position: told[key] for position, key in keys.items() if key in told}
+        return wrong | shelf.verdicts(len(graph.nodes), lambda: self._unable(graph))
+
+    def _unable(self, graph: Graph) -> dict[int, str]:
+        """Returns: position → why a node cannot run on the GPU."""
+        limits, most = self.target.kernels, self.target.binding_bytes
+        told = ((position, verdict(graph, node, limits, most)) for position, node in enumerate(graph.nodes))
+        return {position: able.reason for position, able in told if not able}
 
     def places(self) -> list[Place]:
         """Returns: a row per node of the file's main graph."""
         how = self._options
         return places(
-            self._model.main, self.loaded, self._lifted, self._target, self._pins, how.rates, how.precision
+            self._model.main,
+            self.loaded,
+            self._lifted,
+            self.target,
+            self._pins,
+            how.rates,
+            how.precision,
         )
 
     def reset(self) -> None:
@@ -354,7 +333,7 @@ class WebGPURunner:
         old, self._loaded = list(self._loaded.values()), {}
         for loaded in old:
             loaded.close()
-        self.device = open_device(self.device.adapter.number)
+        self.device = open_device(self.device.adapter.number, self.device.adapter.library.name)
         self._use(self._shapes)
 
     def close(self) -> None:
@@ -367,19 +346,3 @@ class WebGPURunner:
 def _signature(tensor: Tensor) -> Shape:
     signature = tensor.shape_signature
     return signature if len(signature) == len(tensor.shape) else tensor.shape
-
-
-def _telling(array: Array) -> bool:
-    """Returns: whether an input's elements differ: an answer on zeros says little."""
-    return array.dtype != object and array.size > 1 and bool((array != array.flat[0]).any())
-
-
-def noise(array: Array, port: Port) -> Array:
-    """Returns: noise in the place of an input; plain integers, which may be indices, stay as they are."""
-    rng = np.random.default_rng(0)
-    if array.dtype.kind == "f":
-        return rng.random(array.shape).astype(array.dtype)
-    if array.dtype.kind in "iu" and port.type.is_quantized:
-        info = np.iinfo(array.dtype)
-        return rng.integers(info.min, info.max, array.shape, array.dtype, endpoint=True)
-    return array

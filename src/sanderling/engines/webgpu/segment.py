@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.on_cpu import OnCpu
 from sanderling.engines.webgpu.partition import Piece
+from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.remember import fingerprint
+from sanderling.engines.webgpu.shelf import Shelf
+from sanderling.engines.webgpu.target import Target
 from sanderling.errors import CompileError, SanderlingError, UnsupportedOperator
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
@@ -62,18 +65,40 @@ class GpuSegment:
         model: what ``cut`` gave.
         device: the device.
         target: what to compile for.
+        shelf: where its program may lie.
+        piece: by which it is found there.
 
     Raises:
         CompileError: it cannot be compiled, or the device refuses a kernel.
     """
 
-    def __init__(self, model: Model, device: Device, target: Target) -> None:
+    def __init__(
+        self,
+        model: Model,
+        device: Device,
+        target: Target,
+        shelf: Shelf | None = None,
+        piece: Piece | None = None,
+    ) -> None:
         self.model = model
         tidy = run(model, _TIDY)[0]
         self.graph = tidy.main  # what the program's dispatches count nodes in
-        program = compile_graph(tidy.main, tidy.input_names(), tidy.output_names(), target)
+
+        def compiled() -> Program:
+            from sanderling.engines.webgpu.compile import compile_graph
+
+            names = tidy.input_names(), tidy.output_names()
+            return compile_graph(tidy.main, *names, target, soon=device.pipelines.soon)
+
+        kept = shelf or Shelf(None)
+        program, self._mark = kept.program(piece, tidy.main, compiled)
         self.executor = Executor(program, device)
-        self.trusted = False
+
+    @property
+    def mark(self) -> str:
+        """The fingerprint of its program."""
+        self._mark = self._mark or fingerprint(self.executor.program)
+        return self._mark
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         return self.executor.run(inputs)

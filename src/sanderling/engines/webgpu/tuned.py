@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from sanderling import files
-from sanderling.engines.webgpu.device import Adapter
+from sanderling.engines.webgpu.adapters import Adapter
 from sanderling.engines.webgpu.half import halved
 from sanderling.engines.webgpu.remember import versions
 from sanderling.graph.graph import Graph, Node
@@ -60,6 +60,8 @@ def choices(
 
 def recall(adapter: Adapter) -> dict[str, str]:
     """Returns: signature → name of the fastest variant, as far as this adapter was tuned."""
+    if not any((settings().cache / "webgpu").glob("tuned-*.json")):
+        return {}  # nothing was ever tuned: no need to fingerprint the kernels
     try:
         with _path(adapter).open("rb") as file:
             text = file.read(_LIMIT + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.partition import CPU, GPU
 from sanderling.engines.webgpu.shapes import sized
 from sanderling.errors import UsageError
@@ -17,6 +16,8 @@ Pins = Mapping[str | int, str]
 
 def verdict(graph: Graph, node: Node, limits: Limits, binding_bytes: int) -> Verdict:
     """Returns: whether a node of a graph with fixed shapes runs on a GPU; a refusal says why."""
+    from sanderling.engines.webgpu.lower import variants
+
     for index in (*node.inputs, *node.outputs):
         if index < 0:
             continue

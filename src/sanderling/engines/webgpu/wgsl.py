@@ -95,6 +95,12 @@ def _expanded(body: str, constants: tuple[tuple[str, int], ...], where: str) -> 
     return expand(body_text(body), dict(constants), where=where).rstrip()
 
 
+@cache
+def _used(body: str, constants: tuple[tuple[str, int], ...], where: str, name: str) -> frozenset[str]:
+    """Returns: the functions ``name_…`` that a body calls."""
+    return frozenset(re.findall(rf"\b{name}_(\w+)\(", _expanded(body, constants, where)))
+
+
 @dataclass(slots=True)
 class _Writer:
     """A shader while it is being written."""
@@ -194,8 +200,7 @@ def _read(writer: _Writer, name: str, view: View) -> Kind:
 def _lanes_only(writer: _Writer, name: str, view: View) -> bool:
     """Returns: whether single elements are all that is read of a value: then vec4 need not be loaded."""
     call = writer.call
-    text = _expanded(call.body, tuple(call.constants.items()), f"{call.label}.wgsl")
-    used = set(re.findall(rf"\b{name}_(\w+)\(", text))
+    used = _used(call.body, tuple(call.constants.items()), f"{call.label}.wgsl", name)
     return used == {"lane"} and sum(v.value == view.value for v in call.views()) == 1
 
 
