@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sanderling.engines.webgpu.compile import Target, compile_graph
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
@@ -55,17 +56,21 @@ def test_any_shape(device: Device, image: tuple[int, ...], filters: int, padding
     executor.close()
 
 
+SOFTWARE = Limits(software=True, subgroups=True, uniform_bytes=65536, threads=64)
+
+
 @pytest.mark.parametrize(
-    "size, channels, filters, first", [(56, 32, 64, True), (4, 8, 8, False)], ids=["large", "small"]
+    "size, channels, filters, used", [(112, 64, 64, True), (16, 16, 16, False)], ids=["large", "small"]
 )
-def test_it_comes_first_only_where_it_saves_more_than_its_pipelines_cost(
-    size: int, channels: int, filters: int, first: bool
+def test_it_is_used_only_where_it_saves_more_than_its_kernels_cost(
+    size: int, channels: int, filters: int, used: bool
 ) -> None:
     graph = Net((1, size, size, channels)).conv(filters).model().main
-    found = variants(graph, graph.nodes[0], Limits(software=True, subgroups=True, uniform_bytes=65536))
+    found = variants(graph, graph.nodes[0], SOFTWARE)
     assert not isinstance(found, Verdict)
-    assert (found[0].name == NAME) is first
     assert NAME in [variant.name for variant in found]
+    program = compile_graph(graph, ["x"], ["y"], Target(SOFTWARE))
+    assert ("winograd_in" in [d.label for d in program.dispatches]) is used
 
 
 @pytest.mark.parametrize("stride, groups", [(2, 1), (1, 2)])

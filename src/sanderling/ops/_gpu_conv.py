@@ -25,8 +25,8 @@ from sanderling.ops._gpu import (
     wide_first,
 )
 from sanderling.ops._gpu_packing import POINT, Convolution, depth_of, pack
-from sanderling.ops._gpu_ways import convolution, least_cost
-from sanderling.ops._gpu_winograd import software_cost, suits, winograd
+from sanderling.ops._gpu_ways import convolution
+from sanderling.ops._gpu_winograd import suits, winograd
 from sanderling.ops._operands import optional, positive, ranked, word
 from sanderling.ops.kernel import (
     Channel,
@@ -115,10 +115,8 @@ def conv_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Ans
     found = convolution(conv, after(node, inputs), limits)
     if not (x.dtype.is_float and suits(conv)):
         return found  # stored integers are summed exactly
-    transformed = winograd(conv, after(node, inputs), limits)
-    if limits.software and software_cost(conv, limits) < least_cost(conv, limits):
-        return [transformed, *found]
-    return [*found, transformed]
+    found.append(winograd(conv, after(node, inputs), limits))
+    return sorted(found, key=lambda way: inf if way.cost_ms is None else way.cost_ms)
 
 
 def depthwise_conv_2d(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:

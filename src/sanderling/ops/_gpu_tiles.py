@@ -9,6 +9,7 @@ from math import prod
 from sanderling.ops._gpu_packing import Convolution, block_quads, blocks_of, depth_of, pack
 from sanderling.ops.kernel import Kernel, Limits, Step, Weights
 
+UNIT_MS = 14.5e-6  # of ``Tile.software_cost``, on SwiftShader with two cores
 DISPATCH_COST = 400.0  # in the units of ``Tile.software_cost``
 
 
@@ -69,7 +70,8 @@ class Tile:
         a_round = image + weights + self.pixels * self.out * 0.42 + 1.0
         part = self._part(conv, limits)
         stores = 1.2 * self.pixels * self.out
-        once = prod(self.threads(conv, part)) / 4 * (a_round * rounds + stores) + DISPATCH_COST
+        threads = max(prod(self.threads(conv, part)), limits.threads)  # or a core has nothing to do
+        once = threads / 4 * (a_round * rounds + stores) + DISPATCH_COST
         return once * blocks_of(conv, self.out) / part
 
     def parallel_cost(self, conv: Convolution, limits: Limits) -> float:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sanderling.ops._gpu_packing import Convolution
 from sanderling.ops._gpu_shared import Product, Split
-from sanderling.ops._gpu_tiles import Tile
+from sanderling.ops._gpu_tiles import UNIT_MS, Tile
 from sanderling.ops.kernel import Kernel, Limits, Step, Variant
 
 
@@ -44,19 +44,22 @@ def convolution(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> l
     second to compile. Which is fastest depends on the adapter: timing tells.
     """
     ways: list[Way]
+    costs: dict[Tile, float] = {}
     if limits.software:
-        few = sorted(_software_tiles(conv, limits), key=lambda tile: tile.software_cost(conv, limits))
+        costs = {tile: tile.software_cost(conv, limits) for tile in _software_tiles(conv, limits)}
+        few = sorted(costs, key=lambda tile: costs[tile])
         ways = [*dict.fromkeys((*few, *MORE_TILES, *TILES)), *SHARED]
     else:
         first = sorted(PARALLEL, key=lambda way: way.parallel_cost(conv, limits))
         ways = [*first, *(tile for tile in TILES if tile not in first)]
-    possible = (way for way in ways if way.possible(conv, limits))
-    return [Variant(way.name, way.kernels(conv, steps, limits)) for way in possible]
-
-
-def least_cost(conv: Convolution, limits: Limits) -> float:
-    """Returns: what the first of ``convolution`` costs on a software adapter: see ``Tile.software_cost``."""
-    return min(tile.software_cost(conv, limits) for tile in _software_tiles(conv, limits))
+    return [
+        Variant(
+            way.name, way.kernels(conv, steps, limits),
+            UNIT_MS * costs[way] if isinstance(way, Tile) and way in costs else None,
+        )
+        for way in ways
+        if way.possible(conv, limits)
+    ]  # fmt: skip
 
 
 def _software_tiles(conv: Convolution, limits: Limits) -> list[Tile]:

@@ -12,7 +12,7 @@ import numpy as np
 from sanderling.graph.types import Array
 from sanderling.ops._gpu_packing import POINT, Convolution
 from sanderling.ops._gpu_shared import ROWS, Product
-from sanderling.ops._gpu_tiles import Tile
+from sanderling.ops._gpu_tiles import UNIT_MS, Tile
 from sanderling.ops.kernel import In, Kernel, Limits, Number, Out, Step, Temp, Variant
 
 PLACES = 16  # of a tile of 4 × 4
@@ -20,7 +20,6 @@ _FIT = {"filter_h": 3, "filter_w": 3, "stride_h": 1, "stride_w": 1, "dilation_h"
 _LEAST = 8  # channels, in and out, from which on the transforms can pay
 _TRANSFORM = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float64)
 _IN_COST, _OUT_COST = 10.0, 6.5  # of a tile's vec4, in the units of ``Tile.software_cost``
-_START_COST = 150_000.0  # three more pipelines have to be compiled
 
 
 def suits(conv: Convolution) -> bool:
@@ -56,10 +55,10 @@ def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> Vari
     )  # fmt: skip
     way = _way(product, limits)
     kernels = (inward, *way.kernels(product, (), limits), outward)
-    return Variant("winograd", kernels)
+    return Variant("winograd", kernels, UNIT_MS * _software_cost(conv, limits) if limits.software else None)
 
 
-def software_cost(conv: Convolution, limits: Limits) -> float:
+def _software_cost(conv: Convolution, limits: Limits) -> float:
     """Returns: what it costs on a software adapter, in the units of ``Tile.software_cost``."""
     tiles = conv.y[0] * -(-conv.y[1] // 2) * -(-conv.y[2] // 2)
     product = Convolution(
@@ -67,7 +66,7 @@ def software_cost(conv: Convolution, limits: Limits) -> float:
         conv.weights, dict(POINT), images=_transformed,
     )  # fmt: skip
     transforms = tiles * (_IN_COST * -(-conv.x[3] // 4) + _OUT_COST * -(-conv.y[3] // 4))
-    return transforms + _START_COST + _tile(product, limits).software_cost(product, limits)
+    return transforms + _tile(product, limits).software_cost(product, limits)
 
 
 def _way(product: Convolution, limits: Limits) -> Tile | Product:

@@ -181,10 +181,17 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to compute a node. Several that give the same answer are told apart by timing them."""
+    """One way to compute a node. Several that give the same answer are told apart by timing them.
+
+    Attributes:
+        name: unique among a node's variants; where it is another node's, too, so are bodies and constants.
+        kernels: in order.
+        cost_ms: what it is expected to take on a software adapter; None where nobody estimates that.
+    """
 
     name: str
     kernels: tuple[Kernel | Same, ...]
+    cost_ms: float | None = None
 
 
 Gpu = Callable[[Node, Sequence[Tensor | None], Sequence[Tensor], Limits], Sequence[Variant] | Verdict]

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from sanderling.engines.webgpu.choice import SOFTWARE_WORKGROUP, WORKGROUP, named
+from sanderling.engines.webgpu.choice import SOFTWARE_WORKGROUP, WORKGROUP, frugal, named
 from sanderling.engines.webgpu.constants import constant, narrow
-from sanderling.engines.webgpu.half import limits_of, rescaled, scaled
+from sanderling.engines.webgpu.half import rescaled, scaled
 from sanderling.engines.webgpu.joint import Pair
 from sanderling.engines.webgpu.plan import (
     KINDS,
@@ -214,12 +214,15 @@ def lower(
     inputs = []
     for name, index in zip(input_names, graph.inputs, strict=True):
         inputs.append(_input(work, name, index))
+    alone = [position for position in range(len(graph.nodes)) if position not in before | together.keys()]
+    found = {position: _variants(graph, position, limits) for position in alone}
+    work.choose = {**frugal(found), **work.choose}
     for position, node in enumerate(graph.nodes):
         if position in together:
             pair = together[position]
             _add(_Scope(work, (pair.first, position), pair.node, work.workgroup), pair.variant)
         elif position not in before:
-            _node(work, position, node)
+            _node(work, position, node, found[position])
     outputs = [_output(work, name, i) for name, i in zip(output_names, graph.outputs, strict=True)]
     return Plan(tuple(work.values), tuple(work.calls), tuple(inputs), tuple(outputs))
 
@@ -256,11 +259,15 @@ def _output(work: Lowering, name: str, index: int) -> Binding:
     return Binding(name, tensor.type, value)
 
 
-def _node(work: Lowering, position: int, node: Node) -> None:
-    limits = limits_of(work.graph, node, work.limits, half=work.half, wide=work.wide)
-    found = variants(work.graph, node, limits)
+def _variants(graph: Graph, position: int, limits: Limits) -> Sequence[Variant]:
+    node = graph.nodes[position]
+    found = variants(graph, node, limits)
     if isinstance(found, Verdict):
         raise UnsupportedOperator(found.reason, where=f"{node.kind} at node {position}")
+    return found
+
+
+def _node(work: Lowering, position: int, node: Node, found: Sequence[Variant]) -> None:
     chosen, width = named(found, work.choose.get(position, ""), work.limits)
     _add(_Scope(work, (position,), node, (width, 1, 1) if width else work.workgroup), chosen)
 

@@ -144,7 +144,7 @@ def build(plan: Plan, layout: Layout, limits: Limits, *, soon: Soon | None = Non
     texts: dict[str, int] = {}
     dispatches = []
     for call in plan.calls:
-        made = shader(plan, call, f16=limits.f16)
+        made = shader(plan, call, f16=limits.f16, alike=limits.software)
         slots = tuple(
             _slot(plan, layout, value, writes=position == made.written)
             for position, value in enumerate(made.values)

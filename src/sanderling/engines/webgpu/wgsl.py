@@ -108,6 +108,7 @@ class _Writer:
     plan: Plan
     call: Call
     f16: bool  # the device has shader-f16
+    alike: bool  # see ``shader``
     buffers: dict[int, str] = field(default_factory=dict)
     functions: list[str] = field(default_factory=list)
     large: list[tuple[str, str, bytes]] = field(default_factory=list)  # Dims and vectors, 16-byte aligned
@@ -138,16 +139,17 @@ class _Writer:
         self.functions.append(f"fn {name}_load4(i: u32) -> {vector} {{ return {expression}; }}")
 
 
-def shader(plan: Plan, call: Call, *, f16: bool = False) -> Shader:
+def shader(plan: Plan, call: Call, *, f16: bool = False, alike: bool = False) -> Shader:
     """Writes the WGSL of a call.
 
     Args:
         f16: the device has ``shader-f16``.
+        alike: one text, whether the last axis is a multiple of 4 or not: the device compiles slowly.
 
     Raises:
         KernelError: the body's ``#for`` blocks are wrong.
     """
-    writer = _Writer(plan, call, f16)
+    writer = _Writer(plan, call, f16, alike)
     grid = (*call.threads, 1, 1)[:3]
     writer.large.append(("grid", "vec4<u32>", struct.pack("<4I", *grid, 0)))
     kinds = {name: _read(writer, name, view) for name, view in call.reads}
@@ -221,7 +223,7 @@ def _write(writer: _Writer, stored: Storage, kind: Kind) -> None:
     last, result = f"v{len(call.steps)}", VECTOR[stored.kind]
     if kinds[-1] != stored.kind:
         last = f"{result}({last})"
-    if not call.write.shape or call.write.shape[-1] % 4:
+    if writer.alike or not call.write.shape or call.write.shape[-1] % 4:
         inside = "p.w * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(u.y.c)"
         last = f"select({result}(), {last}, {inside})"
     read = elements.load(stored.name, f16=writer.f16).format(b=b, n="y")
