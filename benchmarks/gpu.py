@@ -6,6 +6,10 @@ Every (model, runtime) pair is a process of its own that is started alone (cold:
 answer), checked against LiteRT's builtin CPU kernels on the same input, and then called in turn with the
 others: A B C A B C. A runtime that crashes or hangs loses its row and nothing else.
 
+The ONNX files can be made by tf2onnx, MobileNetV2 by make_mobilenet_v2.py beside this file:
+
+    python -m tf2onnx.convert --tflite MODEL.tflite --output FOLDER/MODEL.onnx
+
 Runtimes: ours (float32), ours_auto (precision "auto"), litert_gpu (ai-edge-litert's accelerator, float32),
 litert_gpu_f16 (its default), ort_webgpu (onnxruntime-webgpu, from --onnx FOLDER/NAME.onnx), litert_cpu. torch
 cannot read these files; on CUDA it gives the ceilings: copy bandwidth and matrix rate. Other environments:
