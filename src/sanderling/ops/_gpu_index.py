@@ -331,8 +331,10 @@ _WINDOW = {1: "SUM", 2: "PROD", 3: "MIN", 4: "MAX"}
 def reduce_window(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     """The answer of REDUCE_WINDOW."""
     x, how = operand(node, inputs, 0), _WINDOW.get(whole(node, "reduce_function"))
-    if how is None or kind_of(x.type) not in ("f", "i") or x.type.is_quantized:
-        return no(f"it reduces {x.type} by function {whole(node, 'reduce_function')}")
+    if how is None:
+        return no("it reduces truth values or by an unknown function, which its GPU kernel does not")
+    if kind_of(x.type) not in ("f", "i") or x.type.is_quantized:
+        return no(f"its operand 0 is {x.type}, which its GPU kernel does not take")
     listed = [integers(node, inputs, i) for i in (2, 3, 4)]
     if None in listed:
         return no(RUN_TIME.format(2 + listed.index(None)))
