@@ -120,7 +120,7 @@ def calls(path: Path, count: int, threads: int) -> dict[str, Any]:
 
 
 def host(folder: Path, kernels: int, *, ahead: bool, count: int = 1000) -> dict[str, Any]:
-    """Returns: medians in µs: from the call to the wait (of that, writing and submitting), encoding, the wait,
+    """Returns: medians in µs: from the call to the wait (of it writing and submitting), encoding, the wait,
     the whole call; and the number of kernels.
 
     Args:
