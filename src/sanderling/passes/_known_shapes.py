@@ -19,6 +19,11 @@ MAX_VALUES = 64  # of shape arithmetic, in elements
 _MOVERS = frozenset({
     "CONCATENATION", "EXPAND_DIMS", "GATHER", "PACK", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE",
 })  # fmt: skip
+# They compute with sizes: the number of rows before a dense layer is a product of all sizes but the last.
+# None makes more than 64 × 64 elements of operands of 64.
+_ARITHMETIC = frozenset({
+    "ADD", "CAST", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "MUL", "REDUCE_PROD", "SUB", "SUM",
+})  # fmt: skip
 
 
 # The graph that was asked for last and its shapes: most passes find nothing and hand on the same graph.
@@ -78,10 +83,11 @@ class _Known:
 
 def _infer(known: _Known, op: Op, node: Node) -> None:
     operands = [known.operand(index) for index in node.inputs]
-    sizes = known.sizes.get(node.inputs[1]) if node.op == "RESHAPE" and len(node.inputs) > 1 else None
-    if sizes is not None and operands[1] is not None:
+    for position, index in enumerate(node.inputs):
+        sizes, tensor = known.sizes.get(index), operands[position]
         # To RESHAPE −1 means what it means here: the size that the others leave.
-        operands[1] = replace(operands[1], data=sizes)
+        if sizes is not None and tensor is not None and (node.op == "RESHAPE" or -1 not in sizes):
+            operands[position] = replace(tensor, data=sizes, type=replace(tensor.type, shape=sizes.shape))
     try:
         types = op.infer(node, operands, known.graph.results(node))
     except InvalidGraph:
@@ -91,7 +97,7 @@ def _infer(known: _Known, op: Op, node: Node) -> None:
 
 
 def _move(known: _Known, op: Op, node: Node) -> None:
-    """Follows sizes through operators that move elements as they are."""
+    """Follows sizes through operators that move them as they are, or compute with them."""
     if len(node.outputs) != 1 or not node.inputs or node.inputs[0] < 0:
         return
     index = node.outputs[0]
@@ -101,22 +107,30 @@ def _move(known: _Known, op: Op, node: Node) -> None:
     if node.op == "SHAPE":
         known.sizes[index] = np.array(known.shapes[node.inputs[0]], target.dtype.numpy)
         return
-    if node.op not in _MOVERS or op.reference is None or not any(i in known.sizes for i in node.inputs):
+    arithmetic = node.op in _ARITHMETIC
+    if not (arithmetic or node.op in _MOVERS) or op.reference is None:
+        return
+    if not any(i in known.sizes for i in node.inputs):
         return
     arrays = [_sizes(known, op, position, source) for position, source in enumerate(node.inputs)]
     if any(array is None for array in arrays):
         return
     kinds = [known.graph.tensors[i].type for i in node.inputs]
     try:
-        known.sizes[index] = op.reference(node, arrays, kinds, [target.type])[0]
+        result = op.reference(node, arrays, kinds, [target.type])[0]
     except InvalidGraph:
         return
+    if arithmetic and any(i in known.sizes and -1 in known.sizes[i] for i in node.inputs):
+        result = np.full_like(result, -1)
+    if result.size <= MAX_VALUES:
+        known.sizes[index] = result
 
 
 def _sizes(known: _Known, op: Op, position: int, index: int) -> Array | None:
     """Returns: the values of an operand, where which elements move is a real constant."""
-    if index in known.sizes:
-        return None if position in op.quant.passthrough else known.sizes[index]
+    sizes = known.sizes.get(index)
+    if sizes is not None:
+        return None if position in op.quant.passthrough and -1 in sizes else sizes
     tensor = known.graph.tensors[index] if index >= 0 else None
     if tensor is None or not tensor.is_constant or tensor.type.size > MAX_VALUES:
         return None
