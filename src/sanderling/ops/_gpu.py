@@ -155,6 +155,27 @@ def without_quantized(gpu: Gpu, reason: str) -> Gpu:
     return answer
 
 
+def one_scale(inputs: Inputs, outputs: Outputs) -> Verdict:
+    """Says whether all stored integers of an operator that only moves or compares them have one scale. LiteRT
+    takes them as they are, whatever their scales; a kernel that reads and writes real numbers would not."""
+    stored = [
+        tensor.type for tensor in (*inputs, *outputs) if tensor is not None and tensor.type.is_quantized
+    ]
+    scales = {(k.quant.scale.tobytes(), k.quant.zero_point.tobytes()) for k in stored if k.quant}
+    if len(scales) < 2:
+        return Verdict(True)
+    return no("its operands and results have different scales, and LiteRT takes their integers as they are")
+
+
+def in_one_scale(gpu: Gpu) -> Gpu:
+    """Returns: ``gpu``, which declines stored integers of different scales: see ``one_scale``."""
+
+    def answer(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
+        return one_scale(inputs, outputs) and gpu(node, inputs, outputs, limits)
+
+    return answer
+
+
 def comparison(expression: str, kinds: str) -> Gpu:
     """Returns: the kernel of a comparison, see ``pointwise``. Stored integers that stand for numbers nearer
     than 1/256 are equal to LiteRT."""

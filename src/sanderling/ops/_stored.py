@@ -51,7 +51,7 @@ def _results(
         return _reference(op, node, inputs, types, out)
     if op.integer is not None:
         return op.integer(node, inputs, types, out)
-    if op.name in ("QUANTIZE", "DEQUANTIZE") or (op.moves_data and one_scale(op, types, out)):
+    if op.name in ("QUANTIZE", "DEQUANTIZE") or (op.moves_data and _one_dtype(op, types, out)):
         return _reference(op, node, inputs, types, out)
     return _through_reals(op, node, inputs, types, out)
 
@@ -61,16 +61,8 @@ def is_stored(op: Op, types: Types, out: Sequence[TensorType]) -> bool:
     return any(kind.is_quantized for kind in (*_taken(op, types), *out))
 
 
-def one_scale(op: Op, types: Types, out: Sequence[TensorType]) -> bool:
-    """Returns: whether all real operands and outputs share one dtype, scale and zero point."""
-    kinds = [*_taken(op, types), *out]
-    told = {
-        (kind.dtype, kind.quant.scale.tobytes(), kind.quant.zero_point.tobytes())
-        if kind.quant
-        else kind.dtype
-        for kind in kinds
-    }
-    return len(told) == 1
+def _one_dtype(op: Op, types: Types, out: Sequence[TensorType]) -> bool:
+    return len({kind.dtype for kind in (*_taken(op, types), *out)}) == 1
 
 
 def _taken(op: Op, types: Types) -> list[TensorType]:

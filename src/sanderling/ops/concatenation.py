@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
-from sanderling.graph.types import Array, TensorType
+from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops import _gpu_move
 from sanderling.ops._activation import activate
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, all_inputs, given
 from sanderling.ops._fixed_point import activation_range, round_half_away, saturated, scale_of
+from sanderling.ops._gpu import Answer, in_one_scale
 from sanderling.ops._operands import axis_in, invalid, whole
 from sanderling.ops._shapes import merged
+from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
 
@@ -42,7 +44,8 @@ def reference(
 def integer(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
-    """Joins stored integers; those of another scale than the output's are rounded to it.
+    """Joins stored integers; those of another scale than the output's are rounded to it, except int16, which
+    TFLite copies as they are.
 
     Source: TFLite ``kernels/internal/reference/concatenation.h``, ConcatenationWithScaling.
     """
@@ -50,13 +53,19 @@ def integer(
     parts = []
     for position, kind in enumerate(types):
         part, (own, own_zero) = given(inputs, position), scale_of(node, kind)
-        if (own, own_zero) != (scale, zero_point):
+        if out[0].dtype is not DType.INT16 and (own, own_zero) != (scale, zero_point):
             factor = np.float32(own) * (np.float32(1) / np.float32(scale))
             real = part.astype(np.float32) * factor + np.float32(-own_zero) * factor
             part = saturated(round_half_away(real).astype(np.int64) + zero_point, out[0])
         parts.append(part)
     joined = np.concatenate(parts, axis=whole(node, "axis"))
     return [saturated(joined, out[0], activation_range(node, out[0]))]
+
+
+def gpu(node: Node, inputs: Operands, outputs: Sequence[Tensor], limits: Limits) -> Answer:
+    kernels = _gpu_move.concatenation
+    copied = outputs[0].dtype is DType.INT16
+    return (in_one_scale(kernels) if copied else kernels)(node, inputs, outputs, limits)
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -78,5 +87,5 @@ OP = Op(
     cases,
     moves_data=True,
     integer=integer,
-    gpu=_gpu_move.concatenation,
+    gpu=gpu,
 )

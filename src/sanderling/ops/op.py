@@ -222,13 +222,12 @@ def _checked(op: Op, infer: Infer, compute: Reference, *, stored: bool = False) 
 
 
 def _refuse_stored(op: Op, node: Node, inputs: Types, outputs: Sequence[TensorType]) -> None:
-    """Refuses stored integers, except where the operator moves them between tensors of one scale."""
+    """Refuses stored integers, except where the operator moves them as they are."""
     if op.name in ("QUANTIZE", "DEQUANTIZE"):
         return
     taken = [kind for i, kind in enumerate(inputs) if i not in op.quant.passthrough and kind is not None]
     stored = [kind for kind in (*taken, *outputs) if kind.is_quantized]
-    scales = {(k.quant.scale.tobytes(), k.quant.zero_point.tobytes()) for k in stored if k.quant}
-    if stored and (not op.moves_data or len(scales) > 1):
+    if stored and (not op.moves_data or len({kind.dtype for kind in (*taken, *outputs)}) > 1):
         raise InvalidGraph("stored integers cannot be computed with as real numbers", where=node.kind)
 
 

@@ -13,6 +13,7 @@ from sanderling.ops._blocks import pairs
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._fixed_point import scale_of
+from sanderling.ops._gpu import in_one_scale
 from sanderling.ops._operands import bounded, operand, unknown
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -58,5 +59,5 @@ OP = Op(
     cases,
     reads=(1,),
     integer=integer,
-    gpu=_gpu_move.pad,
+    gpu=in_one_scale(_gpu_move.pad),
 )

@@ -11,8 +11,10 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
+from sanderling.ops._bare import bare
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import ARITHMETIC, given
+from sanderling.ops._gpu import in_one_scale
 from sanderling.ops._gpu_index import topk
 from sanderling.ops._operands import integer, invalid, operand
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
@@ -58,5 +60,6 @@ OP = Op(
     cases,
     reads=(1,),
     moves_data=False,
-    gpu=topk,
+    integer=bare(reference),
+    gpu=in_one_scale(topk),
 )

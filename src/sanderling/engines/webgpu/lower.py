@@ -32,6 +32,7 @@ from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import DType, Verdict, no
 from sanderling.ops import registry
+from sanderling.ops._gpu import one_scale
 from sanderling.ops.kernel import (
     Channel,
     Flow,
@@ -77,6 +78,8 @@ def variants(graph: Graph, node: Node, limits: Limits) -> Sequence[Variant] | Ve
             sizes = zip(told.shape, kind.shape, strict=False)
             if len(told.shape) != len(kind.shape) or any(a != b for a, b in sizes if b >= 0):
                 return no(f"{told.name or 'a result'} is declared as {told.type}, its operands give {kind}")
+        if op.moves_data and op.integer is None and not (verdict := one_scale(operands, results)):
+            return verdict
         return op.gpu(node, operands, results, limits)
     except InvalidGraph as error:
         return no(str(error))
