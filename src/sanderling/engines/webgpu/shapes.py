@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sanderling.engines.webgpu.complex_parts import separate_complex
+from sanderling.engines.webgpu.flatten import flatten
 from sanderling.engines.webgpu.regions import with_regions
 from sanderling.graph.edit import without_nodes
 from sanderling.graph.graph import Graph, Model, Tensor
@@ -39,7 +40,7 @@ def at_shapes(model: Model, shapes: Sequence[Shape], seen: Mapping[int, Shape] |
     for _ in range(2):  # folding makes shapes known that were computed
         model = model.with_main(_inferred(model.main, as_declared, seen or {}))
         model = run(model, _FOLD)[0]
-    return model.with_main(_alive(separate_complex(model.main)))
+    return model.with_main(_alive(flatten(separate_complex(model.main))))
 
 
 def _inferred(graph: Graph, as_declared: bool, seen: Mapping[int, Shape]) -> Graph:
