@@ -113,6 +113,15 @@ def test_windows_of_an_image_run_on_the_gpu(tmp_path: Path) -> None:
     np.testing.assert_allclose(answer, run_litert(path, image)[0], atol=CLOSE)
 
 
+@pytest.mark.usefixtures("device")
+def test_an_operator_is_still_known_by_its_number(tmp_path: Path) -> None:
+    path = save(windows().model(), tmp_path / "m.tflite")
+    with Session(path, engine="webgpu", pin={1: "cpu"}) as session:
+        session(np.zeros((1, 8, 8, 2 * CHANNELS), np.float32))
+        assert session.placement[1].engine == "litert"
+        assert session.placement[2].engine == session.placement[5].engine == "webgpu"
+
+
 def test_an_output_keeps_its_dimensions() -> None:
     net = Net((4, 16, CHANNELS))
     reshaped(net, (1, 2, 2, 4, 4, CHANNELS))

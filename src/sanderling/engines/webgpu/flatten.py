@@ -50,11 +50,11 @@ def flatten(graph: Graph) -> Graph:
         return graph
     builder = GraphBuilder.of(graph)
     for index in high:
-        tensor = graph.tensors[index]
-        builder.tensors[index] = replace(tensor, type=replace(tensor.type, shape=_flat(tensor.shape)))
+        _resize(builder, index, _flat(graph.tensors[index].shape))
+    flat: dict[int, int] = {}  # what a node wrote in another shape → the same in two dimensions
     for node in graph.nodes:
         if high & set(_all(node)):
-            _take(builder, graph, node)
+            _take(builder, graph, node, flat)
         else:
             builder.nodes.append(node)
     return replace(graph, tensors=tuple(builder.tensors), nodes=tuple(builder.nodes))
@@ -149,28 +149,34 @@ def _tiled(shape: Shape, times: Sequence[int]) -> tuple[Shape, list[int]]:
     return tuple(sizes), counts
 
 
-def _take(builder: GraphBuilder, graph: Graph, node: Node) -> None:
-    """Adds what becomes of a node."""
-    target = builder.tensors[node.outputs[0]]
-    if node.op in _RESHAPES:
-        _reshape(builder, node.inputs[0], target.shape, node.outputs[0])
-        return
+def _take(builder: GraphBuilder, graph: Graph, node: Node, flat: dict[int, int]) -> None:
+    """Adds what becomes of a node. It writes the tensor that it wrote, by which it is known."""
+    inputs, result = [flat.get(i, i) for i in node.inputs], node.outputs[0]
     merged = _merged(graph, node) if node.op in ("TRANSPOSE", "TILE") else None
-    if merged is None:
-        builder.nodes.append(replace(node, inputs=tuple(_operand(builder, i, node) for i in node.inputs)))
-        return
-    shape, what = merged
-    cut = _like(builder, node.inputs[0], shape)
-    _reshape(builder, node.inputs[0], shape, cut)
-    told = _sizes(builder, what)
-    after = (
-        tuple(shape[axis] for axis in what)
-        if node.op == "TRANSPOSE"
-        else tuple(size * count for size, count in zip(shape, what, strict=True))
-    )
-    moved = _like(builder, node.outputs[0], after)
-    builder.nodes.append(replace(node, inputs=(cut, told), outputs=(moved,)))
-    _reshape(builder, moved, target.shape, node.outputs[0])
+    if node.op in _RESHAPES:
+        _reshape(builder, inputs[0], builder.tensors[result].shape, result)
+    elif merged is None:
+        operands = tuple(_operand(builder, i, node) for i in inputs)
+        builder.nodes.append(replace(node, inputs=operands))
+    else:
+        shape, told = merged
+        cut = _like(builder, inputs[0], shape)
+        flat[result] = _like(builder, result, builder.tensors[result].shape)
+        _reshape(builder, inputs[0], shape, cut)
+        _resize(builder, result, _moved(node, shape, told))
+        builder.nodes.append(replace(node, inputs=(cut, _sizes(builder, told))))
+        _reshape(builder, result, builder.tensors[flat[result]].shape, flat[result])
+
+
+def _moved(node: Node, shape: Shape, told: Sequence[int]) -> Shape:
+    if node.op == "TRANSPOSE":
+        return tuple(shape[axis] for axis in told)
+    return tuple(size * count for size, count in zip(shape, told, strict=True))
+
+
+def _resize(builder: GraphBuilder, index: int, shape: Shape) -> None:
+    tensor = builder.tensors[index]
+    builder.tensors[index] = replace(tensor, type=replace(tensor.type, shape=shape))
 
 
 def _operand(builder: GraphBuilder, index: int, node: Node) -> int:
