@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from sanderling.errors import (
 from sanderling.runtime.session import Session
 from sanderling.tflite import read
 from tests.engines import models
+from tests.models import classifier, save
 
 X = np.array([[1, 2, 3, 4]], np.float32)
 
@@ -187,3 +190,19 @@ def test_the_environment_sets_the_threads(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("SANDERLING_THREADS", "2")
     with Session(models.save(models.add_one(), tmp_path)) as session:
         assert session.threads == 2
+
+
+@pytest.mark.parametrize(
+    "wish, sentence",
+    [
+        ({"threads": "two"}, "threads is 'two', expected a whole number"),
+        ({"threads": 1.5}, "threads is 1.5, expected a whole number"),
+        ({"trust": "no"}, "trust is 'no', expected True or False"),
+        ({"pin": {"SOFTMX": "cpu"}}, "pin has 'SOFTMX', which is no operator of the model"),
+    ],
+)
+def test_a_wrong_wish_is_told_in_a_sentence(tmp_path: Path, wish: dict[str, Any], sentence: str) -> None:
+    """Whether there is a GPU that would follow it or not."""
+    path = save(classifier(), tmp_path / "m.tflite")
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        Session(path, engine="auto", **wish)

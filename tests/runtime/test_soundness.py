@@ -112,6 +112,9 @@ def test_scales_leave_the_result_something_to_say() -> None:
     check(adding(0.2))
     check(adding(1e-6))
     check(adding(1e-7, "MUL"))  # 0.1 × 0.1 / 1e-7 is 2^17
+    masked = [TensorType((1, 4), DType.INT8, Quant.of(scale)) for scale in (9e35, 1 / 256)]
+    named = [Tensor(name, kind) for name, kind in zip("xy", masked, strict=True)]
+    check(one("SOFTMAX", named, (0,), "SoftmaxOptions", beta=1.0))  # whose factor LiteRT limits
     for model in (adding(1e-43), adding(1e-8), adding(1e-9, "MUL")):
         with pytest.raises(InvalidGraph, match="which cannot be"):
             check(model)

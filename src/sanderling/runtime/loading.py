@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sanderling.engines import registry
 from sanderling.engines.engine import Engine, Runner
-from sanderling.errors import FormatError, ModelError, RecipeError
+from sanderling.errors import FormatError, ModelError, RecipeError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.settings import settings
 
@@ -95,7 +96,13 @@ def load_runner(
 
 
 def default_threads(threads: int | None) -> int:
-    """Returns: the number of CPU threads to use: the given one, else the environment's, else 1."""
+    """Returns: the number of CPU threads to use: the given one, else the environment's, else 1.
+
+    Raises:
+        UsageError: it is no whole number.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral)):
+        raise UsageError(f"threads is {threads!r}, expected a whole number")
     return threads if threads is not None else settings().threads or 1
 
 

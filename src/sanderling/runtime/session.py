@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -133,8 +133,8 @@ class Session:
 
     def _feeds(self, samples: Sequence[Any] | str | None) -> object:
         """Returns: samples as engines take them, each a list of arrays."""
-        if samples is None or isinstance(samples, str):
-            return samples
+        if not isinstance(samples, Iterable) or isinstance(samples, str | Mapping):
+            return samples  # which the engine refuses, unless it is None or "noise"
         names = self._model.input_names()
 
         def feed(sample: Any) -> Any:

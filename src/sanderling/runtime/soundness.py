@@ -23,6 +23,8 @@ _UNPACKERS = {"DENSIFY", "DEQUANTIZE"}  # of stored weights: engines run them ah
 _PRODUCTS = {"BATCH_MATMUL", "MUL"}
 # LiteRT aborts from 2^19 for ADD, from 2^31 for others. Either way the result has no values left to tell.
 _COARSEST = 2.0**19
+# LiteRT limits the factor of its operand: a mask that adds -1e38 leaves steps of 1e35, and 0 or 1 behind it.
+_CLAMPED = {"SOFTMAX"}
 
 
 def check(model: Model) -> None:
@@ -102,7 +104,7 @@ def _scales(op: Op, graph: Graph, node: Node) -> str:
     result = _scale(graph.tensors[node.outputs[0]]) if node.outputs else 0.0
     given = [_scale(tensor) for tensor in graph.operands(node) if tensor is not None]
     known = [scale for scale in given if scale > 0]
-    if not result > 0 or not known:
+    if not result > 0 or not known or node.op in _CLAMPED:
         return ""
     multiplied = op.name in _PRODUCTS or bool(op.quant.weights)
     step = known[0] * known[1] if multiplied and len(known) > 1 else max(known)

@@ -82,7 +82,7 @@ def _checked(options: dict[str, object], threads: int) -> tuple[str, bool]:
     if precision not in ("auto", "float32"):
         raise UsageError(
             f"engine litert computes float tensors in float32, got precision {precision!r}",
-            hint="leave precision at 'auto', or convert the model",
+            hint="leave precision at 'auto', convert the model, or choose engine 'webgpu'",
         )
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected at least 1")

@@ -25,6 +25,7 @@ from sanderling.engines.webgpu.partition import Plan, Rates
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.engines.webgpu.trust import noise
+from sanderling.engines.webgpu.verdicts import pinned
 from sanderling.errors import CompileError, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
@@ -60,6 +61,7 @@ def propose(
             where it is a software adapter.
     """
     wanted, half, how = checked(options, threads)
+    pinned(model.main, how.pins)  # a wrong wish is told even where no GPU would follow it
     named = wanted.device is not None or bool(settings().device)
     told = _plainly_cpu(model, named, half)
     if told:

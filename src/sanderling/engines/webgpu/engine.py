@@ -186,6 +186,8 @@ def checked(options: Mapping[str, object] | None, threads: int) -> tuple[Wanted,
         raise UsageError(f"library is {library!r}", hint=f"choose one of: {', '.join(gpus.LIBRARIES)}")
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected at least 1")
-    trust = bool(given.get("trust", False)) or settings().trust
-    how = Options(threads, checked_pins(given.get("pin")), trust)
+    trust = given.get("trust", False)
+    if not isinstance(trust, bool):
+        raise UsageError(f"trust is {trust!r}, expected True or False")
+    how = Options(threads, checked_pins(given.get("pin")), trust or settings().trust)
     return Wanted(wanted, None if library is None else str(library)), stored == "float16", how
