@@ -15,6 +15,7 @@ from sanderling.report.format import MISSING, format_bytes, format_count, format
 from sanderling.runtime.analyze import Analysis, EngineView, PortInfo
 
 _MOST_LABELS = 6
+_SHARING = {"webgpu"}  # engines that leave to another what they have no kernel for
 
 
 def show(analysis: Analysis, top: int | None) -> None:
@@ -132,10 +133,12 @@ def _show_engine(console: Console, engine: EngineView, operators: int) -> None:
         )
         return
     missing = operators - engine.runs
-    words = "operator has" if missing == 1 else "operators have"
-    console.print(
-        Text.assemble((engine.name, "bold"), f" cannot run it: {missing} {words} no kernel"), style="red"
-    )
+    if engine.name in _SHARING:
+        told, style = f" leaves {missing} of the {operators} operators to the CPU", "yellow"
+    else:
+        words = "operator has" if missing == 1 else "operators have"
+        told, style = f" cannot run it: {missing} {words} no kernel", "red"
+    console.print(Text.assemble((engine.name, "bold"), told), style=style)
     for kind, reason, count in engine.refusals:
         console.print(Text(f"  {plain(kind)} (×{count}): {plain(reason)}"))
 

@@ -27,20 +27,27 @@ def show(profile: Profile) -> None:
         table.add_row(line[0], shorten(line[1], room), *line[2:])
     console.print(table)
     console.print()
+    console.print(facts([row for row in _sums(profile) if row[1]]))
+    if profile.kernels_ms + profile.cpu_ms > profile.total_ms:
+        note = "kernels timed one by one take longer than a call: there they follow each other without a gap"
+        console.print(Text(note, "dim"))
+
+
+def _sums(profile: Profile) -> list[tuple[str, str]]:
+    calls = sum(row.kernel != "litert" for row in profile.rows)
+    if not calls:
+        nothing = f"nothing runs on {profile.adapter}; sanderling analyze tells the reasons"
+        return [("GPU", nothing), ("a call", format_ms(profile.total_ms))]
     clock = "its own clock" if profile.clock == "gpu" else "repetition, as it has no clock"
-    sums = [
+    return [
         ("GPU", f"{profile.adapter}, timed by {clock}"),
-        ("kernels", f"{format_ms(profile.kernels_ms)}, {len(profile.rows)} calls of {profile.pipelines}"),
+        ("kernels", f"{format_ms(profile.kernels_ms)}, {calls} calls of {profile.pipelines}"),
         ("CPU", format_ms(profile.cpu_ms) if profile.cpu_ms else ""),
         ("upload", _told(profile.upload_ms)),
         ("readback", _told(profile.readback_ms)),
         ("the rest", f"{_told(profile.other_ms)}: encoding, submitting, waiting"),
         ("a call", format_ms(profile.total_ms)),
     ]
-    console.print(facts([row for row in sums if row[1]]))
-    if profile.kernels_ms + profile.cpu_ms > profile.total_ms:
-        note = "kernels timed one by one take longer than a call: there they follow each other without a gap"
-        console.print(Text(note, "dim"))
 
 
 def _told(milliseconds: float) -> str:
