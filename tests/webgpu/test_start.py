@@ -15,10 +15,12 @@ import pytest
 from sanderling.engines.webgpu import compile, early, shelf
 from sanderling.engines.webgpu.device import Device
 from sanderling.engines.webgpu.pipelines import Pipelines
+from sanderling.engines.webgpu.remember import fingerprint
+from sanderling.engines.webgpu.target import Target
 from sanderling.errors import FormatError, KernelError
 from sanderling.runtime.session import Session
 from tests.models import classifier, run_litert, save
-from tests.webgpu.making import CLOSE, compare, settle
+from tests.webgpu.making import CLOSE, compare, compiled, settle
 
 X = np.random.default_rng(5).standard_normal((1, 12, 12, 1)).astype(np.float32)
 PLAIN = "@compute @workgroup_size(1) fn main() { _ = %du; }"
@@ -110,6 +112,19 @@ def test_a_program_of_another_graph_is_not_taken(
         (theirs / file.name).write_bytes(file.read_bytes())
     compare(answer(other), run_litert(other, X)[0], CLOSE)
     assert len(made) == 3
+
+
+def test_threads_may_keep_the_same_program(own_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program = compiled(classifier(), Target())
+    places = [own_cache / "programs" / "model" / name for name in "ab"]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda turn: shelf._write(program, places[turn % 2]), range(64)))
+    assert caplog.messages == []
+    for place in places:
+        found = shelf._read(place)
+        assert found is not None
+        assert found[1] == fingerprint(program)
+    assert sorted(places[0].parent.iterdir()) == places
 
 
 def test_the_oldest_programs_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

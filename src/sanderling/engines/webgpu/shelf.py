@@ -7,11 +7,13 @@ operators of an application's own are left out: their kernels are not ours to kn
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -140,7 +142,12 @@ def _keep(waiting: Sequence[tuple[Program, Path]]) -> None:
 
 
 def _write(program: Program, place: Path) -> None:
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    except OSError as error:
+        _log.warning("the program cannot be kept in %s (%s)", place, error.strerror)
+        return
     try:
         programs.save(program, unfinished, indent=None)
         files.write_text(unfinished / "fingerprint", fingerprint(program))
@@ -148,7 +155,9 @@ def _write(program: Program, place: Path) -> None:
         os.replace(unfinished, place)
         _trim(place.parents[1])
     except OSError as error:
-        _log.warning("the program cannot be kept in %s (%s)", place, error.strerror)
+        # Threads and processes may keep the same program at the same time, and trim: one of them is enough.
+        if error.errno not in (errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY):
+            _log.warning("the program cannot be kept in %s (%s)", place, error.strerror)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
