@@ -12,8 +12,9 @@ class Settings:
     """Settings of this process.
 
     Attributes:
-        debug: 0 (quiet) to 5: 1 devices and placement, 2 time per kernel, 3 passes and reasons, 4 WGSL,
-            5 the graph after every pass. From ``SANDERLING_DEBUG``; above 0 errors come with tracebacks.
+        debug: 0 (quiet) to 4: from 1 on errors come with tracebacks, and sessions say where every operator
+            runs; from 3 on also what passes did and a GPU's plan after fusion; from 4 on its WGSL. All of it
+            goes to stderr. From ``SANDERLING_DEBUG``.
         verify: verify the graph after every pass. From ``SANDERLING_VERIFY`` (default: off).
         trust: do not compare a GPU's first answers with LiteRT's. Where ``SANDERLING_VERIFY`` is 0.
         device: number or part of the name of the GPU adapter to use, "" for the fastest. From

@@ -206,3 +206,15 @@ def test_a_wrong_wish_is_told_in_a_sentence(tmp_path: Path, wish: dict[str, Any]
     path = save(classifier(), tmp_path / "m.tflite")
     with pytest.raises(UsageError, match=re.escape(sentence)):
         Session(path, engine="auto", **wish)
+
+
+def test_debugging_tells_where_every_operator_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SANDERLING_DEBUG", "1")
+    path = save(classifier(), tmp_path / "m.tflite")
+    with Session(path, engine="litert") as session:
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 + len(session.placement)
+        assert lines[0] == "m: litert, chosen by the caller"
+        assert lines[1].startswith("  0 CONV_2D ")

@@ -107,3 +107,11 @@ def place(model: Model, engine: str, reason: str) -> tuple[Placed, ...]:
         )
         for index, (node, verdict) in enumerate(zip(graph.nodes, verdicts, strict=True))
     )
+
+
+def describe(name: str, engine: str, reason: str, rows: Sequence[Placed]) -> str:
+    """Returns: lines for people who debug: a model's engine, then where each operator runs, and why."""
+    lines = [f"{name}: {engine}, {reason}"]
+    lines += [f"  {row.index} {row.operator} {row.output}: {row.engine}, {row.reason}" for row in rows]
+    # Names are the file's, and a terminal obeys what does not print.
+    return "".join("".join(c if c.isprintable() else "?" for c in line) + "\n" for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import threading
 import weakref
@@ -19,8 +20,9 @@ from sanderling.errors import InputMismatch, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.runtime.loading import announce, default_threads, load_runner, read_model, read_recipe_file
-from sanderling.runtime.placement import Placed, choose_engine, place_runner
+from sanderling.runtime.placement import Placed, choose_engine, describe, place_runner
 from sanderling.runtime.ports import accept
+from sanderling.settings import settings
 
 Answer = Array | dict[str, Array]
 
@@ -91,6 +93,8 @@ class Session:
             raise
         self._closed = False
         self._bind()
+        if settings().debug:
+            sys.stderr.write(describe(self._model.name, self.engine, self.reason, self.placement))
 
     def _load(self, path: Path, engine: str, precision: str, options: Mapping[str, object]) -> None:
         self.engine, self.reason, self._reload = engine, "chosen by the caller", None
