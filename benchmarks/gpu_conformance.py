@@ -27,7 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sanderling.engines.webgpu.device import open_device
+from sanderling.engines.webgpu.driver.device import open_device
 from tests.conformance.exceptions import has_kernel
 from tests.conformance.tolerances import CLOSE, HALF
 from tests.conformance.variants import Variant, every_variant

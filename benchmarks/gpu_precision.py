@@ -21,13 +21,13 @@ from time import perf_counter
 import numpy as np
 
 from sanderling.engines.webgpu import precision
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device, open_device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.half import halved, limits_of
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device, open_device
 from sanderling.engines.webgpu.engine import target_of
-from sanderling.engines.webgpu.half import halved, limits_of
-from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.graphs.shapes import at_shapes
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
-from sanderling.engines.webgpu.shapes import at_shapes
 from sanderling.engines.webgpu.tuned import signature
 from sanderling.errors import SanderlingError
 from sanderling.graph.graph import Model

@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import sanderling as sd
-from sanderling.engines.webgpu.device import open_device
+from sanderling.engines.webgpu.driver.device import open_device
 from sanderling.engines.webgpu.runner import WebGPURunner
 from tests.models import Net, classifier, save
 

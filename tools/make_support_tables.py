@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from sanderling.engines.litert.operators import CUSTOM_KERNELS, supported  # noqa: E402
 from sanderling.engines.reference.control import CONTROL  # noqa: E402
-from sanderling.engines.webgpu.complex_parts import COMPLEX  # noqa: E402
+from sanderling.engines.webgpu.graphs.complex_parts import COMPLEX  # noqa: E402
 from sanderling.errors import InvalidGraph  # noqa: E402
 from sanderling.graph.graph import Node  # noqa: E402
 from sanderling.graph.types import Array  # noqa: E402

@@ -1,4 +1,4 @@
-"""Writes ``engines/webgpu/wgpu_tables.py``: cffi's tables for what we call of wgpu-native.
+"""Writes ``engines/webgpu/driver/wgpu_tables.py``: cffi's tables for what we call of wgpu-native.
 
     python tools/make_wgpu_tables.py [OUT]
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from cffi import FFI
 
-OUT = Path(__file__).parents[1] / "src/sanderling/engines/webgpu/wgpu_tables.py"
-MODULE = "sanderling.engines.webgpu.wgpu_tables"
+OUT = Path(__file__).parents[1] / "src/sanderling/engines/webgpu/driver/wgpu_tables.py"
+MODULE = "sanderling.engines.webgpu.driver.wgpu_tables"
 # What is asked for; what their declarations mention comes along.
 WANTED = """
 wgpuAdapterGetFeatures wgpuAdapterGetInfo wgpuAdapterGetLimits wgpuAdapterInfoFreeMembers wgpuAdapterRelease

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import sanderling.engines.webgpu
-from sanderling.engines.webgpu.adapters import Adapter
-from sanderling.engines.webgpu.program import Program, save
+from sanderling.engines.webgpu.compiler.program import Program, save
+from sanderling.engines.webgpu.driver.adapters import Adapter
 from sanderling.graph.types import Array
 from tests.webgpu.conftest import missing
 

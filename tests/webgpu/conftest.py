@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def device(request: pytest.FixtureRequest):
     """The device that ``SANDERLING_DEVICE`` names, else the fastest, through the library asked for."""
     from sanderling.engines.webgpu import ENGINE
-    from sanderling.engines.webgpu.device import open_device
+    from sanderling.engines.webgpu.driver.device import open_device
 
     name = getattr(request, "param", "")
     with pytest.MonkeyPatch.context() as patch:

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import sanderling as sd
-from sanderling.engines.webgpu import compile
-from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.program import Dispatch, Program
+from sanderling.engines.webgpu.compiler import compile
+from sanderling.engines.webgpu.compiler.program import Dispatch, Program
+from sanderling.engines.webgpu.driver import device as devices
 from sanderling.engines.webgpu.trust import Check, distance
 
 Fault = Callable[[Program], Program]

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from sanderling.engines.webgpu.compile import Target, compile_graph
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
-from sanderling.engines.webgpu.program import Program
-from sanderling.engines.webgpu.shapes import at_shapes
-from sanderling.engines.webgpu.state import lift
+from sanderling.engines.webgpu.graphs.shapes import at_shapes
+from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, Verdict
 from tests.models import Net

@@ -10,7 +10,7 @@ import pytest
 
 from sanderling.engines.engine import Runner
 from sanderling.engines.webgpu import auto
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.runtime.session import Session
 from tests.engines import models
 from tests.models import Net, classifier, run_litert, save

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.program import Program
 from sanderling.graph.graph import Model
 from sanderling.ops.kernel import Limits
 from sanderling.runtime.loading import read_model

@@ -8,8 +8,8 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.choice import WORTH_MS, frugal
-from sanderling.engines.webgpu.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.choice import WORTH_MS, frugal
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
 from sanderling.ops.kernel import Kernel, Limits, Out, Variant
 from tests.models import Net
 

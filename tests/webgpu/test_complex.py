@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sanderling.engines.webgpu import ENGINE
-from sanderling.engines.webgpu.complex_parts import LARGEST, matrices, separate_complex
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.graphs.complex_parts import LARGEST, matrices, separate_complex
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType, TensorType
 from sanderling.runtime.session import Session

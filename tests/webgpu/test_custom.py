@@ -10,7 +10,7 @@ import pytest
 
 import sanderling as sd
 from sanderling.engines.registry import find as engine
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
 from sanderling.ops.registry import find_for, forget_operator

@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.compile import Target, compile_graph
-from sanderling.engines.webgpu.lower import variants
-from sanderling.engines.webgpu.shapes import at_shapes
-from sanderling.engines.webgpu.state import lift
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.graphs.shapes import at_shapes
+from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.errors import CompileError, InvalidGraph, UnsupportedOperator
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Verdict

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sanderling import lite
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model, Signature
 from tests.engines import models
 from tests.lite.networks import memory

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.memory import aligned
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.memory import aligned
 from sanderling.graph.graph import Model
 from sanderling.tflite import write
 from tests.conformance.oracle import NoKernelError

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu import ENGINE, pipelines
-from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.adapters import choose
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu import ENGINE
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.program import load, save, to_json
+from sanderling.engines.webgpu.driver import device as devices
+from sanderling.engines.webgpu.driver import pipelines
+from sanderling.engines.webgpu.driver.adapters import choose
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.program import load, save, to_json
 from sanderling.errors import (
     DeviceLimit,
     DeviceLost,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model
 from sanderling.ops.op import Case
 from tests.models import Net, classifier, save

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.flatten import flatten
-from sanderling.engines.webgpu.lower import MAX_RANK
+from sanderling.engines.webgpu.compiler.lower import MAX_RANK
+from sanderling.engines.webgpu.graphs.flatten import flatten
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.runtime.session import Session

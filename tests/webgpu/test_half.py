@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.half import TOGETHER, scaled
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.compiler.program import load, save
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.half import TOGETHER, scaled
-from sanderling.engines.webgpu.lower import variants
-from sanderling.engines.webgpu.program import load, save
 from sanderling.errors import DeviceLimit
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Verdict

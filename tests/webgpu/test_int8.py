@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanderling.engines.registry import find as engine
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, Verdict
 from sanderling.ops.kernel import Limits

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanderling.engines.webgpu import tune as tuning
-from sanderling.engines.webgpu.compile import Target, compile_graph
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.joint import APART, pairs
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.joint import APART, pairs
-from sanderling.engines.webgpu.program import Program
 from sanderling.engines.webgpu.tune import tune
 from sanderling.graph.graph import Graph, Model
 from sanderling.ops.kernel import Limits

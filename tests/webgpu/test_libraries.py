@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu import adapters, library_wgpu
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver import adapters, library_wgpu
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.driver.library_wgpu import WgpuNative
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.library_wgpu import WgpuNative
 from sanderling.engines.webgpu.versions import version_of
 from sanderling.errors import RunError, UsageError
 from sanderling.runtime.session import Session

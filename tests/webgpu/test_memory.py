@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu import memory
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.plan import Binding, Call, Plan, Storage, Value, View
-from sanderling.engines.webgpu.program import Dispatch, Program, Slot, build
-from sanderling.engines.webgpu.validate import validate
+from sanderling.engines.webgpu.compiler import memory
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.plan import Binding, Call, Plan, Storage, Value, View
+from sanderling.engines.webgpu.compiler.program import Dispatch, Program, Slot, build
+from sanderling.engines.webgpu.compiler.validate import validate
 from sanderling.errors import CompileError, DeviceLimit
 from sanderling.graph.types import DType, TensorType
 from sanderling.ops.kernel import Limits
@@ -83,9 +83,9 @@ def test_a_value_larger_than_a_binding_is_refused() -> None:
     "name", ["mlperf_tiny_resnet8_cifar10_fp32", "face_detection_short_range", "deeplabv3_257_mv_gpu"]
 )
 def test_arenas_of_real_models_are_tight(zoo_dir, name: str) -> None:
-    from sanderling.engines.webgpu.fuse import fuse
-    from sanderling.engines.webgpu.lower import lower
-    from sanderling.engines.webgpu.pool import pool
+    from sanderling.engines.webgpu.compiler.fuse import fuse
+    from sanderling.engines.webgpu.compiler.lower import lower
+    from sanderling.engines.webgpu.compiler.pool import pool
 
     model = prepared(read_model(zoo_dir / "tflite" / f"{name}.tflite"))
     plan = pool(fuse(lower(model.main, model.input_names(), model.output_names(), Limits())))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.shapes import at_shapes
+from sanderling.engines.webgpu.graphs.shapes import at_shapes
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
 from sanderling.passes._known_shapes import known_shapes

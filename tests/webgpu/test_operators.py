@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array, DType, TensorType, Verdict
 from sanderling.ops._operands import vector

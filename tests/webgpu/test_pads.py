@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.joint import pairs
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.joint import pairs
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from tests.models import Net

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.order import schedule, together
-from sanderling.engines.webgpu.partition import CPU, GPU, MOST_PARTITIONS, Rates, _search, plans
+from sanderling.engines.webgpu.pieces.order import schedule, together
+from sanderling.engines.webgpu.pieces.partition import CPU, GPU, MOST_PARTITIONS, Rates, _search, plans
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import DType, TensorType
 from tests.engines import models

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sanderling.engines.webgpu import ENGINE
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.engines.webgpu.runner import WebGPURunner
-from sanderling.engines.webgpu.state import lift
 from sanderling.errors import InputMismatch, UsageError
 from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
 from sanderling.graph.types import DType, TensorType

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.fuse import fuse
-from sanderling.engines.webgpu.lower import lower
-from sanderling.engines.webgpu.plan import Plan, show
-from sanderling.engines.webgpu.program import to_json, workgroups
-from sanderling.engines.webgpu.template import expand
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.fuse import fuse
+from sanderling.engines.webgpu.compiler.lower import lower
+from sanderling.engines.webgpu.compiler.plan import Plan, show
+from sanderling.engines.webgpu.compiler.program import to_json, workgroups
+from sanderling.engines.webgpu.compiler.template import expand
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.errors import KernelError
 from sanderling.ops.kernel import Limits
 from tests.webgpu.making import CLOSE, compare, compiled, residual, run_once

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sanderling.engines.webgpu import ENGINE, precision
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.remember import hash_of, recall
 from sanderling.errors import UsageError

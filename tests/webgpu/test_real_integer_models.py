@@ -15,8 +15,8 @@ import pytest
 
 from sanderling.engines.litert.runner import LiteRTRunner
 from sanderling.engines.registry import find
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array, Verdict
 from sanderling.ops.kernel import Limits

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.cells import lift_cells, settle
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
-from sanderling.engines.webgpu.state import lift
+from sanderling.engines.webgpu.graphs.cells import lift_cells, settle
+from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Verdict

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sanderling.engines.webgpu import ENGINE
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model, Node
 from sanderling.graph.types import DType, TensorType
 from sanderling.runtime.session import Session

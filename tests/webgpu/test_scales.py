@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.lower import variants
+from sanderling.engines.webgpu.compiler.lower import variants
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import Array, DType, Quant, TensorType, Verdict
 from sanderling.ops import registry

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.types import DType
 from tests.models import Net, run_litert, save
 from tests.webgpu.making import CLOSE, compare, run_once

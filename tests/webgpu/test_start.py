@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu import compile, early, shelf
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.pipelines import Pipelines
+from sanderling.engines.webgpu import early, shelf
+from sanderling.engines.webgpu.compiler import compile
+from sanderling.engines.webgpu.compiler.target import Target
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.driver.pipelines import Pipelines
 from sanderling.engines.webgpu.remember import fingerprint
-from sanderling.engines.webgpu.target import Target
 from sanderling.errors import FormatError, KernelError
 from sanderling.runtime.session import Session
 from tests.models import classifier, run_litert, save

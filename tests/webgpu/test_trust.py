@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu import compile, shelf, trust
-from sanderling.engines.webgpu import device as devices
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu import shelf, trust
+from sanderling.engines.webgpu.compiler import compile
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.driver import device as devices
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.runner import WrongAnswer
 from sanderling.engines.webgpu.trust import distance
 from sanderling.graph.graph import Model

@@ -13,12 +13,12 @@ import pytest
 from sanderling import verbs
 from sanderling.engines.webgpu import ENGINE, tuned
 from sanderling.engines.webgpu import tune as tuning
-from sanderling.engines.webgpu.clock import Clock
-from sanderling.engines.webgpu.compile import compile_graph
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import compile_graph
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.clock import Clock
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
 from sanderling.engines.webgpu.profile import profile
 from sanderling.engines.webgpu.tune import tune
 from sanderling.errors import UsageError

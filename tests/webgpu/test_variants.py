@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.ops.op import Case, Op

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.compile import Target
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
-from sanderling.engines.webgpu.lower import variants
 from sanderling.graph.constant import pack, real
 from sanderling.graph.graph import Model, Node, Sparsity, Tensor
 from sanderling.graph.types import Array, DType, Quant, TensorType, Verdict

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanderling.engines.webgpu.compile import Target, compile_graph
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.engine import target_of
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.lower import variants
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, Verdict
 from sanderling.ops.kernel import Limits

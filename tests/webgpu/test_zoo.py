@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.compiler.program import Program
 from sanderling.engines.webgpu.runner import WebGPURunner
 from sanderling.runtime.loading import read_model
 from sanderling.runtime.session import Session

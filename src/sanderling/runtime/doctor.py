@@ -16,7 +16,7 @@ from sanderling.errors import UsageError
 from sanderling.settings import settings
 
 if TYPE_CHECKING:
-    from sanderling.engines.webgpu.adapters import Adapter
+    from sanderling.engines.webgpu.driver.adapters import Adapter
 
 _NEEDED = (
     "sanderling", "numpy", "ai-edge-litert", "flatbuffers", "optuna", "pillow", "jinja2",
@@ -166,7 +166,7 @@ _LIMITS = (
 
 def examine_gpus() -> tuple[tuple[Gpu, ...], str]:
     """Returns: all GPU adapters, and why there are none, which is "" when there are."""
-    from sanderling.engines.webgpu import adapters
+    from sanderling.engines.webgpu.driver import adapters
 
     try:
         found = adapters.adapters()

@@ -18,14 +18,14 @@ import numpy as np
 
 from sanderling.engines.engine import Runner
 from sanderling.engines.litert import ENGINE as LITERT
-from sanderling.engines.webgpu import adapters as gpus
-from sanderling.engines.webgpu import device as devices
+from sanderling.engines.webgpu.driver import adapters as gpus
+from sanderling.engines.webgpu.driver import device as devices
 from sanderling.engines.webgpu.engine import Wanted, checked, precise
-from sanderling.engines.webgpu.partition import Plan, Rates
+from sanderling.engines.webgpu.pieces.partition import Plan, Rates
+from sanderling.engines.webgpu.pieces.verdicts import pinned
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.engines.webgpu.trust import noise
-from sanderling.engines.webgpu.verdicts import pinned
 from sanderling.errors import CompileError, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array

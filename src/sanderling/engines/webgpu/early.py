@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sanderling import files
-from sanderling.engines.webgpu.adapters import Adapter
-from sanderling.engines.webgpu.device import Device, open_device
-from sanderling.engines.webgpu.pipelines import Kernel
+from sanderling.engines.webgpu.driver.adapters import Adapter
+from sanderling.engines.webgpu.driver.device import Device, open_device
+from sanderling.engines.webgpu.driver.pipelines import Kernel
 from sanderling.engines.webgpu.remember import hash_of
 from sanderling.errors import SanderlingError
 from sanderling.settings import settings

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sanderling.engines.webgpu import adapters as gpus
-from sanderling.engines.webgpu import device as devices
 from sanderling.engines.webgpu import early, precision, tuned
+from sanderling.engines.webgpu.compiler.target import Target
+from sanderling.engines.webgpu.driver import adapters as gpus
+from sanderling.engines.webgpu.driver import device as devices
+from sanderling.engines.webgpu.graphs.shapes import at_shapes
+from sanderling.engines.webgpu.graphs.state import lift
+from sanderling.engines.webgpu.pieces.verdicts import checked_pins
 from sanderling.engines.webgpu.remember import Memory, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
-from sanderling.engines.webgpu.shapes import at_shapes
-from sanderling.engines.webgpu.state import lift
-from sanderling.engines.webgpu.target import Target
-from sanderling.engines.webgpu.verdicts import checked_pins
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array

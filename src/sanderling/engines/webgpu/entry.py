@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sanderling.engines.webgpu import adapters as gpus
+from sanderling.engines.webgpu.driver import adapters as gpus
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import YES, Verdict, no
@@ -42,11 +42,11 @@ class WebGPU:
     def supports(self, model: Model) -> list[Verdict]:
         """Returns: for every node of the main graph, whether it can run on a GPU, or why it stays on the CPU,
         naming the tensor and the cause. Needs no GPU."""
-        from sanderling.engines.webgpu.places import HELD
-        from sanderling.engines.webgpu.shapes import at_shapes
-        from sanderling.engines.webgpu.state import STATE_OPS, lift
-        from sanderling.engines.webgpu.target import Target
-        from sanderling.engines.webgpu.verdicts import known_by, verdict
+        from sanderling.engines.webgpu.compiler.target import Target
+        from sanderling.engines.webgpu.graphs.shapes import at_shapes
+        from sanderling.engines.webgpu.graphs.state import STATE_OPS, lift
+        from sanderling.engines.webgpu.pieces.places import HELD
+        from sanderling.engines.webgpu.pieces.verdicts import known_by, verdict
 
         lifted = lift(model)
         fixed = lifted.model.main

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.gpu import Buffer
-from sanderling.engines.webgpu.memory import ALIGNMENT, aligned
-from sanderling.engines.webgpu.native import Turn
-from sanderling.engines.webgpu.program import Port, Program
-from sanderling.engines.webgpu.validate import validate
+from sanderling.engines.webgpu.compiler.memory import ALIGNMENT, aligned
+from sanderling.engines.webgpu.compiler.program import Port, Program
+from sanderling.engines.webgpu.compiler.validate import validate
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.driver.gpu import Buffer
+from sanderling.engines.webgpu.driver.native import Turn
 from sanderling.errors import DeviceLimit, InputMismatch, RunError
 from sanderling.graph.types import Array
 

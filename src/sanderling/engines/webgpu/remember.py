@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling import files
-from sanderling.engines.webgpu.adapters import Adapter
+from sanderling.engines.webgpu.driver.adapters import Adapter
 from sanderling.engines.webgpu.versions import version_of
 from sanderling.settings import settings
 
 if TYPE_CHECKING:
-    from sanderling.engines.webgpu.program import Program
+    from sanderling.engines.webgpu.compiler.program import Program
 
 FORMAT = 1
 _TOLD = ("shaders", "dispatches", "buffers", "arenas", "inputs", "outputs", "features")  # not the weights

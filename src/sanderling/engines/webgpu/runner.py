@@ -11,21 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sanderling.engines.engine import Port
-from sanderling.engines.webgpu import partition
-from sanderling.engines.webgpu.device import Device, open_device
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.compiler.target import Target
+from sanderling.engines.webgpu.driver.device import Device, open_device
+from sanderling.engines.webgpu.graphs.shapes import Shape, at_shapes
+from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.engines.webgpu.judge import Judge
 from sanderling.engines.webgpu.judge import WrongAnswer as WrongAnswer
-from sanderling.engines.webgpu.loaded import Loaded, Surprise
-from sanderling.engines.webgpu.partition import GPU, Plan, Rates
-from sanderling.engines.webgpu.places import Place, places
-from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.pieces import partition
+from sanderling.engines.webgpu.pieces.loaded import Loaded, Surprise
+from sanderling.engines.webgpu.pieces.partition import GPU, Plan, Rates
+from sanderling.engines.webgpu.pieces.places import Place, places
+from sanderling.engines.webgpu.pieces.verdicts import Pins, known_by, pinned, verdict
 from sanderling.engines.webgpu.remember import Memory
-from sanderling.engines.webgpu.shapes import Shape, at_shapes
 from sanderling.engines.webgpu.shelf import Shelf
-from sanderling.engines.webgpu.state import lift
-from sanderling.engines.webgpu.target import Target
 from sanderling.engines.webgpu.trust import Foreseen, Wrong, noise, telling
-from sanderling.engines.webgpu.verdicts import Pins, known_by, pinned, verdict
 from sanderling.errors import CompileError, InputMismatch, ModelError, UsageError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array

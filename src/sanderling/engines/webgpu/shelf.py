@@ -20,10 +20,10 @@ from functools import cache
 from pathlib import Path
 
 from sanderling import files
-from sanderling.engines.webgpu import program as programs
-from sanderling.engines.webgpu.program import Program
+from sanderling.engines.webgpu.compiler import program as programs
+from sanderling.engines.webgpu.compiler.program import Program
+from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.remember import fingerprint, hash_of, versions
-from sanderling.engines.webgpu.target import Target
 from sanderling.errors import FormatError
 from sanderling.graph.graph import CUSTOM, Graph
 from sanderling.settings import settings

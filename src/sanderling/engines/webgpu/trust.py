@@ -18,13 +18,13 @@ import numpy as np
 from sanderling.engines.engine import Port
 from sanderling.engines.litert import ENGINE as LITERT
 from sanderling.engines.litert.runner import LiteRTRunner
-from sanderling.engines.webgpu.device import Device
-from sanderling.engines.webgpu.half import narrow
-from sanderling.engines.webgpu.on_cpu import OnCpu
-from sanderling.engines.webgpu.partition import GPU, Piece
-from sanderling.engines.webgpu.plain_weights import with_plain_weights
-from sanderling.engines.webgpu.segment import GpuSegment, cut
-from sanderling.engines.webgpu.target import Target
+from sanderling.engines.webgpu.compiler.half import narrow
+from sanderling.engines.webgpu.compiler.target import Target
+from sanderling.engines.webgpu.driver.device import Device
+from sanderling.engines.webgpu.graphs.plain_weights import with_plain_weights
+from sanderling.engines.webgpu.pieces.on_cpu import OnCpu
+from sanderling.engines.webgpu.pieces.partition import GPU, Piece
+from sanderling.engines.webgpu.pieces.segment import GpuSegment, cut
 from sanderling.errors import CompileError, ModelError, RunError, UnsupportedOperator
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array, TensorType

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from sanderling.engines.webgpu.choice import WIDTHS, WORKGROUP
-from sanderling.engines.webgpu.clock import Clock
-from sanderling.engines.webgpu.compile import Target, compile_graph
-from sanderling.engines.webgpu.device import Device
+from sanderling.engines.webgpu.compiler.choice import WIDTHS, WORKGROUP
+from sanderling.engines.webgpu.compiler.compile import Target, compile_graph
+from sanderling.engines.webgpu.compiler.half import halved, limits_of
+from sanderling.engines.webgpu.compiler.joint import APART, Pair, pairs
+from sanderling.engines.webgpu.compiler.lower import variants
+from sanderling.engines.webgpu.driver.clock import Clock
+from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.execute import Executor
-from sanderling.engines.webgpu.half import halved, limits_of
-from sanderling.engines.webgpu.joint import APART, Pair, pairs
-from sanderling.engines.webgpu.lower import variants
-from sanderling.engines.webgpu.partition import Piece
-from sanderling.engines.webgpu.segment import cut, single
+from sanderling.engines.webgpu.pieces.partition import Piece
+from sanderling.engines.webgpu.pieces.segment import cut, single
 from sanderling.engines.webgpu.tuned import signature
 from sanderling.errors import CompileError, RunError
 from sanderling.graph.graph import Graph, Model

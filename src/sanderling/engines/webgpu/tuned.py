@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 
 from sanderling import files
-from sanderling.engines.webgpu.adapters import Adapter
-from sanderling.engines.webgpu.half import halved
+from sanderling.engines.webgpu.compiler.half import halved
+from sanderling.engines.webgpu.driver.adapters import Adapter
 from sanderling.engines.webgpu.remember import versions
 from sanderling.graph.graph import Graph, Node
 from sanderling.settings import settings

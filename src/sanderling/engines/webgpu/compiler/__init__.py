@@ -1,0 +1,1 @@
+"""Graph → Program: lower → fuse → pool → memory → program, every step data that can be printed."""

@@ -1,0 +1,1 @@
+"""Graph → Graph, before anything is compiled: shapes, states and what a GPU holds in another form."""
