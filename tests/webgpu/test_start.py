@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sanderling
 from sanderling.engines.webgpu import early, shelf
 from sanderling.engines.webgpu.compiler import compile
 from sanderling.engines.webgpu.compiler.target import Target
@@ -180,3 +181,11 @@ def test_a_kernel_that_nobody_asks_for_may_be_wrong(device: Device) -> None:
     for where in ("first", "second"):
         with pytest.raises(KernelError, match=f"{where}: the shader compiler says"):
             pipelines.get("nonsense", (), where)
+
+
+def test_kept_programs_know_every_file_that_they_depend_on() -> None:
+    house = Path(sanderling.__file__).parent
+    known = {line.split(" ")[0] for line in shelf.own_files()}
+    needed = [*(house / "engines/webgpu").rglob("*.py"), *(house / "ops").glob("*.wgsl")]
+    assert len(needed) > 80
+    assert {path.relative_to(house).as_posix() for path in needed} <= known

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -180,11 +180,18 @@ def _trim(folder: Path) -> None:
 def _stamp() -> str:
     """Returns: the fingerprint of our own files, by name, size and time: reading them would take longer than
     it saves."""
-    house, found = Path(__file__).parents[2], []
-    for name in _OURS:
-        with os.scandir(house / name) as entries:
+    return hashlib.sha256("\n".join(sorted(own_files())).encode()).hexdigest()
+
+
+def own_files() -> Iterator[str]:
+    """Yields: a line for every file of ours that programs depend on: path, size, time."""
+    house = Path(__file__).parents[2]
+    waiting = [str(house / name) for name in _OURS]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
             for entry in entries:
-                if entry.name.endswith((".py", ".wgsl")):
+                if entry.is_dir() and entry.name != "__pycache__":
+                    waiting.append(entry.path)
+                elif entry.name.endswith((".py", ".wgsl")):
                     now = entry.stat()
-                    found.append(f"{name}/{entry.name} {now.st_size} {now.st_mtime_ns}")
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+                    yield f"{os.path.relpath(entry.path, house)} {now.st_size} {now.st_mtime_ns}"
