@@ -129,3 +129,22 @@ def random_inputs(path: Path, seed: int = 0) -> list[np.ndarray]:
         else:
             values.append(rng.integers(low, high, detail["shape"]).astype(detail["dtype"]))
     return values
+
+
+def noise(model: Model, seed: int | np.random.Generator = 0) -> list[np.ndarray]:
+    """Returns: an input of noise: floats between −1 and 1, integers over their whole range."""
+    rng = np.random.default_rng(seed)
+    feed: list[np.ndarray] = []
+    for index in model.main.inputs:
+        kind = model.main.tensors[index].type
+        if kind.dtype.is_float:
+            feed.append(rng.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy))
+        else:
+            info = np.iinfo(kind.dtype.value)
+            feed.append(rng.integers(info.min, info.max, kind.shape, endpoint=True).astype(kind.dtype.numpy))
+    return feed
+
+
+def computes_with_integers(graph: Graph) -> bool:
+    """Returns: whether a graph computes with quantized values."""
+    return any(t.type.is_quantized for node in graph.nodes for t in graph.results(node))

@@ -15,32 +15,17 @@ import pytest
 from sanderling.engines.reference.execute import Step
 from sanderling.engines.registry import find
 from sanderling.errors import UnsupportedOperator
-from sanderling.graph.graph import Graph, Model
+from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.tflite import read
 from tests.conformance.tolerances import QUANT_1LSB
+from tests.models import computes_with_integers, noise
 
 ZOO = Path(os.environ.get("SANDERLING_ZOO") or Path(__file__).parents[2] / "../shared/zoo") / "tflite"
 FILES = sorted(ZOO.glob("*.tflite"))
 NEEDS_CUSTOM = {"selfie_segmentation": "Convolution2DTransposeBias"}
 # Random noise takes this one's arg-max to other places with every rounding: only its operators are compared.
 DISCONTINUOUS = {"movenet_lightning_int8"}
-
-
-def noise(model: Model, rng: np.random.Generator) -> list[Array]:
-    feed = []
-    for index in model.main.inputs:
-        kind = model.main.tensors[index].type
-        if kind.dtype.is_float:
-            feed.append(rng.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy))
-        else:
-            info = np.iinfo(kind.dtype.value)
-            feed.append(rng.integers(info.min, info.max, kind.shape, endpoint=True).astype(kind.dtype.numpy))
-    return feed
-
-
-def computes_with_integers(graph: Graph) -> bool:
-    return any(t.type.is_quantized for node in graph.nodes for t in graph.results(node))
 
 
 MODELS = {path.stem: read(path) for path in FILES if path.stem not in NEEDS_CUSTOM}
@@ -62,7 +47,7 @@ def run_litert(path: Path, model: Model, feed: list[Array], kernels: str) -> lis
 @pytest.mark.parametrize("name", FLOATS)
 def test_float_models_from_end_to_end(name: str) -> None:
     path, model = ZOO / f"{name}.tflite", MODELS[name]
-    feed = noise(model, np.random.default_rng(0))
+    feed = noise(model)
     ours = find("reference").load(path, model).run(feed)
     builtin, fast = (run_litert(path, model, feed, kernels) for kernels in ("builtin", "default"))
     for mine, wanted, other in zip(ours, builtin, fast, strict=True):
@@ -106,7 +91,7 @@ class Comparison:
 @pytest.mark.parametrize("name", INTEGERS)
 def test_integer_models_operator_by_operator(name: str) -> None:
     comparison = Comparison(ZOO / f"{name}.tflite", MODELS[name])
-    comparison.run(noise(MODELS[name], np.random.default_rng(0)))
+    comparison.run(noise(MODELS[name]))
     assert comparison.compared == len(MODELS[name].main.nodes)
 
 
@@ -114,7 +99,7 @@ def test_integer_models_operator_by_operator(name: str) -> None:
 def test_integer_models_from_end_to_end(name: str) -> None:
     """As near to LiteRT's reference kernels as these are to XNNPACK's, or a step."""
     path, model = ZOO / f"{name}.tflite", MODELS[name]
-    feed = noise(model, np.random.default_rng(0))
+    feed = noise(model)
     ours = find("reference").load(path, model).run(feed)
     exact, fast = (run_litert(path, model, feed, kernels) for kernels in ("reference", "default"))
     for mine, wanted, other in zip(ours, exact, fast, strict=True):

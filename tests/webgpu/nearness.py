@@ -21,29 +21,10 @@ from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.passes.pipeline import run
 from sanderling.tflite import write
+from tests.models import computes_with_integers
 
 FLOAT, STEP = 1e-4, 1 / 256
 Feed = Sequence[Array]
-
-
-def noise(model: Model, seed: int = 0) -> list[Array]:
-    """Returns: an input of noise: floats between −1 and 1, integers over their whole range."""
-    rng = np.random.default_rng(seed)
-    feed = []
-    for index in model.main.inputs:
-        kind = model.main.tensors[index].type
-        if kind.dtype.is_float:
-            feed.append(rng.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy))
-        else:
-            info = np.iinfo(kind.dtype.value)
-            feed.append(rng.integers(info.min, info.max, kind.shape, endpoint=True).astype(kind.dtype.numpy))
-    return feed
-
-
-def of_integers(model: Model) -> bool:
-    """Returns: whether a model computes with quantized values."""
-    graph = model.main
-    return any(t.type.is_quantized for node in graph.nodes for t in graph.results(node))
 
 
 def litert(path: Path, model: Model, feeds: Sequence[Feed], kernels: str) -> list[list[Array]]:
@@ -75,7 +56,7 @@ def check(path: Path, model: Model, feeds: Sequence[Feed], answers: Sequence[Seq
             [answer[number] for answer in every] for every in (answers, fast, *others)
         )
         tensor = model.main.tensors[index]
-        if of_integers(model):
+        if computes_with_integers(model.main):
             apart = [
                 _apart(a, b, tensor) for other in (builtin, reference) for a, b in _pairs(other, xnnpack)
             ]

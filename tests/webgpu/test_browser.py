@@ -18,7 +18,7 @@ from sanderling.engines.webgpu.execute import Executor
 from sanderling.graph.graph import Model
 from sanderling.ops.kernel import Limits
 from sanderling.runtime.loading import read_model
-from tests.models import Net
+from tests.models import Net, noise
 from tests.ops.single import run_litert
 from tests.webgpu import nearness
 from tests.webgpu.browser import Browser, opened
@@ -56,7 +56,7 @@ def both(
 @pytest.mark.parametrize("model", [Net((1, 10, 11, 5)).conv(9).model(), residual()], ids=["one", "fused"])
 def test_small_networks(browser: Browser, device: Device, tmp_path: Path, model: Model) -> None:
     for target in (Target(), target_of(browser.adapter)):
-        both(browser, device, compiled(model, target), tmp_path, [nearness.noise(model, n) for n in range(3)])
+        both(browser, device, compiled(model, target), tmp_path, [noise(model, n) for n in range(3)])
 
 
 @pytest.mark.parametrize("name", [*SMALL, *LARGE])
@@ -64,7 +64,7 @@ def test_real_models(browser: Browser, device: Device, tmp_path: Path, zoo_dir: 
     """Compiled for what this browser offers; the smaller ones also for what every WebGPU device does."""
     path = zoo_dir / "tflite" / f"{name}.tflite"
     model = read_model(path)
-    feeds = [nearness.noise(model, seed) for seed in range(1 if name in LARGE else 3)]
+    feeds = [noise(model, seed) for seed in range(1 if name in LARGE else 3)]
     for target in (target_of(browser.adapter), Target())[: 1 if name in LARGE else 2]:
         answers = both(browser, device, compiled(prepared(model), target), tmp_path, feeds)
         nearness.check(path, model, feeds, answers)
@@ -83,7 +83,7 @@ def test_what_a_browser_offers_is_used(browser: Browser) -> None:
 
 def test_half_precision_needs_the_feature(browser: Browser, tmp_path: Path) -> None:
     """A browser without shader-f16 says so; one with it computes."""
-    model, x = residual(), nearness.noise(residual())
+    model, x = residual(), noise(residual())
     program = compiled(model, Target(Limits(f16=True), half=True))
     assert program.features == ("shader-f16",)
     if "shader-f16" in browser.adapter.features:

@@ -24,6 +24,7 @@ from sanderling.tflite import write
 from tests.conformance.oracle import NoKernelError
 from tests.graphs_made import floats
 from tests.graphs_stored import integers
+from tests.models import noise
 from tests.webgpu import nearness
 from tests.webgpu.drawing import FAMILIES, operators
 from tests.webgpu.judging import judged
@@ -60,7 +61,7 @@ def test_any_settings(
 @GRAPHS
 @given(floats(), st.sampled_from([3, 4, 8]), st.booleans())
 def test_any_float_graph(device: Device, tmp_path: Path, model: Model, buffers: int, small: bool) -> None:
-    path, feeds = tmp_path / "m.tflite", [nearness.noise(model, seed) for seed in range(2)]
+    path, feeds = tmp_path / "m.tflite", [noise(model, seed) for seed in range(2)]
     write(model, path)
     assume(all(_usable(a) for answer in nearness.litert(path, model, feeds, "builtin") for a in answer))
     nearness.check(path, model, feeds, run(device, model, feeds, buffers, small))
@@ -70,7 +71,7 @@ def test_any_float_graph(device: Device, tmp_path: Path, model: Model, buffers: 
 @given(integers(), st.sampled_from([3, 4, 8]), st.booleans())
 def test_any_integer_graph(device: Device, tmp_path: Path, model: Model, buffers: int, small: bool) -> None:
     """Alone, every operator is within a step of LiteRT's; fused, they answer as they do one by one."""
-    path, feeds = tmp_path / "m.tflite", [nearness.noise(model, seed) for seed in range(2)]
+    path, feeds = tmp_path / "m.tflite", [noise(model, seed) for seed in range(2)]
     write(model, path)
     assert check_operators(device, path) == len(prepared(model).main.nodes)
     together = run(device, model, feeds, buffers, small)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sanderling.engines.litert.runner import LiteRTRunner
@@ -18,27 +17,15 @@ from sanderling.engines.registry import find
 from sanderling.engines.webgpu.compiler.lower import variants
 from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Graph, Model
-from sanderling.graph.types import Array, Verdict
+from sanderling.graph.types import Verdict
 from sanderling.ops.kernel import Limits
 from sanderling.tflite import read
 from tests.conformance.tolerances import QUANT_1LSB
+from tests.models import noise
 from tests.webgpu.making import prepared, run_once
 
 SMALL = ("mlperf_tiny_kws_int8", "mlperf_tiny_resnet8_cifar10_int8", "mlperf_tiny_vww_int8")
 ALL = os.environ.get("EXPECT_GPU") == "1"
-
-
-def noise(model: Model) -> list[Array]:
-    rng = np.random.default_rng(0)
-    feed = []
-    for index in model.main.inputs:
-        kind = model.main.tensors[index].type
-        if kind.dtype.is_float:
-            feed.append(rng.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy))
-        else:
-            info = np.iinfo(kind.dtype.value)
-            feed.append(rng.integers(info.min, info.max, kind.shape, endpoint=True).astype(kind.dtype.numpy))
-    return feed
 
 
 def single_nodes(graph: Graph) -> Iterator[tuple[int, Graph]]:

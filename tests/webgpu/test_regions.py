@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sanderling.engines.webgpu import ENGINE
@@ -14,14 +14,13 @@ from sanderling.engines.webgpu.driver.device import Device
 from sanderling.graph.graph import Model, Node
 from sanderling.graph.types import DType, TensorType
 from sanderling.runtime.session import Session
-from tests.engines.test_reference_regions import model
 from tests.models import run_litert as run_file
 from tests.models import save
 from tests.ops.single import run_litert
 from tests.passes.test_firing import composite
+from tests.regions_made import model, windows
 from tests.webgpu.making import CLOSE, compare, prepared, run_once
 
-SMALL = st.integers(1, 3)
 BODIES = ["", "STABLEHLO_ADD", "STABLEHLO_MULTIPLY", "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM"]
 
 
@@ -62,34 +61,11 @@ def test_scattered_blocks(
 
 
 @settings(max_examples=25, deadline=None)
-@given(size=st.tuples(st.integers(3, 7), st.integers(3, 7)), window=st.tuples(SMALL, SMALL),
-       stride=st.tuples(SMALL, SMALL), spread=st.tuples(SMALL, SMALL), dilation=st.tuples(SMALL, SMALL),
-       padding=st.tuples(*[st.integers(0, 2)] * 4),
-       body=st.sampled_from(["ADD", "MAXIMUM", "MINIMUM"]))  # fmt: skip
-def test_windows(
-    device: Device,
-    size: tuple[int, int],
-    window: tuple[int, int],
-    stride: tuple[int, int],
-    spread: tuple[int, int],
-    dilation: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    body: str,
-) -> None:
-    x = np.random.default_rng(0).standard_normal(size).astype(np.float32)
-    start = np.array({"ADD": 0, "MAXIMUM": -1e30, "MINIMUM": 1e30}[body], np.float32)
-    wide = [
-        (n - 1) * s + 1 + a + b for n, s, a, b in zip(size, spread, padding[::2], padding[1::2], strict=True)
-    ]
-    extents = [(w - 1) * d + 1 for w, d in zip(window, dilation, strict=True)]
-    shape = tuple((n - e) // s + 1 for n, e, s in zip(wide, extents, stride, strict=True))
-    assume(min(shape) >= 1)
-    attrs = {"window_dimensions": window, "window_strides": stride, "base_dilations": spread,
-             "window_dilations": dilation, "padding": padding, "body_subgraph_index": 1}  # fmt: skip
-    node = Node("STABLEHLO_REDUCE_WINDOW", (0, 1), (2,), attrs, "StablehloReduceWindowOptions")
-    made = model(node, [x, start], TensorType(shape, DType.FLOAT32), body)
-    (wanted,) = run_litert(made, [x, start], reference=False)
-    compare(run_once(device, prepared(made), [x, start])[0], wanted, CLOSE)
+@given(drawn=windows())
+def test_windows(device: Device, drawn: tuple[Model, list[np.ndarray]]) -> None:
+    made, fed = drawn
+    (wanted,) = run_litert(made, fed, reference=False)
+    compare(run_once(device, prepared(made), fed)[0], wanted, CLOSE)
 
 
 @pytest.mark.parametrize("pin", [{}, {"STABLEHLO_SCATTER": "cpu"}])

@@ -16,6 +16,7 @@ from sanderling.engines.webgpu.compiler.program import Program
 from sanderling.engines.webgpu.runner import WebGPURunner
 from sanderling.runtime.loading import read_model
 from sanderling.runtime.session import Session
+from tests.models import computes_with_integers, noise
 from tests.webgpu import nearness
 
 FOLDER = Path(os.environ.get("SANDERLING_ZOO") or Path(__file__).parents[2] / "../shared/zoo") / "tflite"
@@ -54,8 +55,8 @@ def answers_of(session: Session, feed: list[np.ndarray]) -> list[np.ndarray]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_real_model(device: object, path: Path) -> None:
     model = read_model(path)
-    count = 3 if THOROUGH or nearness.of_integers(model) else 1
-    feeds = [nearness.noise(model, seed) for seed in range(count)]
+    count = 3 if THOROUGH or computes_with_integers(model.main) else 1
+    feeds = [noise(model, seed) for seed in range(count)]
     with Session(path, engine="webgpu") as session:
         answers = [answers_of(session, feed) for feed in feeds]  # a warning of a wrong answer is an error
         places = [(row.operator, row.engine, row.reason) for row in session.placement]

@@ -189,7 +189,7 @@ def _depthwise(
         uniforms |= {"warm_up": -(-(size - stride) // stride)}
     call = Kernel(
         "depthwise_conv_2d", Out(0), threads, {"x": In(0), "w": weights},
-        uniforms=uniforms, constants=constants, steps=steps,
+        uniforms=uniforms, constants=constants, steps=steps, zero_around=True,
     )  # fmt: skip
     return Variant(f"{'sliding' if frame.sliding else 'rows'}_{frame.pixels}", (call,))
 

@@ -67,7 +67,7 @@ def separable(
             "w": Weights(partial(pack, conv, QUADS)),
         },
         (WIDE, 1, 1), sliding | {"low": low, "high": high}, {"OUT": out}, steps=after(second, between),
-        cooperative=True,
+        cooperative=True, zero_around=True,
     )  # fmt: skip
     return Variant("separable", (call,))
 

@@ -48,7 +48,7 @@ class Split:
         call = Kernel(
             "conv_2d_split", conv.target, self._groups(conv),
             {"x": conv.source, "w": Weights(partial(pack, conv, 1))}, (WIDE, 1, 1), uniforms,
-            {"PIXELS": self.pixels, "THREADS": WIDE}, steps=steps, cooperative=True,
+            {"PIXELS": self.pixels, "THREADS": WIDE}, steps=steps, cooperative=True, zero_around=True,
         )  # fmt: skip
         return (call,)
 

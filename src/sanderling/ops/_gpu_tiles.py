@@ -104,7 +104,7 @@ class Tile:
             calls.append(
                 Kernel(
                     "conv_2d", conv.target, self.threads(conv, count), {"x": conv.source, "w": weights},
-                    uniforms=uniforms, constants=shape, steps=steps, partial=count < blocks,
+                    uniforms=uniforms, constants=shape, steps=steps, partial=count < blocks, zero_around=True,
                 )
             )  # fmt: skip
         return tuple(calls)

@@ -43,7 +43,7 @@ def winograd(conv: Convolution, steps: tuple[Step, ...], limits: Limits) -> Vari
     pads = {name: conv.geometry[name] for name in ("pad_top", "pad_left")}
     inward = Kernel(
         "winograd_in", Temp("tiles", image, "f"), (-(-conv.x[3] // 4), wide, batch * high), {"x": In(0)},
-        uniforms=counts | pads, fusable=False,
+        uniforms=counts | pads, fusable=False, zero_around=True,
     )  # fmt: skip
     outward = Kernel(
         "winograd_out", Out(0), (-(-conv.y[3] // 4), wide, batch * high), {"x": Temp("products", result)},

@@ -152,6 +152,8 @@ class Kernel:
         steps: what becomes of the result before it is stored.
         partial: it writes only a part of ``y``, other kernels of the variant write the rest.
         fusable: every element goes through ``y_store4``, so that more steps may follow.
+        zero_around: what lies outside of the image ``x`` counts as 0, and the uniforms ``pad_top`` and
+            ``pad_left`` say where it begins: a PAD before it need not run.
         half: operands are read as f16 and multiplied so (``X4`` is ``vec4<f16>``); only where ``Limits.f16``.
             ``Weights`` are scaled so that a sum of four products is no larger than the largest element of x.
     """
@@ -168,6 +170,7 @@ class Kernel:
     cooperative: bool = False
     partial: bool = False
     fusable: bool = True
+    zero_around: bool = False
     half: bool = False
 
 

@@ -12,8 +12,6 @@ from sanderling.engines.webgpu.compiler.plan import Call, Plan, StepRead, View
 from sanderling.engines.webgpu.compiler.wgsl import dims
 
 GATHER = "_gather"
-# Bodies with pad_top and pad_left.
-ZERO_AROUND = frozenset({"conv_2d", "conv_2d_split", "depthwise_conv_2d", "separable", "winograd_in"})
 
 
 def fuse_pads(plan: Plan) -> Plan:
@@ -71,7 +69,7 @@ def _shorter(call: Call, pads: dict[int, Call]) -> Call:
 def _widened(call: Call, pads: dict[int, Call]) -> Call:
     """Returns: a convolution that reads a pad's source, padding more itself; other calls as they are."""
     reads = dict(call.reads)
-    pad = pads.get(reads["x"].value) if call.body in ZERO_AROUND else None
+    pad = pads.get(reads["x"].value) if call.zero_around else None
     if pad is None or dims(reads["x"].shape) != dims(pad.write.shape):
         return call
     source = pad.reads[0][1]

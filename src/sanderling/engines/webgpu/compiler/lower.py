@@ -328,6 +328,7 @@ class _Scope:
             kind=kernel.kind,
             steps=tuple(self._step(step, step.kind or kind) for step in steps),
             cooperative=kernel.cooperative, partial=kernel.partial, fusable=kernel.fusable,
+            zero_around=kernel.zero_around,
             half=kernel.half, nodes=self._positions, variant=variant,
         )  # fmt: skip
         self._work.calls.append(call)

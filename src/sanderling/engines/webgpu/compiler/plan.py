@@ -122,8 +122,8 @@ class Call:
     """One kernel with its operands found: what becomes a dispatch.
 
     Attributes:
-        body, threads, workgroup, uniforms, constants, kind, cooperative, partial, fusable, half: see
-            ``ops.kernel.Kernel``.
+        body, threads, workgroup, uniforms, constants, kind, cooperative, partial, fusable, zero_around,
+            half: see ``ops.kernel.Kernel``.
         reads: name in WGSL → view.
         write: where the result goes.
         steps: what happens to the result on its way.
@@ -143,6 +143,7 @@ class Call:
     cooperative: bool = False
     partial: bool = False
     fusable: bool = True
+    zero_around: bool = False
     half: bool = False
     nodes: tuple[int, ...] = ()
     variant: str = ""
