@@ -1,0 +1,1 @@
+"""From another framework's model to a ``.tflite`` one, and the proof that both give the same answers."""

@@ -1,0 +1,1 @@
+"""The ONNX format, both ways: the only folder that knows its protobuf."""
