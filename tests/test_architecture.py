@@ -28,9 +28,9 @@ MAY_BE_LONGER: dict[str, str] = {
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
 
 HEAVY = {
-    "PIL", "ai_edge_litert", "cv2", "h5py", "jax", "jinja2", "keras", "litert_quantizer", "litert_torch", "onnx",
-    "onnxruntime", "optuna", "plotly", "rich", "scipy", "sqlalchemy", "tensorflow", "tokenizers", "torch",
-    "typer", "wgpu",
+    "PIL", "ai_edge_litert", "cv2", "h5py", "jax", "jinja2", "keras", "litert_quantizer", "litert_torch",
+    "onnx", "onnxruntime", "optuna", "plotly", "rich", "scipy", "sqlalchemy", "tensorflow", "tokenizers",
+    "torch", "typer", "wgpu",
 }  # fmt: skip
 
 

@@ -20,7 +20,8 @@ fi
 
 key="$("$venv/bin/python" -c '
 import hashlib, pathlib
-print(hashlib.sha256(pathlib.Path("pyproject.toml").read_bytes() + str(pathlib.Path.cwd()).encode()).hexdigest())
+print(hashlib.sha256(pathlib.Path("pyproject.toml").read_bytes()
+                     + pathlib.Path("tools/constraints.txt").read_bytes() + str(pathlib.Path.cwd()).encode()).hexdigest())
 ')"
 stamps=("$stamp")
 [[ -n "$extra" ]] || stamps+=("$venv/installed-dev")  # any extra holds the core
@@ -30,5 +31,6 @@ for done in "${stamps[@]}"; do
     fi
 done
 echo "Installing Sanderling${extra:+ with what '$extra' needs} into $venv: a minute or two, once"
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable ".${extra:+[$extra]}"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check \
+    --constraint tools/constraints.txt --editable ".${extra:+[$extra]}"
 echo "$key" >"$stamp"
