@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Graph, Model, Node, Tensor
     from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
-    from sanderling.verbs import analyze, bench, check, diff, load, optimize, profile
+    from sanderling.verbs import analyze, bench, check, convert, diff, load, optimize, profile
 
     __version__: str
 
@@ -73,6 +73,7 @@ __all__ = [
     "analyze",
     "bench",
     "check",
+    "convert",
     "diff",
     "lite",
     "load",
@@ -81,7 +82,7 @@ __all__ = [
     "register_operator",
 ]
 
-_VERBS = frozenset({"analyze", "bench", "check", "diff", "load", "optimize", "profile"})
+_VERBS = frozenset({"analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile"})
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
 
 

@@ -9,6 +9,7 @@ import typer
 from sanderling.cli.commands.analyze import analyze
 from sanderling.cli.commands.bench import bench
 from sanderling.cli.commands.check import check
+from sanderling.cli.commands.convert import convert
 from sanderling.cli.commands.diff import diff
 from sanderling.cli.commands.doctor import doctor
 from sanderling.cli.commands.optimize import optimize
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (optimize, check, analyze, bench, profile, diff, doctor):
+for _command in (optimize, check, analyze, bench, profile, diff, convert, doctor):
     app.command()(guarded(_command))
 app.add_typer(zoo, name="zoo")
 

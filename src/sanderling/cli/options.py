@@ -13,13 +13,20 @@ import typer
 
 _READING = "How samples are read"
 _LIMITS = "Limits, all at once"
+SOURCES = (".onnx", ".keras", ".h5", ".hdf5", ".pt2")  # what is converted
 
 
 def _models(incomplete: str) -> list[str]:
     """Completes a model: zoo names; the shell completes paths by itself where there is no match."""
     from sanderling import zoo
 
-    return [name for name in zoo.bundled() if name.startswith(incomplete)] + _paths(incomplete, (".tflite",))
+    named = [name for name in zoo.bundled() if name.startswith(incomplete)]
+    return named + _paths(incomplete, (".tflite", *SOURCES))
+
+
+def sources(incomplete: str) -> list[str]:
+    """Completes what can be converted."""
+    return _paths(incomplete, SOURCES)
 
 
 def _samples(incomplete: str) -> list[str]:
@@ -58,7 +65,7 @@ def model_argument(name: str, help_text: str) -> Any:
     return typer.Argument(metavar=name, help=help_text, autocompletion=_models, show_default=False)
 
 
-MODEL_HELP = "A .tflite file, or the name of a zoo model (sanderling zoo list)."
+MODEL_HELP = "A .tflite file (.onnx, .keras, … are converted), or a zoo model's name (sanderling zoo list)."
 Model = Annotated[str, model_argument("MODEL", MODEL_HELP)]
 Models = Annotated[list[str], model_argument("MODEL", f"{MODEL_HELP} Several are compared.")]
 Samples = Annotated[

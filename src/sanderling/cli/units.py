@@ -112,6 +112,14 @@ def counts(text: str, option: str, example: str = "1,2,4") -> tuple[int, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def sizes(text: str, option: str, example: str = "1,224,224,3") -> tuple[int, ...]:
+    """Reads a shape: whole numbers of at least 1, with commas (or ×, or x) between them."""
+    parts = [part.strip() for part in re.split(r"[,x×]", text.strip().strip("[]()"))]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part[:10]) < 2**31 for part in parts):
+        raise _wrong(text, option, "sizes of at least 1", example)
+    return tuple(int(part) for part in parts)
+
+
 def _split(text: str, option: str, what: str, example: str) -> tuple[float, str]:
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:

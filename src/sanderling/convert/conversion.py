@@ -61,6 +61,7 @@ class Converter:
         takes: whether a live object (a ``keras.Model``, a ``torch.nn.Module``) is one, told without
             importing its framework.
         convert: does it. May raise ``ConvertError``, ``MissingExtra``, ``UsageError``, each one sentence.
+        packages: distributions whose versions the result depends on.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Converter:
     reads: Callable[[Path], bool]
     takes: Callable[[object], bool]
     convert: Callable[[object, Wishes], Conversion]
+    packages: tuple[str, ...] = ()

@@ -51,7 +51,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise FormatError(
             f"is a {path.suffix} file, expected .tflite",
             where=str(path),
-            hint="this version reads .tflite only: export it to that first",
+            hint=f"convert it first: sanderling convert {path} -o {path.stem}.tflite",
         )
     model = read(path)
     check(model)

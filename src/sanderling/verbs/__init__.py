@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import UsageError
+from sanderling.verbs.converting import convert
 
 if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sanderling.search.check import CheckResult
     from sanderling.search.events import Listener
 
-__all__ = ["analyze", "bench", "check", "diff", "load", "optimize", "profile"]
+__all__ = ["analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile"]
 
 MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ TARGETS: Mapping[str, str] = {
 LATER_TARGETS = ("gpu", "microcontroller", "ethos-u", "hexagon", "openvino")
 MINIMIZE = ("latency", "size", "memory")
 IO = ("float", "int8", "keep")
-# Kinds of model files that are known, and not read by this version.
+# Other frameworks' files: models, not samples.
 _SOURCES = {".onnx", ".keras", ".h5", ".hdf5", ".pt2", ".pb", ".pt", ".pth"}
 
 
@@ -47,36 +48,42 @@ def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...]
 
 
 def find_model(model: str | Path) -> Path:
-    """Returns: the file of a model: a path that exists, else a zoo model's.
+    """Finds the ``.tflite`` of a model: a path that exists, else a zoo model's.
+
+    What another framework wrote is converted first, once, and said on stderr.
 
     Raises:
-        FormatError: there is neither, or it is of a kind that this version does not read.
+        FormatError: there is neither, or it is of a kind that nothing reads.
+        ConvertError: it cannot be converted, or its conversion does not match it.
     """
     path = Path(model).expanduser()
-    if path.is_dir():
-        raise _folder(path)
     if path.exists():
-        if path.suffix.lower() in _SOURCES:
-            raise FormatError(
-                f"is a {path.suffix} file, and this version reads .tflite only",
-                where=str(path),
-                hint="export it to .tflite first",
-            )
-        return path
+        return _converted(path)
     bundled = zoo.model_path(str(model))
     if bundled is not None:
         return bundled
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
 
 
+def _converted(path: Path) -> Path:
+    if path.is_file() and path.suffix.lower() == ".tflite":
+        return path
+    from sanderling.convert.convert import cached
+    from sanderling.convert.registry import reader_of
+
+    converter = reader_of(path)
+    if converter is not None:
+        return cached(path, converter, lambda sentence: print(f"note: {sentence}", file=sys.stderr))  # noqa: T201
+    if path.is_dir():
+        raise _folder(path)
+    return path  # a .tflite of another name, or no model at all: reading it tells
+
+
 def _folder(path: Path) -> FormatError:
-    if (path / "saved_model.pb").is_file():
-        hint = "it is a SavedModel: export it to .tflite first"
-    else:
-        files = sorted(path.glob("*.tflite"))
-        hint = f"did you mean {files[0]}?" if files else "give a .tflite file"
-        if len(files) > 1:
-            hint = f"it holds {len(files)} of them, for example {files[0]}"
+    files = sorted(path.glob("*.tflite"))
+    hint = f"did you mean {files[0]}?" if files else "give a .tflite file"
+    if len(files) > 1:
+        hint = f"it holds {len(files)} of them, for example {files[0]}"
     return FormatError("is a folder, expected a .tflite file", where=str(path), hint=hint)
 
 

@@ -1,0 +1,165 @@
+"""The proof that ends every conversion: source and result on the same samples, output by output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanderling.convert.compare import TOLERATED_SHARE, Comparison, OutputProof
+from sanderling.convert.conversion import Reference
+from sanderling.errors import ConvertError, ModelError, RunError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from sanderling.measure.client import Worker
+from sanderling.samples.samples import Samples
+
+FLOAT_TOLERANCE = 1e-4  # of an output's scale: rounding of another order of summing stays far below
+INTEGER_TOLERANCE = 0.03  # RMS of the scale: two engines round differently at every operator
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How close a converted model comes to its source.
+
+    Attributes:
+        outputs: one row per output, in the model's order.
+        samples: how many samples were compared.
+        origin: what they were, in words.
+        synthetic: they were noise, since none were given.
+        tolerance: what is allowed of the figure that ``OutputProof.judged`` names.
+        integers: the model computes with integers, so that single elements may be some steps apart.
+        engine: what ran the result: ``LiteRT`` …
+    """
+
+    outputs: tuple[OutputProof, ...]
+    samples: int
+    origin: str
+    synthetic: bool
+    tolerance: float
+    integers: bool
+    engine: str
+
+    @property
+    def ok(self) -> bool:
+        return not any(self.failure_of(row) for row in self.outputs)
+
+    @property
+    def worst(self) -> OutputProof:
+        """The output that is furthest off."""
+        return max(self.outputs, key=lambda row: (bool(self.failure_of(row)), row.judged(self.integers)))
+
+    def failure_of(self, row: OutputProof) -> str:
+        """Returns: why this output does not match, "" where it does."""
+        if row.reason:
+            return row.reason
+        found = row.judged(self.integers)
+        if row.exact:
+            share = f"{found:.2%} of its integers differ"
+            return share if found > TOLERATED_SHARE else ""
+        kind = "RMS error" if self.integers else "error"
+        if found <= self.tolerance:
+            return ""
+        return f"{kind} {found:.2g} of its scale in sample {row.worst}, {self.tolerance:.2g} is allowed"
+
+    def sentence(self) -> str:
+        """Returns: the verdict with the worst output."""
+        row = self.worst
+        why = self.failure_of(row)
+        if why:
+            return f"output {row.name!r} does not match its source: {why}"
+        kind = "RMS error" if self.integers else "largest error"
+        return (
+            f"matches its source on {self.samples} samples: {kind} {row.judged(self.integers):.2g} of the"
+            f" scale, in output {row.name!r}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: all of it as JSON values."""
+        rows = [dataclasses.asdict(row) | {"failure": self.failure_of(row)} for row in self.outputs]
+        return {
+            "ok": self.ok, "verdict": self.sentence(), "samples": self.samples, "origin": self.origin,
+            "synthetic": self.synthetic, "tolerance": self.tolerance, "integers": self.integers,
+            "engine": self.engine, "outputs": rows,
+        }  # fmt: skip
+
+
+def prove(
+    model: Model,
+    path: Path,
+    reference: Reference,
+    samples: Samples,
+    *,
+    tolerance: float | None = None,
+    tell: Tell | None = None,
+) -> Proof:
+    """Compares a written model with its source.
+
+    The result runs on LiteRT in a process of its own, as the file that a user will get.
+
+    Args:
+        model, path: the result, and the file it was written to.
+        reference: the source: see ``Conversion``.
+        samples: inputs of ``model``; of stateful models in order.
+        tolerance: share of an output's scale; None takes 1e-4, and an RMS of 3 % for integer models.
+        tell: is called with (what, done, total).
+
+    Raises:
+        ConvertError: LiteRT does not take the result, or the source itself cannot be run.
+        SampleError: a sample cannot be read.
+    """
+    names = model.output_names()
+    integers = computes_with_integers(model)
+    compared = Comparison(names)
+    with Worker(name="LiteRT") as worker:
+        run = _result(worker, path)
+        for position in range(len(samples)):
+            if tell is not None:
+                tell("comparing with the source", position, len(samples))
+            feed = samples[position]
+            given = [np.asarray(feed[name]) for name in model.input_names()]
+            expected = _expected(reference, given, names)
+            compared.add(expected, run(given))
+    return Proof(
+        compared.rows(), len(samples), samples.origin, samples.synthetic,
+        tolerance if tolerance is not None else INTEGER_TOLERANCE if integers else FLOAT_TOLERANCE,
+        integers, "LiteRT",
+    )  # fmt: skip
+
+
+def computes_with_integers(model: Model) -> bool:
+    """Returns: whether an operator of the main graph writes quantized integers."""
+    graph = model.main
+    return any(graph.tensors[i].type.is_quantized for node in graph.nodes for i in node.outputs)
+
+
+def _result(worker: Worker, path: Path) -> Callable[[Sequence[Array]], list[Array]]:
+    try:
+        loaded = worker.call(
+            "sanderling.measure.serving:load", path=str(path), timeout=120.0, doing="loading the result"
+        )
+    except (ModelError, RunError) as error:
+        raise ConvertError(
+            f"the result does not run in LiteRT: {error.what}", hint="report the model, or part of it"
+        ) from error
+
+    def run(given: Sequence[Array]) -> list[Array]:
+        done: list[list[Array]] = worker.call(
+            "sanderling.measure.serving:run_many", handle=loaded["handle"], feeds=[list(given)],
+            timeout=600.0, doing="running the result",
+        )  # fmt: skip
+        return done[0]
+
+    return run
+
+
+def _expected(reference: Reference, given: Sequence[Array], names: Sequence[str]) -> Sequence[Array]:
+    expected = reference(given)
+    if len(expected) != len(names):
+        raise ConvertError(f"the source has {len(expected)} outputs, the result {len(names)}")
+    return expected
