@@ -29,12 +29,6 @@ def test_a_file_close_by_is_suggested(tmp_path: Path) -> None:
         find_model(tmp_path / "zzz.tflite")  # only the ending is alike
 
 
-def test_a_saved_model_is_recognised(tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(FormatError, match="it is a SavedModel"):
-        find_model(tmp_path)
-
-
 def test_a_zoo_model_brings_its_samples() -> None:
     samples, reading = find_samples(None, Reading(), "digits")
     card = zoo.describe("digits")
