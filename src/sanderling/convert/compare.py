@@ -20,7 +20,8 @@ class OutputProof:
     Attributes:
         name, shape: of the result's output; the shape is that of the first sample.
         max_error: the largest absolute difference.
-        scale: the largest absolute value of the source, which errors are measured against.
+        scale: the largest absolute value of the source (1 for probabilities), which errors are measured
+            against.
         relative: ``max_error / scale``; for integer outputs the share of elements that differ.
         rms: root mean square of the differences, over ``scale``.
         agreement: share of samples with the same largest element, None where the output is no vector.
@@ -66,11 +67,12 @@ class Comparison:
 
     Args:
         names: of the outputs.
+        least: the scale that each output has at least (see ``OutputProof.scale``).
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], least: Sequence[float] = ()) -> None:
         self._names = list(names)
-        self._sums = [_Sums() for _ in names]
+        self._sums = [_Sums(scale=scale) for scale in least or [0.0] * len(names)]
         self.samples = 0
 
     def add(self, source: Sequence[Array], result: Sequence[Array]) -> None:

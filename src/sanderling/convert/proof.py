@@ -114,15 +114,16 @@ def prove(
         SampleError: a sample cannot be read.
     """
     names = model.output_names()
+    fed = [model.main.tensors[i] for i in model.main.inputs]
     integers = computes_with_integers(model)
-    compared = Comparison(names)
+    compared = Comparison(names, [range_of(model, index) for index in model.main.outputs])
     with Worker(name="LiteRT") as worker:
         run = _result(worker, path)
         for position in range(len(samples)):
             if tell is not None:
                 tell("comparing with the source", position, len(samples))
             feed = samples[position]
-            given = [np.asarray(feed[name]) for name in model.input_names()]
+            given = [_shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)]
             expected = _expected(reference, given, names)
             compared.add(expected, run(given))
     return Proof(
@@ -130,6 +131,28 @@ def prove(
         tolerance if tolerance is not None else INTEGER_TOLERANCE if integers else FLOAT_TOLERANCE,
         integers, "LiteRT",
     )  # fmt: skip
+
+
+def _shaped(value: Array, shape: tuple[int, ...]) -> Array:
+    """Returns: a sample as the model takes it: single numbers come as vectors of one."""
+    array = np.asarray(value)
+    return array.reshape(shape) if array.size == 1 == int(np.prod(shape)) else array
+
+
+def range_of(model: Model, index: int) -> float:
+    """Returns: the largest value that a bounded function can give where one makes this output, else 0.
+
+    The probabilities of a model that is sure of "no" are all tiny: errors are still those of probabilities.
+    """
+    makers = {output: node for node in model.main.nodes for output in node.outputs}
+    node = makers.get(index)
+    while node is not None and node.op in _MOVES:
+        node = makers.get(node.inputs[0])
+    return 1.0 if node is not None and node.op in _BOUNDED else 0.0
+
+
+_MOVES = {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"}
+_BOUNDED = {"LOGISTIC", "SOFTMAX", "TANH"}
 
 
 def computes_with_integers(model: Model) -> bool:

@@ -153,7 +153,10 @@ def _computed(function: _Function, x: Array) -> Array | None:
         return x
     if function.op == "PRELU":
         assert function.alpha is not None
-        alpha = function.alpha.reshape(function.alpha.shape[function.alpha.ndim - (x.ndim - 1) :])
+        front = max(function.alpha.ndim - (x.ndim - 1), 0)
+        if any(size != 1 for size in function.alpha.shape[:front]):
+            return None  # slopes that differ along an axis which the points do not have
+        alpha = function.alpha.reshape(function.alpha.shape[front:])
         return np.where(x >= 0, x, x * alpha)
     op = find(function.op)
     if op is None or op.reference is None:

@@ -1,0 +1,246 @@
+"""Walks an ONNX graph and has every node written as TFLite's operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sanderling.errors import ConvertError, SanderlingError, UnsupportedOperator, UsageError
+from sanderling.graph.edit import compact
+from sanderling.graph.graph import Graph, Model, Signature
+from sanderling.graph.types import Array, DType
+from sanderling.onnx.read.builder import Builder, Value, last_order, plain_order
+from sanderling.onnx.read.call import Call
+from sanderling.onnx.read.proto import DTYPES, OnnxModel, OnnxNode, Port
+from sanderling.onnx.read.registry import find
+
+SIGNATURE = "serving_default"
+# Functions may call functions: what nests deeper is nothing that somebody meant.
+_DEEPEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An input or output of the model, and how its array differs from ONNX's.
+
+    Attributes:
+        name: ONNX's.
+        order: the model's axis ``i`` is ONNX's axis ``order[i]``.
+    """
+
+    name: str
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A model read from ONNX, and how its edges map to the source's."""
+
+    model: Model
+    inputs: tuple[Edge, ...]
+    outputs: tuple[Edge, ...]
+    notes: tuple[str, ...] = ()
+
+
+def import_model(source: OnnxModel, shapes: Mapping[str, tuple[int, ...]], *, last: bool = False) -> Imported:
+    """Turns a model into ours.
+
+    Args:
+        source: what ``parse`` gave.
+        shapes: sizes of inputs by name; "" names the only input. Sizes left open: 1 for the first.
+        last: images come and go with channels last.
+
+    Raises:
+        UnsupportedOperator: a node has no counterpart; names it, its attributes, and what to do.
+        UsageError: a size is missing or does not fit.
+    """
+    walk = _Walk(source, last)
+    settled = settled_shapes(source.graph.inputs, shapes)
+    for port in source.graph.inputs:
+        walk.enter(port, settled[port.name])
+    walk.nodes(source.graph.nodes)
+    return walk.leave(settled)
+
+
+class _Walk:
+    def __init__(self, source: OnnxModel, last: bool) -> None:
+        self._source, self._last = source, last
+        self.builder = Builder()
+        self.values: dict[str, Value] = {}
+        self._constants: dict[str, Array] = dict(source.graph.constants)
+        self._inputs: list[tuple[Edge, Value]] = []
+        self._depth = 0
+
+    def enter(self, port: Port, shape: tuple[int, ...]) -> None:
+        """Adds an input."""
+        name = DTYPES.get(port.dtype)
+        if name is None:
+            raise UnsupportedOperator(f"input {port.name!r} has an element type that no engine takes")
+        image = self._last and len(shape) in (4, 5)
+        order = last_order(len(shape)) if image else plain_order(len(shape))
+        value = self.builder.input(port.name, shape, DType(name), order)
+        self.values[port.name] = value
+        self._inputs.append((Edge(port.name, order), value))
+
+    def nodes(self, nodes: Sequence[OnnxNode]) -> None:
+        for node in nodes:
+            self._node(node)
+
+    def _node(self, node: OnnxNode) -> None:
+        function = self._source.functions.get((node.domain, node.op))
+        rule = find(node.op, node.domain)
+        if rule is None and function is not None:
+            self._inlined(node, function)
+            return
+        if rule is None:
+            raise _unknown(node, self._source)
+        call = Call(self.builder, node, self._source.opset, tuple(map(self._operand, node.inputs)))
+        try:
+            results = rule(call)
+        except SanderlingError as error:
+            raise _located(node, self._source, error) from error
+        for name, value in zip(node.outputs, results, strict=False):
+            if name and value is not None:
+                self.values[name] = value
+        missing = [name for name in node.outputs[len(results) :] if name]
+        if missing:
+            raise _located(node, self._source, UnsupportedOperator(f"its output {missing[0]!r} is not made"))
+
+    def _operand(self, name: str) -> Value | None:
+        if not name:
+            return None
+        found = self.values.get(name)
+        if found is None and name in self._constants:
+            found = self.values[name] = self.builder.constant(self._constants[name], name)
+        if found is None:
+            raise ConvertError(f"value {name!r} is read and never written", hint="export the model again")
+        return found
+
+    def _inlined(self, node: OnnxNode, function: Any) -> None:
+        """Writes the nodes of a function that the file defines, its names made local."""
+        inputs, outputs, nodes = function
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConvertError(f"functions call each other more than {_DEEPEST} deep")
+        outer = self.values
+        self.values = {
+            inner: self._operand_of(outer, name)
+            for inner, name in zip(inputs, node.inputs, strict=False)
+            if name
+        }
+        self.nodes([replace(each, attrs=_bound(each.attrs, node.attrs)) for each in nodes])
+        results = [self.values.get(name) for name in outputs]
+        self.values = outer
+        for name, value in zip(node.outputs, results, strict=False):
+            if value is not None:
+                self.values[name] = value
+        self._depth -= 1
+
+    def _operand_of(self, values: dict[str, Value], name: str) -> Value:
+        inner, self.values = self.values, values
+        found = self._operand(name)
+        self.values = inner
+        assert found is not None
+        return found
+
+    def leave(self, shapes: Mapping[str, tuple[int, ...]]) -> Imported:
+        """Adds the outputs. Returns: the model."""
+        builder, edges, indices = self.builder, [], []
+        for port in self._source.graph.outputs:
+            value = self._operand(port.name)
+            assert value is not None
+            image = self._last and value.order == last_order(len(value.order)) and len(value.order) in (4, 5)
+            order = value.order if image else plain_order(len(value.order))
+            index = builder.stored(value, order)
+            tensor = builder.graph.tensors[index]
+            taken = index in indices or index in [v.index for _, v in self._inputs] or tensor.data is not None
+            if taken:  # an output is a tensor of its own
+                index = builder.emit_many("RESHAPE", (index, builder.integers(*tensor.shape)), 1,
+                                          quants=(tensor.quant,), new_shape=tensor.shape)[0]  # fmt: skip
+            edges.append(Edge(port.name, order))
+            indices.append(index)
+        inputs = [(edge.name, value.index) for edge, value in self._inputs]
+        outputs = [(edge.name, index) for edge, index in zip(edges, indices, strict=True)]
+        tensors = list(builder.graph.tensors)
+        for name, index in outputs:
+            tensors[index] = replace(tensors[index], name=name)
+        graph = Graph(
+            tuple(tensors), tuple(builder.graph.nodes), tuple(i for _, i in inputs), tuple(indices), "main"
+        )
+        signature = Signature(SIGNATURE, tuple(inputs), tuple(outputs))
+        model = compact(Model((graph,), (signature,), description="imported from ONNX by sanderling"))
+        return Imported(model, tuple(edge for edge, _ in self._inputs), tuple(edges))
+
+
+def settled_shapes(ports: Sequence[Port], given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Returns: the sizes of every input: as given, else as the file has them, an open first one being 1.
+
+    Raises:
+        UsageError: an input's sizes stay open, or what was given does not fit.
+    """
+    names = [port.name for port in ports]
+    unknown = [name for name in given if name and name not in names]
+    if unknown or ("" in given and len(names) != 1):
+        what = f"there is no input {unknown[0]!r}" if unknown else f"the model has {len(names)} inputs"
+        raise UsageError(what, where="--shape", hint=f"name one of: {', '.join(names)}")
+    return {port.name: _settled(port, given.get(port.name) or given.get("")) for port in ports}
+
+
+def _settled(port: Port, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    if port.sizes is None:
+        if given is None:
+            raise UsageError(
+                f"input {port.name!r} states no shape", where="--shape", hint=f"give --shape {port.name}=…"
+            )
+        return given
+    fixed = [size if isinstance(size, int) and size > 0 else None for size in port.sizes]
+    listed = ",".join("?" if size is None else str(size) for size in fixed)
+    if given is not None:
+        fits = len(given) == len(fixed) and all(a in (None, b) for a, b in zip(fixed, given, strict=True))
+        if not fits:
+            raise UsageError(
+                f"input {port.name!r} has the shape {listed}, got {list(given)}", where="--shape"
+            )
+        return given
+    if None in fixed[1:]:
+        raise UsageError(
+            f"input {port.name!r} leaves sizes open: {listed}",
+            where="--shape",
+            hint=f"for example --shape {port.name}={','.join(str(size or 1) for size in fixed)}",
+        )
+    return tuple(size or 1 for size in fixed)
+
+
+def _bound(attrs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given.get(name, value) for name, value in attrs.items()}
+
+
+def _unknown(node: OnnxNode, source: OnnxModel) -> UnsupportedOperator:
+    domain = f" of the domain {node.domain!r}" if node.domain else ""
+    return UnsupportedOperator(
+        f"{node.called}: there is no counterpart for {node.op}{domain} (opset"
+        f" {source.opsets.get(node.domain, '?')}{_stated(node)})",
+        hint="export the model without it, or cut the model before it",
+    )
+
+
+def _located(node: OnnxNode, source: OnnxModel, error: SanderlingError) -> SanderlingError:
+    if isinstance(error, UsageError):
+        return error
+    return UnsupportedOperator(
+        f"{node.called} (opset {source.opset}{_stated(node)}): {error.what}",
+        hint=error.hint or "export the model with other settings of this operator, or cut it before it",
+    )
+
+
+def _stated(node: OnnxNode) -> str:
+    plain = {k: v for k, v in node.attrs.items() if isinstance(v, int | float | str | tuple)}
+    return "".join(f", {name}={value!r}"[:60] for name, value in sorted(plain.items()))
+
+
+def where(error: SanderlingError, path: Path) -> SanderlingError:
+    """Returns: the error, which says in which file it happened."""
+    error.where = error.where or str(path)
+    return error

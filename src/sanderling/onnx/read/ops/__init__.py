@@ -1,0 +1,1 @@
+"""What writes each ONNX operator, by family; see ``registry.py``."""
