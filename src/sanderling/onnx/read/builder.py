@@ -216,6 +216,9 @@ class Builder:
             kind = replace(tensor.type, shape=shape)
             data = tensor.data.reshape(shape)
             return self.graph.tensor(replace(tensor, name=self.named(tensor.name), type=kind, data=data))
+        if not shape:  # LiteRT's RESHAPE gives no scalars
+            return self.emit("SQUEEZE", (index,), name=name or tensor.name, quant=tensor.quant,
+                             squeeze_dims=tuple(range(len(tensor.shape))))  # fmt: skip
         operand = self.integers(*shape)
         return self.emit(
             "RESHAPE", (index, operand), name=name or tensor.name, quant=tensor.quant, new_shape=shape

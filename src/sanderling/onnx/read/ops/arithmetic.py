@@ -17,13 +17,19 @@ _PAIRS = {
     "Or": "LOGICAL_OR", "Xor": "NOT_EQUAL",
 }  # fmt: skip
 _MANY = {"Sum": "ADD", "Min": "MINIMUM", "Max": "MAXIMUM", "Mean": "ADD"}
+_NARROW = (DType.INT8, DType.UINT8, DType.INT16, DType.UINT16)
 _INTEGERS = (DType.INT32, DType.INT64, DType.INT8, DType.UINT8, DType.INT16)
 
 
 @onnx_op(*_PAIRS)
 def pair(call: Call) -> list[Value]:
     a, b = _old_broadcast(call)
-    return [call.binary(_PAIRS[call.node.op], a, b)]
+    dtype, op = call.builder.dtype(a), _PAIRS[call.node.op]
+    if dtype in _NARROW:
+        # LiteRT takes small integers for stored real numbers: plain ones are computed with 32 bits.
+        found = call.binary(op, *(call.cast(each, DType.INT32) for each in (a, b)))
+        return [call.cast(found, dtype) if op in ("ADD", "SUB", "MUL") else found]
+    return [call.binary(op, a, b)]
 
 
 def _old_broadcast(call: Call) -> tuple[Value, Value]:
@@ -43,9 +49,9 @@ def divide(call: Call) -> list[Value]:
     if call.builder.dtype(a) not in _INTEGERS:
         return [call.binary("DIV", a, b)]
     # ONNX cuts towards zero, TFLite's FLOOR_DIV rounds down.
-    known = [call.builder.known(each) for each in (a, b)]
-    if all(each is not None for each in known):
-        quotient = np.trunc(np.divide(*known)).astype(known[0].dtype)  # type: ignore[union-attr, call-overload]
+    left, right = (call.builder.known(each) for each in (a, b))
+    if left is not None and right is not None:
+        quotient = np.trunc(np.divide(left, right)).astype(left.dtype)
         return [call.builder.constant(quotient, call.name)]
     floats = [call.cast(each, DType.FLOAT32) for each in (a, b)]
     return [call.cast(call.binary("DIV", *floats), call.builder.dtype(a))]

@@ -154,6 +154,9 @@ def _ends(start: int, end: int, step: int, size: int) -> tuple[int | None, int |
 def sliced(call: Call, x: Value, taken: list[range]) -> Value:
     """Returns: the elements at these positions of every axis (ONNX's)."""
     builder = call.builder
+    if any(not len(each) for each in taken):  # nothing of it is left
+        empty = np.zeros([len(each) for each in taken], builder.dtype(x).numpy)
+        return builder.constant(empty, call.name)
     back = [axis for axis, each in enumerate(taken) if each.step < 0 and len(each) > 1]
     index = x.index
     if back:
@@ -168,16 +171,12 @@ def sliced(call: Call, x: Value, taken: list[range]) -> Value:
     stored = [taken[axis] for axis in x.order]
     if all(len(each) == size for each, size in zip(stored, builder.graph.tensors[index].shape, strict=True)):
         return Value(index, x.order)
-    begin = builder.integers(*(each.start if len(each) else 0 for each in stored))
-    end = builder.integers(*(_stop(each) for each in stored))
+    begin = builder.integers(*(each.start for each in stored))
+    end = builder.integers(*(each[-1] + 1 for each in stored))
     steps = builder.integers(*(max(each.step, 1) for each in stored))
     found = call.emit("STRIDED_SLICE", (index, begin, end, steps), begin_mask=0, end_mask=0, ellipsis_mask=0,
                       new_axis_mask=0, shrink_axis_mask=0, offset=False)  # fmt: skip
     return Value(found, x.order)
-
-
-def _stop(each: range) -> int:
-    return each[-1] + 1 if len(each) else 0
 
 
 @onnx_op("Expand")
@@ -208,7 +207,8 @@ def depth_to_space(call: Call) -> list[Value]:
     n, c, h, w = call.shape()
     if call.node.op == "SpaceToDepth":
         split = regrouped(call, x, (n, c, h // block, block, w // block, block))
-        turned = _relabelled(split, (0, 3, 5, 1, 2, 4))
+        depth_first = call.attr("mode", "DCR") == "CRD"
+        turned = _relabelled(split, (0, 1, 3, 5, 2, 4) if depth_first else (0, 3, 5, 1, 2, 4))
         return [regrouped(call, turned, (n, c * block * block, h // block, w // block))]
     depth = c // (block * block)
     if call.attr("mode", "DCR") == "DCR":

@@ -119,7 +119,12 @@ def scatter_elements(call: Call) -> list[Value]:
 def one_hot(call: Call) -> list[Value]:
     depth = int(call.known(1, "depth").reshape(-1)[0])
     off, on = call.known(2, "values").reshape(-1)
-    places = _positions(call, call.value(0), depth)
+    given = call.cast(call.value(0), DType.INT32)
+    # Counted from the end where negative; what is out of range marks nothing.
+    behind = call.binary("ADD", given, call.constant(depth, DType.INT32))
+    negative = call.binary("LESS", given, call.constant(0, DType.INT32))
+    order, chosen = call.aligned(negative, behind, given)
+    places = Value(call.emit("SELECT_V2", chosen), order)
     axis = int(call.attr("axis", -1))
     operands = [call.builder.constant(np.array(depth, np.int32)).index]
     dtype = call.dtype(2)

@@ -25,7 +25,8 @@ def product(call: Call, a: Value, b: Value) -> Value:
     left, right = builder.shape(a), builder.shape(b)
     if len(left) == 1:
         found = product(call, regrouped(call, a, (1, *left)), b)
-        return regrouped(call, found, builder.shape(found)[:-2] + builder.shape(found)[-1:])
+        sizes = builder.shape(found)
+        return regrouped(call, found, sizes[:-1] if len(right) == 1 else sizes[:-2] + sizes[-1:])
     if len(right) == 1:
         found = product(call, a, regrouped(call, b, (*right, 1)))
         return regrouped(call, found, builder.shape(found)[:-1])

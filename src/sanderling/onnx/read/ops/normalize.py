@@ -111,7 +111,9 @@ def lp_normalization(call: Call) -> list[Value]:
     power = int(call.attr("p", 2))
     terms = call.unary("ABS") if power == 1 else call.binary("MUL", x, x)
     total = Value(call.emit("SUM", (terms.index, operand), keep_dims=True), x.order)
-    return [call.binary("DIV", x, total if power == 1 else call.unary("SQRT", total))]
+    length = total if power == 1 else call.unary("SQRT", total)
+    # Zeros stay zeros.
+    return [call.binary("DIV", x, call.binary("MAXIMUM", length, call.constant(np.finfo(np.float32).tiny)))]
 
 
 @onnx_op("MeanVarianceNormalization")

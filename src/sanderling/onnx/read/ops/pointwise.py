@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 
 from sanderling.errors import UnsupportedOperator
@@ -26,9 +24,17 @@ def same(call: Call) -> list[Value]:
     return [call.unary(_SAME[call.node.op])]
 
 
-@onnx_op("Identity", "Dropout")
+@onnx_op("Identity")
 def identity(call: Call) -> list[Value]:
     return [call.value(0)]
+
+
+@onnx_op("Dropout")
+def dropout(call: Call) -> list[Value]:
+    if call.has(2) and bool(call.known(2, "mode").any()):
+        raise UnsupportedOperator("dropout that is still being trained")
+    kept = call.builder.constant(np.ones(call.shape(), bool), f"{call.name}/mask")
+    return [call.value(0), kept][: len(call.node.outputs)]
 
 
 @onnx_op("Reciprocal")
@@ -247,5 +253,3 @@ def is_inf(call: Call) -> list[Value]:
     x = call.unary("ABS", x) if up and down else x if up else call.unary("NEG", x)
     return [call.binary("EQUAL", x, call.constant(np.inf))]
 
-
-GELU_ROOT = sqrt(2.0)
