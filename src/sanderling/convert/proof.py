@@ -123,7 +123,9 @@ def prove(
             if tell is not None:
                 tell("comparing with the source", position, len(samples))
             feed = samples[position]
-            given = [_shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)]
+            given = [
+                _shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)
+            ]
             expected = _expected(reference, given, names)
             compared.add(expected, run(given))
     return Proof(

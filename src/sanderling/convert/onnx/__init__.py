@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sanderling import passes
 from sanderling.convert.conversion import Conversion, Converter, Reference, Wishes
 from sanderling.convert.finish import finish
 from sanderling.errors import ConvertError, MissingExtra, SanderlingError
@@ -38,6 +39,7 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     """
     if any(importlib.util.find_spec(name) is None for name in PACKAGES):
         raise MissingExtra("converting ONNX models", "onnx")
+    from sanderling.convert.onnx.integers import on_integers
     from sanderling.onnx.read import import_model, parse
 
     path = Path(str(source))
@@ -52,7 +54,9 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     moved = [name for name, order in (*inputs, *outputs) if order != tuple(range(len(order)))]
     notes = (f"channels come last in {', '.join(map(repr, moved))}: [N,H,W,C]",) if moved else ()
     route = f"ONNX opset {read.opset}{f' by {read.producer}' if read.producer else ''} → sanderling"
-    return Conversion(finish(made.model), _reference(path, inputs, outputs), route, (*made.notes, *notes))
+    fused = passes.run(made.model, ("fuse_activations", "drop_dead_code"))[0]
+    model = finish(on_integers(fused, made.integers))
+    return Conversion(model, _reference(path, inputs, outputs), route, (*made.notes, *notes))
 
 
 def _reference(
@@ -74,8 +78,10 @@ def _reference(
             name: np.transpose(array, np.argsort(order))
             for array, (name, order) in zip(arrays, inputs, strict=True)
         }
-        answers = worker.call(f"{_SOURCE}:run", feeds=feeds, names=[name for name, _ in outputs], timeout=600.0,
-                              doing="running the source")  # fmt: skip
+        answers = worker.call(
+            f"{_SOURCE}:run", feeds=feeds, names=[name for name, _ in outputs], timeout=600.0,
+            doing="running the source",
+        )  # fmt: skip
         if len(answers) != len(outputs):
             raise ConvertError(f"the source gave {len(answers)} outputs, expected {len(outputs)}")
         return [np.transpose(each, order) for each, (_, order) in zip(answers, outputs, strict=True)]

@@ -1,8 +1,8 @@
 """Builds a graph of TFLite operators; every value knows in which order its axes are stored.
 
 ONNX keeps channels second, TFLite last. Instead of transposing around every convolution, a value remembers
-how its stored axes map to ONNX's: what does not care about the order goes on in the one it is given, constants
-are stored as needed, and a TRANSPOSE is written only where a value is asked for in another order.
+how its stored axes map to ONNX's: what does not care about the order goes on in the one it is given,
+constants are stored as needed, and a TRANSPOSE is written only where a value is asked for in another order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sanderling.graph.constant import MAX_ELEMENTS
 from sanderling.graph.edit import GraphBuilder
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, Quant, TensorType
+from sanderling.ops.op import Op
 from sanderling.ops.registry import find
 
 Order = tuple[int, ...]
@@ -53,9 +54,13 @@ class Builder:
 
     Attributes:
         graph: tensors and nodes so far.
+        integers_of: float constant → the integers (int8) that it stands for and their quantization.
+        shifted: tensors of int8 that stand for ONNX's uint8, 128 less.
     """
 
     graph: GraphBuilder = field(default_factory=GraphBuilder)
+    integers_of: dict[int, tuple[Array, Quant]] = field(default_factory=dict)
+    shifted: set[int] = field(default_factory=set)
     _arranged: dict[tuple[int, Order], int] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
 
@@ -98,6 +103,10 @@ class Builder:
     def integers(self, *numbers: int) -> int:
         """Adds a vector of int32. Returns: its index."""
         return self.constant(np.array(numbers, np.int32)).index
+
+    def remember(self, index: int, stored: Array, quant: Quant) -> None:
+        """Notes the integers that a float constant stands for."""
+        self.integers_of[index] = (stored, quant)
 
     def input(self, name: str, shape: Sequence[int], dtype: DType, order: Order) -> Value:
         """Adds an input of the graph; ``shape`` is ONNX's."""
@@ -144,6 +153,8 @@ class Builder:
         if any(-1 in kind.shape for kind in types):
             raise UnsupportedOperator(f"the size of what {op} gives depends on values that only a run tells")
         quants = [*quants, *[None] * (count - len(quants))]
+        passed = _passed_on(declared, operands)
+        quants = [passed if quant is None else quant for quant in quants]
         types = [replace(kind, quant=quant) for kind, quant in zip(types, quants, strict=True)]
         values = self._computed(node, operands, types)
         outputs = []
@@ -152,6 +163,8 @@ class Builder:
             if values is not None:
                 tensor = replace(tensor, data=np.ascontiguousarray(values[position]).reshape(kind.shape))
             outputs.append(self.graph.tensor(tensor))
+        if passed is not None and inputs[0] in self.shifted:
+            self.shifted.update(outputs)
         if values is None:
             self.graph.node(replace(node, outputs=tuple(outputs)))
         return outputs
@@ -196,7 +209,13 @@ class Builder:
             data = np.ascontiguousarray(np.transpose(tensor.data, permutation)).reshape(shape)
             quant = _turned(tensor.quant, permutation)
             kind = replace(tensor.type, shape=shape, quant=quant)
-            return self.graph.tensor(replace(tensor, name=self.named(tensor.name), type=kind, data=data))
+            moved = self.graph.tensor(replace(tensor, name=self.named(tensor.name), type=kind, data=data))
+            if index in self.integers_of:
+                whole, own = self.integers_of[index]
+                turned = _turned(own, permutation)
+                assert turned is not None
+                self.remember(moved, np.transpose(whole, permutation), turned)
+            return moved
         if [axis for axis in permutation if tensor.shape[axis] > 1] == [
             axis for axis in range(len(permutation)) if tensor.shape[axis] > 1
         ]:
@@ -215,7 +234,9 @@ class Builder:
         if tensor.data is not None and (tensor.quant is None or not tensor.quant.per_channel):
             kind = replace(tensor.type, shape=shape)
             data = tensor.data.reshape(shape)
-            return self.graph.tensor(replace(tensor, name=self.named(tensor.name), type=kind, data=data))
+            found = self.graph.tensor(replace(tensor, name=self.named(tensor.name), type=kind, data=data))
+            self._remember_reshaped(index, found, tensor.shape, shape)
+            return found
         if not shape:  # LiteRT's RESHAPE gives no scalars
             return self.emit("SQUEEZE", (index,), name=name or tensor.name, quant=tensor.quant,
                              squeeze_dims=tuple(range(len(tensor.shape))))  # fmt: skip
@@ -223,6 +244,28 @@ class Builder:
         return self.emit(
             "RESHAPE", (index, operand), name=name or tensor.name, quant=tensor.quant, new_shape=shape
         )
+
+    def _remember_reshaped(self, old: int, new: int, before: Order, after: Order) -> None:
+        """Notes the integers of a constant in another shape, if its channels are still one axis."""
+        if old not in self.integers_of:
+            return
+        stored, quant = self.integers_of[old]
+        if quant.axis is None:
+            self.remember(new, stored.reshape(after), quant)
+            return
+        front = prod(before[: quant.axis])
+        for axis, size in enumerate(after):
+            if size == before[quant.axis] and prod(after[:axis]) == front:
+                self.remember(new, stored.reshape(after), replace(quant, axis=axis, dimension=axis))
+                return
+
+
+def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
+    """Returns: the scale that an operator's results share with its operand, where that is stored integers."""
+    first = operands[0] if operands else None
+    if first is None or not first.type.is_quantized or not (op.moves_data or op.quant.share):
+        return None
+    return first.quant
 
 
 def _unordered(shape: Sequence[int], order: Order) -> tuple[int, ...]:

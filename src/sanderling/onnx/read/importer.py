@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sanderling.errors import ConvertError, SanderlingError, UnsupportedOperator, UsageError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model, Signature
-from sanderling.graph.types import Array, DType
+from sanderling.graph.types import Array, DType, Quant
 from sanderling.onnx.read.builder import Builder, Value, last_order, plain_order
 from sanderling.onnx.read.call import Call
 from sanderling.onnx.read.proto import DTYPES, OnnxModel, OnnxNode, Port
@@ -36,12 +36,17 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A model read from ONNX, and how its edges map to the source's."""
+    """A model read from ONNX, and how its edges map to the source's.
+
+    Attributes:
+        integers: name of a float constant → the integers (int8) that the source has in its place.
+    """
 
     model: Model
     inputs: tuple[Edge, ...]
     outputs: tuple[Edge, ...]
     notes: tuple[str, ...] = ()
+    integers: Mapping[str, tuple[Array, Quant]] = field(default_factory=dict)
 
 
 def import_model(source: OnnxModel, shapes: Mapping[str, tuple[int, ...]], *, last: bool = False) -> Imported:
@@ -153,7 +158,7 @@ class _Walk:
             assert value is not None
             image = self._last and value.order == last_order(len(value.order)) and len(value.order) in (4, 5)
             order = value.order if image else plain_order(len(value.order))
-            index = builder.stored(value, order)
+            index = self._as_declared(port, builder.stored(value, order))
             tensor = builder.graph.tensors[index]
             taken = index in indices or index in [v.index for _, v in self._inputs] or tensor.data is not None
             if taken:  # an output is a tensor of its own
@@ -171,7 +176,16 @@ class _Walk:
         )
         signature = Signature(SIGNATURE, tuple(inputs), tuple(outputs))
         model = compact(Model((graph,), (signature,), description="imported from ONNX by sanderling"))
-        return Imported(model, tuple(edge for edge, _ in self._inputs), tuple(edges))
+        integers = {builder.graph.tensors[i].name: each for i, each in builder.integers_of.items()}
+        return Imported(model, tuple(edge for edge, _ in self._inputs), tuple(edges), (), integers)
+
+    def _as_declared(self, port: Port, index: int) -> int:
+        """Returns: an output as the source has it: uint8 where int8 stands for that."""
+        tensor = self.builder.graph.tensors[index]
+        if DTYPES.get(port.dtype) != "uint8" or tensor.dtype is not DType.INT8 or tensor.quant is None:
+            return index
+        quant = Quant.of(float(tensor.quant.scale[0]), int(tensor.quant.zero_point[0]) + 128)
+        return self.builder.emit("QUANTIZE", (index,), dtype=DType.UINT8, quant=quant, name=port.name)
 
 
 def settled_shapes(ports: Sequence[Port], given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sanderling.errors import UnsupportedOperator
+from sanderling.graph.types import Array
 from sanderling.onnx.read.builder import Value
 from sanderling.onnx.read.call import Call
 
@@ -115,9 +118,7 @@ def padded(call: Call, index: int, pads: Pads, fill: float | None = None) -> int
     return call.emit("PADV2", (index, amounts, call.constant(fill, dtype).index))
 
 
-def _amounts(pads: Pads) -> object:
-    import numpy as np
-
+def _amounts(pads: Pads) -> Array:
     return np.array([(0, 0), *pads, (0, 0)], np.int32)
 
 

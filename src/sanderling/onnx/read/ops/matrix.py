@@ -106,7 +106,7 @@ def einsum(call: Call) -> list[Value]:
 
 
 def _contract(call: Call, left: str, right: str, result: str) -> Value:
-    """Writes a sum of products as one batched product of matrices [batch, rows, inner] · [batch, inner, columns]."""
+    """Writes a sum of products as one product [batch, rows, inner] · [batch, inner, columns]."""
     if len(set(left)) < len(left) or len(set(right)) < len(right) or len(set(result)) < len(result):
         raise UnsupportedOperator("an equation that names an axis twice in one operand")
     sizes = dict(zip(left, call.shape(0), strict=True)) | dict(zip(right, call.shape(1), strict=True))

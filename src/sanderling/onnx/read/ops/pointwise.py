@@ -116,7 +116,11 @@ def hard_sigmoid(call: Call) -> list[Value]:
 def clamped(call: Call, x: Value, low: float | None, high: float | None) -> Value:
     """Returns: the value cut to a range, by the operator that the engines know best."""
     if call.builder.dtype(x) is DType.FLOAT32:
-        known = {(0.0, None): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
+        known: dict[tuple[float | None, float | None], str] = {
+            (0.0, None): "RELU",
+            (0.0, 6.0): "RELU6",
+            (-1.0, 1.0): "RELU_N1_TO_1",
+        }
         if (low, high) in known:
             return call.unary(known[low, high], x)
     dtype = call.builder.dtype(x)
@@ -252,4 +256,3 @@ def is_inf(call: Call) -> list[Value]:
     up, down = bool(call.attr("detect_positive", 1)), bool(call.attr("detect_negative", 1))
     x = call.unary("ABS", x) if up and down else x if up else call.unary("NEG", x)
     return [call.binary("EQUAL", x, call.constant(np.inf))]
-

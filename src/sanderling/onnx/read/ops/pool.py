@@ -49,8 +49,8 @@ def _slide(call: Call, op: str, image: int, frame: Window, word: str) -> int:
 def _largest(call: Call, image: int, frame: Window) -> int:
     tensor = call.builder.graph.tensors[image]
     word, pads = padding(frame, tensor.shape[1:3])
-    kind = tensor.dtype.numpy
-    lowest = float(np.finfo(kind).min) if tensor.dtype.is_float else int(np.iinfo(kind).min)
+    kind = str(tensor.dtype.numpy)
+    lowest = float(np.finfo(np.float32).min) if tensor.dtype.is_float else int(np.iinfo(kind).min)
     return _slide(call, "MAX_POOL_2D", padded(call, image, pads, lowest), frame, word)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,11 +112,13 @@ def _nearest(call: Call, axis: _Axis, rule: str) -> Array:
     kind = str(call.attr("nearest_mode", "round_prefer_floor"))
     if call.node.op == "Upsample" or call.opset < 11:
         kind = "floor"
-    rounded = {
+    rounding: dict[str, Callable[[Array], Array]] = {
         "floor": np.floor, "ceil": np.ceil, "round_prefer_floor": lambda v: np.ceil(v - 0.5),
         "round_prefer_ceil": lambda v: np.floor(v + 0.5),
-    }[kind](x)  # fmt: skip
-    return np.asarray(np.clip(rounded, 0, axis.size - 1)).astype(np.int64)
+    }  # fmt: skip
+    if kind not in rounding:
+        raise UnsupportedOperator(f"the rounding {kind!r}")
+    return np.asarray(np.clip(rounding[kind](x), 0, axis.size - 1)).astype(np.int64)
 
 
 def _taken(call: Call, axes: list[_Axis], changing: list[int], places: dict[int, Array]) -> Value:
@@ -191,7 +194,7 @@ def _weights(call: Call, axis: _Axis, mode: str, rule: str) -> Array:
         inside = (place >= 0) & (place < axis.size)
         kept = np.where(inside, factor, 0.0) if call.attr("exclude_outside", 0) else factor
         np.add.at(matrix, (rows, np.clip(place, 0, axis.size - 1)), kept)
-    return matrix / matrix.sum(axis=1, keepdims=True)
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
 
 
 def _cubic(part: Array, a: float) -> list[Array]:
