@@ -83,6 +83,10 @@ class StorageError(SanderlingError):
     """A file cannot be written: the disk is full, or the place does not allow it."""
 
 
+class FetchError(SanderlingError):
+    """A zoo model could not be fetched, or what came is not what its card describes."""
+
+
 class SampleError(SanderlingError):
     """The samples cannot be read or do not fit the model."""
 

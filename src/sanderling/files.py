@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,3 +42,38 @@ def copy(source: Path, target: Path) -> None:
     """Copies a file's content."""
     with source.open("rb") as original, whole(target) as file:
         shutil.copyfileobj(original, file, 1 << 20)
+
+
+def lock(folder: Path, name: str) -> int | None:
+    """Locks a folder until the descriptor is closed, which the end of the process does by itself.
+
+    Args:
+        folder: it must exist.
+        name: of the lock's file, where folders themselves cannot be locked (Windows).
+
+    Returns: the descriptor; None where the file system knows no locks (some network file systems).
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        held = os.open(folder / name, os.O_RDWR | os.O_CREAT)
+    else:
+        import fcntl
+
+        held = os.open(folder, os.O_RDONLY)
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(held, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            raise BlockingIOError(error.errno, "another process holds the lock", str(folder)) from None
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
+            return None
+        raise
+    return held

@@ -20,7 +20,7 @@ def _models(incomplete: str) -> list[str]:
     """Completes a model: zoo names; the shell completes paths by itself where there is no match."""
     from sanderling import zoo
 
-    named = [name for name in zoo.bundled() if name.startswith(incomplete)]
+    named = [name for name in zoo.names() if name.startswith(incomplete)]
     return named + _paths(incomplete, (".tflite", *SOURCES))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sanderling.errors import RunError, SanderlingError, UsageError
 from sanderling.measure.client import Worker
-from sanderling.measure.latency import Contender, race, summary
+from sanderling.measure.latency import Contender, median_bounds, race, summary
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
 from sanderling.measure.serving import Feed, arrange, find
@@ -27,6 +27,7 @@ class BenchRow:
         name: the file's stem.
         file: the model file.
         latency: beside the first row that ran; None when it could not be run.
+        p50_ci95: 95 % interval of the median of a call, milliseconds; None when it could not be run.
         per_second: calls per second, 1000 / p50; None when it could not be run.
         peak_memory_bytes: growth of a fresh process that loads and runs it alone; None when not measured.
         reason: why it could not be run, "" when it could.
@@ -38,6 +39,7 @@ class BenchRow:
     engine: str
     threads: int
     latency: Latency | None = None
+    p50_ci95: tuple[float, float] | None = None
     per_second: float | None = None
     peak_memory_bytes: int | None = None
     reason: str = ""
@@ -51,6 +53,7 @@ class BenchRow:
             "engine": self.engine,
             "threads": self.threads,
             "latency_ms": self.latency.to_json() if self.latency else None,
+            "p50_ci95_ms": list(self.p50_ci95) if self.p50_ci95 else None,
             "per_second": self.per_second,
             "peak_memory_bytes": self.peak_memory_bytes,
             "reason": self.reason,
@@ -104,6 +107,7 @@ def bench(
     seconds: float = 5.0,
     samples: Any = None,
     reading: Mapping[str, Any] | None = None,
+    memory: bool = True,
 ) -> BenchResult:
     """Times models side by side, interleaved, in one isolated process.
 
@@ -113,6 +117,7 @@ def bench(
         seconds: time for the timing itself, all rows together.
         samples: inputs as for ``load_samples``; None for noise. Every model takes its own shape of them.
         reading: how samples are read: keyword arguments of ``load_samples``.
+        memory: also measure the memory of each, in a process of its own.
 
     Raises:
         SanderlingError: a file cannot be read, or the samples do not fit.
@@ -131,7 +136,7 @@ def bench(
         entries += [_Entry(BenchRow(path.stem, path, size, e, t), feeds) for e in engines for t in threads]
     _time(entries, seconds)
     for entry in entries:
-        if entry.row.latency is not None:
+        if memory and entry.row.latency is not None:
             entry.row = replace(entry.row, peak_memory_bytes=_memory(entry, notes))
     return BenchResult(tuple(entry.row for entry in entries), origin, tuple(notes))
 
@@ -168,8 +173,9 @@ def _time(entries: list[_Entry], seconds: float) -> None:
             doing="timing",
         )
     for entry, value in zip(ready, found, strict=True):
-        latency = replace(Latency.from_json(value), load_ms=entry.load_ms)
-        entry.row = replace(entry.row, latency=latency, per_second=1000 / latency.p50)
+        latency = replace(Latency.from_json(value["latency"]), load_ms=entry.load_ms)
+        low, high = value["p50_ci95"]
+        entry.row = replace(entry.row, latency=latency, p50_ci95=(low, high), per_second=1000 / latency.p50)
 
 
 def _probe(worker: Worker, entry: _Entry) -> None:
@@ -206,14 +212,20 @@ def race_all(handles: Sequence[int], feeds: Sequence[Sequence[Feed]], seconds: f
         feeds: per handle, its inputs.
         seconds: time limit.
 
-    Returns: per handle, its ``Latency`` as JSON.
+    Returns: per handle, its ``latency`` as JSON and the 95 % interval of its median, ``p50_ci95``.
     """
     contenders = []
     for handle, given in zip(handles, feeds, strict=True):
         loaded = find(handle)
         contenders.append(Contender(loaded, [arrange(loaded, feed) for feed in given]))
     race(contenders, seconds=seconds, target=0.02)
-    return [summary(contender, contenders[0]).to_json() for contender in contenders]
+    return [
+        {
+            "latency": summary(contender, contenders[0]).to_json(),
+            "p50_ci95": median_bounds(contender),
+        }
+        for contender in contenders
+    ]
 
 
 def _memory(entry: _Entry, notes: list[str]) -> int | None:

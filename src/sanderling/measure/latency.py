@@ -201,6 +201,17 @@ def summary(contender: Contender, baseline: Contender) -> Latency:
     )
 
 
+def median_bounds(contender: Contender) -> tuple[float, float]:
+    """Returns: the 95 % interval of the median of a contender's calls, milliseconds.
+
+    It says how steady the machine was. To compare two models take the ratio, in which its drift cancels.
+    """
+    low, middle, high = median_interval(np.array([np.median(block) for block in contender.blocks]))
+    calls = float(np.median(np.concatenate([np.asarray(block) for block in contender.blocks])))
+    low, high = low if math.isfinite(low) else middle, high if math.isfinite(high) else middle
+    return min(low * (1 - _LOAD_TO_LOAD), calls), max(high * (1 + _LOAD_TO_LOAD), calls)
+
+
 def compare(
     worker: Worker,
     baseline: int,

