@@ -1,7 +1,7 @@
 """Times the zoo's models, one thread, batch 1, and writes what ``sanderling zoo list`` states.
 
-Run: ``python benchmarks/zoo_figures.py [NAME …] [--seconds 3]``. Models that are not named keep their figures.
-It fetches what is not here. Run it on a quiet machine: figures are refused while others keep it busy.
+Run: ``python benchmarks/zoo_figures.py [NAME …] [--seconds 3]``. Models that are not named keep their
+figures. It fetches what is not here, and refuses to measure while other processes keep the machine busy.
 """
 
 from __future__ import annotations

@@ -49,7 +49,9 @@ def test_other_names_are_not_models(name: str) -> None:
     assert zoo.samples_path(name) is None
     assert zoo.labels_path(name) is None
     assert zoo.normalization(name) is None
-    with pytest.raises(UsageError, match=r"no bundled model has this name; bundled models: .*digits"):
+    with pytest.raises(
+        UsageError, match=r"no zoo model has this name; (see: sanderling zoo list|did you mean digits\?)"
+    ):
         zoo.describe(name)
 
 

@@ -40,9 +40,9 @@ def suggest(
             timed is a row's reason.
     """
     from sanderling.engines import registry
+    from sanderling.verbs import find
     from sanderling.zoo.choose import Limits
     from sanderling.zoo.suggest import suggest as choose
-    from sanderling.verbs import find
 
     def usable(path: Path) -> Path:
         return find.find_model(path)

@@ -1,8 +1,8 @@
 """Models that can be named instead of given as a file.
 
-The folder is the registry. A folder beside this file that holds a ``card.json`` is a bundled model, which comes
-with samples and labels. A file ``NAME.json`` is the card of a model that others published in a package, and that
-is fetched from there when it is needed; ``packages/`` holds the cards of those packages.
+The folder is the registry. A folder beside this file that holds a ``card.json`` is a bundled model, which
+comes with samples and labels. A file ``NAME.json`` is the card of a model that others published in a package,
+and that is fetched from there when it is needed; ``packages/`` holds the cards of those packages.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from sanderling.zoo.choose import Choice, Limits, Measured, choose, judge, neare
 from sanderling.zoo.figures import reference
 
 Tell = Callable[[str], None]
-# Processors differ in which operators they are good at: only a model that is expected to be slower than the limit
-# by more than this factor is not even downloaded.
+# Processors differ in which operators they are good at: only a model that is expected to be slower than the
+# limit by more than this factor is not even downloaded.
 _DOUBT = 3.0
 _CALIBRATION_SECONDS = 0.5
 
@@ -133,26 +133,21 @@ def suggest(
 
 
 def _named(task: str, words: str) -> list[str]:
-    """Returns: the models of a task that hold the words."""
+    """Returns: the models of a task that are about the words: by name and subject, else by their summary."""
     cards = [zoo.describe(name) for name in zoo.names()]
     tasks = sorted({card.task for card in cards})
     if task not in tasks:
         hint = f"choose one of: {', '.join(tasks)}"
         raise UsageError(f"the zoo has no model for {task!r}", where="task", hint=hint)
+    cards = [card for card in cards if card.task == task]
     asked = words.lower().split()
-    found = []
-    for card in cards:
-        text = " ".join((card.name, card.subject, card.summary, *card.classes)).lower()
-        if card.task == task and all(word in text for word in asked):
-            found.append(card.name)
-    if not found:
-        subjects = sorted({card.subject for card in cards if card.task == task})
-        raise UsageError(
-            f"no {task} model is about {words!r}",
-            where="words",
-            hint=f"they are about: {', '.join(subjects)}",
-        )
-    return found
+    words_of = {card.name: (card.name, card.subject, *card.classes) for card in cards}
+    for texts in (words_of, {card.name: (card.summary,) for card in cards}):
+        said = {name: " ".join(text).lower() for name, text in texts.items()}
+        if found := [name for name, text in said.items() if all(word in text for word in asked)]:
+            return found
+    hint = f"they are about: {', '.join(sorted({card.subject for card in cards}))}"
+    raise UsageError(f"no {task} model is about {words!r}", where="words", hint=hint)
 
 
 def _unmeasured(name: str) -> Measured:
