@@ -203,7 +203,7 @@ def test_the_zoo_lists_what_can_be_named(capsys: pytest.CaptureFixture[str]) -> 
     listed = run_json(capsys, "zoo", "list")
     names = [model["name"] for model in listed]
     assert "digits" in names
-    for model in listed:
+    for model in (model for model in listed if "model" in model):  # those that are bundled
         assert Path(model["model"]).is_file()
         assert Path(model["samples"]).is_file()
 

@@ -58,9 +58,10 @@ def write_card(
     }  # fmt: skip
     (folder / "packages" / f"{PACKAGE}.json").write_text(json.dumps(package))
     card = {
-        "name": name, "summary": "a bird", "task": {"task": "classify", "labels": ["sanderling", "other"]}, "subject": "birds", "input": "one",
-        "output": "two", "input_shape": [1, 4], "package": PACKAGE,
-        "path": path, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), **fields,
+        "name": name, "summary": "a bird", "subject": "birds", "input": "one", "output": "two",
+        "task": {"task": "classify", "labels": ["sanderling", "other"]}, "input_shape": [1, 4],
+        "package": PACKAGE, "path": path, "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(), **fields,
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(card))
     return read_published(folder / f"{name}.json")

@@ -16,6 +16,7 @@ from sanderling.zoo.choose import Measured
 from sanderling.zoo.figures import reference
 from sanderling.zoo.suggest import Suggestion
 
+_WIDE, _WIDEST = 100, 130  # columns
 _STYLES = {"fits": "green", "no": "red", "failed": "bold red", "skipped": "dim"}
 
 
@@ -61,24 +62,23 @@ def show_list(cards: Sequence[Bundled | Published]) -> None:
     """Prints one row per model."""
     console = stdout()
     known = reference()
-    head = ["name", "task", "size", "latency", "licence", "here", "what it is"]
+    head = ["name", "task", "size", "latency", "here"]
+    head += ["licence"] if console.width >= _WIDE else []
+    head += ["what it is"] if console.width >= _WIDEST else []
     lines = []
     for card in cards:
         figure = known.figures.get(card.name)
         here = "yes" if zoo.cached(card.name) else "no"
         latency = "" if figure is None else format_ms(figure.p50)
-        license = card.license["model"]
-        lines.append(
-            [card.name, card.task, format_bytes(size_bytes(card)), latency, license, here, card.summary]
-        )
-    room = room_for(6, head, lines, console.width) if lines else 0
+        cells = [card.name, card.task, format_bytes(size_bytes(card)), latency, here]
+        lines.append([*cells, card.license["model"], card.summary][: len(head)])
     table = plain_table(*head, right=(2, 3))
+    room = room_for(len(head) - 1, head, lines, console.width)
     for line in lines:
-        table.add_row(*line[:6], shorten(line[6], room))
+        table.add_row(*line[:-1], shorten(line[-1], room))
     console.print(table)
     console.print(
-        Text(f"latency: {known.engine}, {known.threads} thread, {known.device}, {known.date}", "dim"),
-        soft_wrap=True,
+        Text(f"latency: {known.engine}, {known.threads} thread, {known.device}, {known.date}", "dim")
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sanderling import zoo
 from sanderling.errors import SanderlingError, UsageError
 from sanderling.measure.bench import BenchRow, bench
+from sanderling.runtime.loading import read_model
 from sanderling.zoo.card import Bundled, Published, Quality
 from sanderling.zoo.choose import Choice, Limits, Measured, choose, judge, nearest
 from sanderling.zoo.figures import reference
@@ -211,7 +212,9 @@ def _bring(search: _Search, names: Sequence[str]) -> dict[str, Path]:
         try:
             if isinstance(found, SanderlingError):
                 raise found
-            files[name] = search.find(found)
+            file = search.find(found)
+            read_model(file)  # one that cannot be read must not keep the others from being timed
+            files[name] = file
         except SanderlingError as error:
             search.drop(name, "failed", str(error))
     return files
