@@ -177,6 +177,17 @@ def test_an_index_that_is_down(tmp_path: Path, cache: Path, monkeypatch: pytest.
     assert files(cache) == []
 
 
+def test_an_index_that_pip_does_not_trust(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = bird(tmp_path)
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "cards"))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://index.invalid/simple")
+    [error] = fetch(card)
+    assert "plain HTTP and not trusted" in str(error)
+
+
 def test_offline_says_what_to_do(tmp_path: Path, cache: Path) -> None:
     [error] = fetch(bird(tmp_path), offline=True)
     assert str(error) == (

