@@ -20,7 +20,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 FREE = {"Apache-2.0", "MIT", "Zlib", "BSD-2-Clause", "BSD-3-Clause"}
 KEYS = {
     "name", "summary", "task", "subject", "input", "output", "input_shape", "quality", "package", "path",
-    "size_bytes", "sha256", "beside", "convert",
+    "size_bytes", "sha256", "beside", "build",
 }  # fmt: skip
 TOOL = Path(__file__).parents[2] / "tools" / "make_zoo_table.py"
 
@@ -52,7 +52,7 @@ def test_a_card_is_complete(name: str) -> None:
         assert 0 < part.size_bytes < 100_000_000
         assert part.path
         assert Path(part.name).name == part.name
-    assert found.kind in (".tflite", ".onnx", ".h5", ".hdf5", ".keras", ".pt2")
+    assert found.kind in (".tflite", ".onnx", ".h5", ".hdf5", ".keras", ".pt2") or found.build
     assert len(set(found.classes)) == len(found.classes)
     assert all(isinstance(size, int) and (size > 0 or size == -1) for size in found.input_shape)
     if found.crop_with:

