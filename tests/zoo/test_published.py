@@ -68,7 +68,8 @@ def test_the_classifier_knows_imagenet(fetched: dict[str, Path], zoo_dir: Path) 
     interpreter = Interpreter(str(fetched["efficientnet_lite0"]))
     interpreter.allocate_tensors()
     run = interpreter.get_signature_runner()
-    right, rows = 0, list(csv.DictReader((pictures / "labels.csv").open(newline="")))[::3]
+    with (pictures / "labels.csv").open(newline="") as file:
+        right, rows = 0, list(csv.DictReader(file))[::3]
     for row in rows:
         with Image.open(pictures / "images" / row["file"]) as picture:
             seen = ImageOps.fit(picture.convert("RGB"), (224, 224), centering=(0.5, 0.5), bleed=1 / 16)
