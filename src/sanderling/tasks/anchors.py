@@ -39,7 +39,7 @@ def known_anchors(count: int, side: tuple[int, int]) -> Anchors | None:
     Args:
         side: height and width of the input in pixels.
     """
-    for strides in ((8, 16, 16, 16), (8, 16, 32, 32, 32), (4,)):
+    for strides in ((8, 16, 16, 16), (16, 32, 32, 32), (8, 16, 32, 32, 32), (4,)):
         boxes = _unit_anchors(strides, side)
         if len(boxes) == count:
             return Anchors(boxes, "pixels", f"{count} anchors of size 1 with strides {strides}")

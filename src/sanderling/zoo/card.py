@@ -126,6 +126,14 @@ class Bundled(Card):
     labels: Path
     normalization: Normalization
 
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """How pictures become its input and what its output means, as data."""
+        kept = self.normalization
+        # In units of the stored bytes: input = (byte − mean) / std.
+        image = {"kind": "image", "mean": [kept.mean / kept.scale], "std": [kept.std / kept.scale]}
+        return {"task": self.task, "inputs": [image], "labels": list(self.classes)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published(Card):
