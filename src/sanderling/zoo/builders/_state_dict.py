@@ -1,8 +1,8 @@
 """Reads the weights that PyTorch saved before version 1.6, without unpickling them.
 
 Such a file is five pickles (a magic number, the protocol's version, the machine's word sizes, the dictionary
-of weights, the storages' keys) and then the storages' bytes. A pickle is a program for a stack machine that can
-call anything. Here its instructions are read as data, and only those mean something that a dictionary of
+of weights, the storages' keys) and then the storages' bytes. A pickle is a program for a stack machine that
+can call anything. Here its instructions are read as data, and only those mean something that a dictionary of
 tensors consists of; the names in it are compared and never looked up.
 
 Source: torch/serialization.py, ``_legacy_save``; Python's ``pickletools`` for the instructions.
