@@ -50,7 +50,7 @@ def test_what_is_stated_is_kept() -> None:
 def test_other_samples_are_passed_on(tmp_path: Path) -> None:
     array = np.zeros((2, 3))
     assert find_samples(array, Reading(), "digits")[0] is array
-    assert find_samples(str(tmp_path), Reading(), "digits") == (tmp_path, Reading())
+    assert find_samples(str(tmp_path), Reading(), "some.tflite") == (tmp_path, Reading())
     assert find_samples(None, Reading(), "some.tflite") == (None, Reading())
 
 
@@ -70,3 +70,17 @@ def test_no_model_at_all() -> None:
     assert as_list("a") == ["a"]
     with pytest.raises(UsageError, match="no model was given"):
         as_list([])
+
+
+def test_a_card_says_how_pictures_become_inputs(tmp_path: Path) -> None:
+    own = Reading(mean=(127.5,), std=(127.5,), scale=1.0)
+    for samples in (tmp_path, tmp_path / "a.PNG"):
+        samples.parent.mkdir(exist_ok=True)
+        (tmp_path / "a.PNG").touch()
+        assert find_samples(samples, Reading(), "face_detection_short_range") == (samples, own)
+    for reading in (Reading(std=2.0), Reading(preprocess="file.py:fn")):
+        assert find_samples(tmp_path, reading, "face_detection_short_range") == (tmp_path, reading)
+    assert find_samples(tmp_path, Reading(), "basic_pitch") == (tmp_path, Reading())
+    (tmp_path / "a.npy").touch()  # may hold what is normalized already
+    arrays = tmp_path / "a.npy"
+    assert find_samples(arrays, Reading(), "face_detection_short_range") == (arrays, Reading())

@@ -20,7 +20,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 FREE = {"Apache-2.0", "MIT", "Zlib", "BSD-2-Clause", "BSD-3-Clause"}
 KEYS = {
     "name", "summary", "task", "subject", "input", "output", "input_shape", "quality", "package", "path",
-    "size_bytes", "sha256", "beside", "build",
+    "size_bytes", "sha256", "beside", "build", "convert",
 }  # fmt: skip
 TOOL = Path(__file__).parents[2] / "tools" / "make_zoo_table.py"
 

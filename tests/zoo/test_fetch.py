@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sanderling import zoo
+from sanderling import tflite, zoo
 from sanderling.errors import FetchError, FormatError, SanderlingError, StorageError
 from sanderling.search.request import Reading
 from sanderling.verbs.find import class_names, find_model, find_samples
@@ -325,6 +325,32 @@ class TestByName:
         bird(tmp_path)
         samples, _ = find_samples(None, Reading(), "bird")
         assert samples is None
+
+    def test_another_frameworks_model_is_converted_as_its_card_asks(
+        self, tmp_path: Path, cache: Path, registry: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make = (
+            "import keras; from keras.layers import Conv2D; "
+            "keras.Sequential([keras.Input((None, None, 3), name='x'), Conv2D(4, 3)]).save('net.keras')"
+        )
+        environment = os.environ | {"KERAS_BACKEND": "jax"}
+        subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=environment, check=True)
+        content = (tmp_path / "net.keras").read_bytes()
+        wheel = write_wheel(tmp_path / "wheels", {"net.keras": content})
+        for side in (8, 12):
+            asked = {"shapes": {"x": [1, side, side, 3]}}
+            write_card(registry, wheel, f"net{side}", "net.keras", content, convert=asked)
+            path = find_model(f"net{side}")
+            assert path.suffix == ".tflite"
+            assert tflite.read(path).main.tensors[tflite.read(path).main.inputs[0]].shape == (
+                1,
+                side,
+                side,
+                3,
+            )
+        assert capsys.readouterr().err.count("was converted to .tflite") == 2
+        assert find_model("net8") != find_model("net12")
+        assert capsys.readouterr().err == ""
 
     def test_what_is_close_by_is_suggested(self, tmp_path: Path, cache: Path, registry: Path) -> None:
         bird(tmp_path)

@@ -114,26 +114,29 @@ def convert(
     )  # fmt: skip
 
 
-def cached(source: Path, converter: Converter, tell: Callable[[str], None]) -> Path:
+def cached(
+    source: Path, converter: Converter, tell: Callable[[str], None], wishes: Wishes | None = None
+) -> Path:
     """Converts a file once: the result is kept for as long as the file and the converter stay the same.
 
     Args:
         source: a file or folder that ``converter`` reads.
         tell: is called with what was done, in a sentence.
+        wishes: shapes, layout and the like.
 
     Returns: the ``.tflite`` in the cache.
 
     Raises:
         ConvertError: it cannot be converted, or the result does not match; says the worst output.
     """
-    kept = settings().cache / "converted" / _identity(source, converter) / f"{source.stem}.tflite"
+    kept = settings().cache / "converted" / _identity(source, converter, wishes) / f"{source.stem}.tflite"
     if kept.is_file():
         return kept
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot be made ({error.strerror or error})", where=str(kept.parent)) from None
-    done = convert(source, kept)
+    done = convert(source, kept, wishes)
     if not done.ok:
         raise ConvertError(
             f"its conversion to .tflite failed the comparison: {done.proof.sentence()}",
@@ -186,8 +189,10 @@ def _write(model: Model, path: Path) -> int:
     return size
 
 
-def _identity(source: Path, converter: Converter) -> str:
+def _identity(source: Path, converter: Converter, wishes: Wishes | None) -> str:
     digest = hashlib.sha256()
+    if wishes is not None:
+        digest.update(f"{sorted(wishes.shapes.items())} {wishes.layout} {wishes.function}\n".encode())
     for part in ("sanderling", *converter.packages):
         digest.update(f"{part} {_version(part)}\n".encode())
     for file in _files(source):

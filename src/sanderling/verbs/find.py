@@ -13,6 +13,7 @@ from sanderling import zoo
 from sanderling.errors import FormatError, SampleError, UsageError
 
 if TYPE_CHECKING:
+    from sanderling.convert.conversion import Wishes
     from sanderling.search.request import Reading
 
 # Target → where its candidates would run; all of them are timed on the CPU engine of this machine.
@@ -61,11 +62,11 @@ def find_model(model: str | Path) -> Path:
     if path.exists():
         return _converted(path)
     if str(model) in zoo.names():
-        return _converted(zoo.fetch(str(model)))
+        return _converted(zoo.fetch(str(model)), zoo.wishes(str(model)))
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
 
 
-def _converted(path: Path) -> Path:
+def _converted(path: Path, wishes: Wishes | None = None) -> Path:
     if path.is_file() and path.suffix.lower() == ".tflite":
         return path
     from sanderling.convert.convert import cached
@@ -73,10 +74,14 @@ def _converted(path: Path) -> Path:
 
     converter = reader_of(path)
     if converter is not None:
-        return cached(path, converter, lambda sentence: print(f"note: {sentence}", file=sys.stderr))  # noqa: T201
+        return cached(path, converter, _note, wishes)
     if path.is_dir():
         raise _folder(path)
     return path  # a .tflite of another name, or no model at all: reading it tells
+
+
+def _note(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)  # noqa: T201 - on stdout there may be JSON
 
 
 def _folder(path: Path) -> FormatError:
@@ -119,17 +124,37 @@ def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any
         return samples, reading
     path = Path(samples).expanduser()
     if path.exists():
-        return path, reading
+        return path, _normalized(path, reading, model)
     own = zoo.samples_path(str(samples))
     if own is None:
         raise SampleError("there are no such samples", where=str(samples), hint=_samples_nearby(path))
     if reading.labels is None:
         reading = replace(reading, labels=zoo.labels_path(str(samples)))
-    stated = (reading.mean, reading.std, reading.scale, reading.preprocess)
     normalization = zoo.normalization(str(samples))
-    if normalization is not None and all(value is None for value in stated):
+    if normalization is not None and not _stated(reading):
         reading = replace(reading, mean=normalization.mean, std=normalization.std, scale=normalization.scale)
     return own, reading
+
+
+def _stated(reading: Reading) -> bool:
+    """Returns: whether a user said how samples become inputs."""
+    return any(each is not None for each in (reading.mean, reading.std, reading.scale, reading.preprocess))
+
+
+def _normalized(samples: Path, reading: Reading, model: str | Path) -> Reading:
+    """Returns: the reading with what a zoo model's card says of pictures, where nothing else was said.
+
+    Arrays and tables may hold anything, so nothing is known of how they become inputs.
+    """
+    from sanderling.samples.images import SUFFIXES
+
+    pictures = samples.is_dir() or samples.suffix.lower() in SUFFIXES
+    if not pictures or _stated(reading) or Path(model).exists() or str(model) not in zoo.names():
+        return reading
+    settings: dict[str, Any] = next(iter(zoo.describe(str(model)).spec.get("inputs", ())), {})
+    if settings.get("kind") != "image" or "mean" not in settings:
+        return reading
+    return replace(reading, mean=tuple(settings["mean"]), std=tuple(settings["std"]), scale=1.0)
 
 
 def _samples_nearby(path: Path) -> str:

@@ -144,6 +144,8 @@ class Published(Card):
         model: its file in there.
         beside: further files that it needs next to it, such as a ``tokenizer.json``.
         build: the file of ``builders/`` that makes a ``.tflite`` of bare weights, or "".
+        convert: what is asked of the conversion where another framework wrote it: ``shapes`` by input's name
+            and ``layout``, as for ``convert.conversion.Wishes``.
         spec: how pictures, sounds or texts become its inputs and what its outputs mean, as data.
         crop_with: name of the zoo model that finds the part of a picture that this one wants to see, or "".
         quality: a published figure, or None.
@@ -153,6 +155,7 @@ class Published(Card):
     model: Member
     beside: tuple[Member, ...]
     build: str
+    convert: Mapping[str, Any]
     spec: Mapping[str, Any]
     crop_with: str
     quality: Quality | None
@@ -209,6 +212,7 @@ def read_published(file: Path) -> Published:
             for each in fields.get("beside", ())
         ),
         build=fields.get("build", ""),
+        convert=fields.get("convert", {}),
         spec=fields["task"],
         crop_with=fields["task"].get("crop", {}).get("model", ""),
         quality=Quality(**quality) if quality else None,
