@@ -62,8 +62,13 @@ def find_model(model: str | Path) -> Path:
     if path.exists():
         return _converted(path)
     if str(model) in zoo.names():
-        return _converted(zoo.fetch(str(model)), zoo.wishes(str(model)))
+        return find_zoo_model(str(model))
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
+
+
+def find_zoo_model(name: str) -> Path:
+    """Finds the ``.tflite`` of a zoo model, whatever files of this name there are; see ``find_model``."""
+    return _converted(zoo.fetch(name), zoo.wishes(name))
 
 
 def _converted(path: Path, wishes: Wishes | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,13 +43,10 @@ def suggest(
     from sanderling.zoo.choose import Limits
     from sanderling.zoo.suggest import suggest as choose
 
-    def usable(path: Path) -> Path:
-        return find.find_model(path)
-
     return choose(
         task, words, limits=Limits(max_latency_ms, max_size_bytes, input_size),
         engine=find.one_of(engine, registry.names(), "engine"), threads=threads, seconds=seconds,
-        offline=offline, find=usable, tell=tell or _silent,
+        offline=offline, find=find.find_zoo_model, tell=tell or _silent,
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class _Search:
     threads: int
     seconds: float
     offline: bool
-    find: Callable[[Path], Path]
+    find: Callable[[str], Path]
     tell: Tell
     rows: dict[str, Measured] = field(default_factory=dict)
 
@@ -99,7 +99,7 @@ def suggest(
     threads: int = 1,
     seconds: float = 5.0,
     offline: bool = False,
-    find: Callable[[Path], Path],
+    find: Callable[[str], Path],
     tell: Tell,
 ) -> Suggestion:
     """Chooses the model for a task that keeps all limits on this machine.
@@ -112,7 +112,7 @@ def suggest(
         threads: CPU threads.
         seconds: for timing all of them together, interleaved, in a process of its own.
         offline: choose among what is in the cache.
-        find: from a model's file to what the engines run, which converts it where it has to.
+        find: from the name of a model that is here to the file that engines run, which may convert it.
         tell: is called with lines for people.
 
     Raises:
@@ -212,7 +212,7 @@ def _bring(search: _Search, names: Sequence[str]) -> dict[str, Path]:
         try:
             if isinstance(found, SanderlingError):
                 raise found
-            file = search.find(found)
+            file = search.find(name)
             read_model(file)  # one that cannot be read must not keep the others from being timed
             files[name] = file
         except SanderlingError as error:
