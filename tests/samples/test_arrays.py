@@ -275,3 +275,15 @@ def test_what_was_read_is_kept_and_cannot_be_spoilt(monkeypatch: pytest.MonkeyPa
     before = len(calls)
     uncached[2], uncached[2]
     assert len(calls) == before + 2
+
+
+def test_a_scalar_input_is_fed_a_scalar() -> None:
+    quantized = tensor("q", (), DType.INT8, Quant(np.array([0.5]), np.array([3])))
+    inputs = (tensor("f", ()), tensor("i", (), DType.INT32), quantized)
+    for samples in (
+        load_samples(None, model(*inputs), count_synthetic=2),
+        load_samples({"f": np.ones(2), "i": np.ones(2, np.int64), "q": np.ones(2)}, model(*inputs)),
+    ):
+        assert {name: (value.shape, value.dtype) for name, value in samples[1].items()} == {
+            "f": ((), np.float32), "i": ((), np.int32), "q": ((), np.int8)
+        }  # fmt: skip

@@ -115,14 +115,16 @@ def convert(
 
 
 def cached(
-    source: Path, converter: Converter, tell: Callable[[str], None], wishes: Wishes | None = None
-) -> Path:
+    source: Path, converter: Converter, tell: Callable[[str], None], wishes: Wishes | None = None,
+    samples: Any = None,
+) -> Path:  # fmt: skip
     """Converts a file once: the result is kept for as long as the file and the converter stay the same.
 
     Args:
         source: a file or folder that ``converter`` reads.
         tell: is called with what was done, in a sentence.
         wishes: shapes, layout and the like.
+        samples: what it is compared with its source on; None: noise.
 
     Returns: the ``.tflite`` in the cache.
 
@@ -136,7 +138,7 @@ def cached(
         kept.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot be made ({error.strerror or error})", where=str(kept.parent)) from None
-    done = convert(source, kept, wishes)
+    done = convert(source, kept, wishes, samples=samples)
     if not done.ok:
         raise ConvertError(
             f"its conversion to .tflite failed the comparison: {done.proof.sentence()}",

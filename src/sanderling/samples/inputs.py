@@ -220,16 +220,21 @@ def fit(values: Array, spec: Input, where: str) -> Array:
         )
     target = spec.dtype.numpy
     if array.dtype == target and not spec.dtype.is_packed:
-        return np.ascontiguousarray(array)
+        return _in_order(array)
     if spec.is_quantized:
-        return np.ascontiguousarray(quantize(array, spec))
+        return _in_order(quantize(array, spec))
     if target.kind in "iu":
         return _integers(array, spec, where)
     with np.errstate(over="ignore"):  # what overflows is reported below
-        cast = np.ascontiguousarray(array.astype(target))
+        cast = _in_order(array.astype(target))
     if target.kind == "f" and not np.isfinite(cast).all():
         raise SampleError(f"a value for input {spec.name!r} is too large for {spec.dtype.value}", where=where)
     return cast
+
+
+def _in_order(array: Array) -> Array:
+    """Returns: the array in C order; a scalar stays one, of which ``ascontiguousarray`` would make a row."""
+    return np.asarray(array, order="C")
 
 
 def _integers(array: Array, spec: Input, where: str) -> Array:
@@ -243,4 +248,4 @@ def _integers(array: Array, spec: Input, where: str) -> Array:
         raise SampleError(
             f"input {spec.name!r} takes whole numbers ({spec.dtype.value}), got fractions", where=where
         )
-    return np.ascontiguousarray(array.astype(spec.dtype.numpy))
+    return _in_order(array.astype(spec.dtype.numpy))

@@ -68,10 +68,16 @@ def find_model(model: str | Path) -> Path:
 
 def find_zoo_model(name: str) -> Path:
     """Finds the ``.tflite`` of a zoo model, whatever files of this name there are; see ``find_model``."""
-    return _converted(zoo.fetch(name), zoo.wishes(name))
+    path = zoo.fetch(name)
+    if path.suffix.lower() == ".tflite":
+        return path
+    from sanderling.zoo.convert import samples, wishes
+
+    card = zoo.describe(name)
+    return _converted(path, wishes(card), samples(card))
 
 
-def _converted(path: Path, wishes: Wishes | None = None) -> Path:
+def _converted(path: Path, wishes: Wishes | None = None, samples: Any = None) -> Path:
     if path.is_file() and path.suffix.lower() == ".tflite":
         return path
     from sanderling.convert.convert import cached
@@ -79,7 +85,7 @@ def _converted(path: Path, wishes: Wishes | None = None) -> Path:
 
     converter = reader_of(path)
     if converter is not None:
-        return cached(path, converter, _note, wishes)
+        return cached(path, converter, _note, wishes, samples)
     if path.is_dir():
         raise _folder(path)
     return path  # a .tflite of another name, or no model at all: reading it tells

@@ -11,7 +11,6 @@ import difflib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sanderling.errors import SanderlingError, UsageError
 from sanderling.zoo.card import (
@@ -24,9 +23,6 @@ from sanderling.zoo.card import (
     read_bundled,
     read_published,
 )
-
-if TYPE_CHECKING:
-    from sanderling.convert.conversion import Wishes
 
 __all__ = [
     "Bundled",
@@ -46,7 +42,6 @@ __all__ = [
     "normalization",
     "published",
     "samples_path",
-    "wishes",
 ]
 
 
@@ -136,17 +131,6 @@ def fetch_all(
     yield from ((card.name, card.model) for card in cards if isinstance(card, Bundled))
     missing = [card for card in cards if isinstance(card, Published)]
     yield from ((card.name, found) for card, found in bring(missing, Line(), offline=offline))
-
-
-def wishes(name: str) -> Wishes | None:
-    """Returns: how a model of another framework is to be converted, None for the usual way."""
-    from sanderling.convert.conversion import Wishes
-
-    card = _card(name)
-    if not isinstance(card, Published) or not card.convert:
-        return None
-    shapes = {source: tuple(shape) for source, shape in card.convert.get("shapes", {}).items()}
-    return Wishes(shapes, card.convert.get("layout", "keep"))
 
 
 def model_path(name: str) -> Path | None:

@@ -145,7 +145,8 @@ class Published(Card):
         beside: further files that it needs next to it, such as a ``tokenizer.json``.
         build: the file of ``builders/`` that makes a ``.tflite`` of bare weights, or "".
         convert: what is asked of the conversion where another framework wrote it: ``shapes`` by input's name
-            and ``layout``, as for ``convert.conversion.Wishes``.
+            and ``layout``, as for ``convert.conversion.Wishes``; ``constants``: values of inputs that noise
+            would be no sensible value of.
         spec: how pictures, sounds or texts become its inputs and what its outputs mean, as data.
         crop_with: name of the zoo model that finds the part of a picture that this one wants to see, or "".
         quality: a published figure, or None.
