@@ -222,7 +222,7 @@ def fit(values: Array, spec: Input, where: str) -> Array:
     if array.dtype == target and not spec.dtype.is_packed:
         return _in_order(array)
     if spec.is_quantized:
-        return _in_order(quantize(array, spec))
+        return _in_order(quantize(array, spec).reshape(array.shape))
     if target.kind in "iu":
         return _integers(array, spec, where)
     with np.errstate(over="ignore"):  # what overflows is reported below
