@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import pickletools
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ from torch.nn import functional
 from sanderling import tflite, zoo
 from sanderling.errors import FetchError, FormatError
 from sanderling.zoo import builders, store
+from sanderling.zoo.builders._safetensors import read_safetensors
 from sanderling.zoo.builders._state_dict import read_state_dict
-from sanderling.zoo.builders.efficientnet_lite0 import build as build_lite0
 from tests.models import run_litert
 from tests.zoo.wheels import write_card, write_wheel
 
@@ -96,7 +98,7 @@ def run_torch(weights: dict[str, torch.Tensor], image: np.ndarray) -> np.ndarray
 
 def test_it_computes_what_pytorch_computes(tmp_path: Path) -> None:
     weights = lite0_weights()
-    model = build_lite0(save(weights, tmp_path / "w.pth"))
+    model = builders.build("efficientnet_lite0", save(weights, tmp_path / "w.pth"))
     path = tmp_path / "m.tflite"
     tflite.write(model, path)
     image = np.random.default_rng(1).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
@@ -170,10 +172,10 @@ def test_another_nets_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(
         FormatError, match=r"weights of another net \(_fc.bias is \[10\], expected \[1000\]\)"
     ):
-        build_lite0(save(wrong, tmp_path / "w.pth"))
+        builders.build("efficientnet_lite0", save(wrong, tmp_path / "w.pth"))
     del weights["_blocks.3._bn1.bias"]
     with pytest.raises(FormatError, match=r"has no weights '_blocks.3._bn1.bias'"):
-        build_lite0(save(weights, tmp_path / "w.pth"))
+        builders.build("efficientnet_lite0", save(weights, tmp_path / "w.pth"))
 
 
 def test_a_model_that_is_built_is_fetched_like_any_other(
@@ -200,3 +202,98 @@ def test_a_model_that_is_built_is_fetched_like_any_other(
 def test_every_builder_is_used() -> None:
     cards = [zoo.describe(name) for name in zoo.published()]
     assert {card.build for card in cards if isinstance(card, zoo.Published)} - {""} == set(builders.names())
+
+
+def minilm_weights(seed: int = 0) -> dict[str, np.ndarray]:
+    """Draws weights of MiniLM under Hugging Face's names."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        "embeddings.word_embeddings.weight": rng.normal(0, 0.5, (30522, 384)),
+        "embeddings.position_embeddings.weight": rng.normal(0, 0.3, (512, 384)),
+        "embeddings.token_type_embeddings.weight": rng.normal(0, 0.3, (2, 384)),
+    }
+    norms, dense = ["embeddings.LayerNorm"], {}
+    for number in range(6):
+        layer = f"encoder.layer.{number}"
+        norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
+        dense |= {f"{layer}.attention.self.{part}": (384, 384) for part in ("query", "key", "value")}
+        dense |= {f"{layer}.attention.output.dense": (384, 384), f"{layer}.intermediate.dense": (1536, 384)}
+        dense[f"{layer}.output.dense"] = (384, 1536)
+    for name in norms:
+        weights |= {f"{name}.weight": rng.normal(1, 0.2, 384), f"{name}.bias": rng.normal(0, 0.2, 384)}
+    for name, shape in dense.items():
+        weights[f"{name}.weight"] = rng.normal(0, 1.5 / shape[1] ** 0.5, shape)
+        weights[f"{name}.bias"] = rng.normal(0, 0.2, shape[0])
+    return {name: each.astype(np.float32) for name, each in weights.items()}
+
+
+def save_safetensors(weights: dict[str, np.ndarray], path: Path) -> Path:
+    header, start = {}, 0
+    for name, each in weights.items():
+        offsets = [start, start + each.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(each.shape), "data_offsets": offsets}
+        start += each.nbytes
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for each in weights.values():
+            file.write(each.tobytes())
+    return path
+
+
+def run_bert(weights: dict[str, np.ndarray], ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The same net in PyTorch, in double precision, by PyTorch's own attention and normalization."""
+    stored = {name: torch.from_numpy(each).double() for name, each in weights.items()}
+
+    def linear(x: torch.Tensor, name: str) -> torch.Tensor:
+        return functional.linear(x, stored[f"{name}.weight"], stored[f"{name}.bias"])
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        name = f"{name}.LayerNorm"
+        return functional.layer_norm(x, (384,), stored[f"{name}.weight"], stored[f"{name}.bias"], 1e-12)
+
+    places = stored["embeddings.position_embeddings.weight"][: ids.shape[1]]
+    x = stored["embeddings.word_embeddings.weight"][torch.from_numpy(ids).long()] + places
+    x = norm(x + stored["embeddings.token_type_embeddings.weight"][0], "embeddings")
+    seen = torch.from_numpy(mask).bool()
+    for number in range(6):
+        layer = f"encoder.layer.{number}"
+        parts = [
+            linear(x, f"{layer}.attention.self.{part}").unflatten(-1, (12, 32)).transpose(1, 2)
+            for part in ("query", "key", "value")
+        ]
+        mixed = functional.scaled_dot_product_attention(*parts, attn_mask=seen[:, None, None, :])
+        x = norm(linear(mixed.transpose(1, 2).flatten(2), f"{layer}.attention.output.dense") + x,
+                 f"{layer}.attention.output")  # fmt: skip
+        inner = functional.gelu(linear(x, f"{layer}.intermediate.dense"))
+        x = norm(linear(inner, f"{layer}.output.dense") + x, f"{layer}.output")
+    return np.asarray(functional.normalize(x[seen][None].mean(1)).numpy())
+
+
+def test_a_sentence_encoder_computes_what_pytorch_computes(tmp_path: Path) -> None:
+    weights = minilm_weights()
+    tflite.write(builders.build("minilm", save_safetensors(weights, tmp_path / "w")), tmp_path / "m.tflite")
+    ids = np.random.default_rng(2).integers(0, 30522, (1, 128)).astype(np.int32)
+    for count in (1, 9, 128):
+        mask = (np.arange(128) < count).astype(np.int32)[None]
+        (got,) = run_litert(tmp_path / "m.tflite", ids, mask)
+        expected = run_bert(weights, ids, mask)
+        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_damaged_safetensors_are_one_sentence(tmp_path: Path) -> None:
+    whole = save_safetensors({"w": np.zeros((2, 3), np.float32)}, tmp_path / "w").read_bytes()
+    np.testing.assert_array_equal(read_safetensors(tmp_path / "w")["w"], np.zeros((2, 3)))
+    chosen = random.Random(5)
+    said = []
+    for _ in range(2000):
+        damaged = bytearray(whole[: chosen.choice([len(whole), chosen.randrange(1, len(whole))])])
+        for _ in range(chosen.randrange(3)):
+            damaged[chosen.randrange(len(damaged))] = chosen.randrange(256)
+        (tmp_path / "w").write_bytes(damaged)
+        try:
+            read_safetensors(tmp_path / "w")
+        except FormatError as error:
+            said.append(str(error))
+    assert len(said) > 800
+    assert not any("\n" in each for each in said)

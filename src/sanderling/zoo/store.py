@@ -43,7 +43,7 @@ def _built(card: Published, place: Path) -> Path:
     target, note = place / f"{card.name}.tflite", place / "built"
     known = builders.identity()
     if not (target.is_file() and note.is_file() and note.read_text() == f"{known} {sha256(target)}"):
-        tflite.write(builders.find(card.build)(place / card.model.name), target)
+        tflite.write(builders.build(card.build, place / card.model.name), target)
         files.write_text(note, f"{known} {sha256(target)}")
     return target
 

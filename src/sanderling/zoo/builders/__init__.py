@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sanderling.errors import FormatError
 from sanderling.graph.graph import Model
-
-Builder = Callable[[Path], Model]
 
 
 def names() -> list[str]:
@@ -22,11 +20,24 @@ def names() -> list[str]:
     return sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def find(name: str) -> Builder:
-    """Returns: the builder that a card names."""
+def build(name: str, weights: Path) -> Model:
+    """Makes a model.
+
+    Args:
+        name: the builder that a card names.
+        weights: the file that the package carries.
+
+    Raises:
+        FormatError: it is damaged, or holds weights of another net.
+    """
     module: Any = importlib.import_module(f"{__name__}.{name}")
-    build: Builder = module.build
-    return build
+    try:
+        made: Model = module.build(weights)
+    except KeyError as error:
+        raise FormatError(f"has no weights {error.args[0]!r}", where=str(weights)) from None
+    except ValueError as error:
+        raise FormatError(f"holds weights of another net ({error})", where=str(weights)) from None
+    return made
 
 
 def identity() -> str:
