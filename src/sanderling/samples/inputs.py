@@ -180,6 +180,8 @@ def quantize(real: Array, spec: Input) -> Array:
         stretched = [1] * len(spec.dims)
         stretched[spec.quant.axis] = scale.size
         scale, zero = scale.reshape(stretched), zero.reshape(stretched)
+    elif scale.size == 1:  # a row of one would make a row of a scalar
+        scale, zero = scale.reshape(()), zero.reshape(())
     low, high = integer_range(spec.dtype)
     stored = np.rint(np.asarray(real, np.float64) / scale) + zero
     clipped: Array = np.clip(stored, low, high).astype(spec.dtype.numpy)
@@ -220,21 +222,17 @@ def fit(values: Array, spec: Input, where: str) -> Array:
         )
     target = spec.dtype.numpy
     if array.dtype == target and not spec.dtype.is_packed:
-        return _in_order(array)
+        # ascontiguousarray would give a number an axis.
+        return np.asarray(array, order="C")
     if spec.is_quantized:
-        return _in_order(quantize(array, spec).reshape(array.shape))
+        return np.asarray(quantize(array, spec), order="C")
     if target.kind in "iu":
         return _integers(array, spec, where)
     with np.errstate(over="ignore"):  # what overflows is reported below
-        cast = _in_order(array.astype(target))
+        cast = np.asarray(array.astype(target), order="C")
     if target.kind == "f" and not np.isfinite(cast).all():
         raise SampleError(f"a value for input {spec.name!r} is too large for {spec.dtype.value}", where=where)
     return cast
-
-
-def _in_order(array: Array) -> Array:
-    """Returns: the array in C order; a scalar stays one, of which ``ascontiguousarray`` would make a row."""
-    return np.asarray(array, order="C")
 
 
 def _integers(array: Array, spec: Input, where: str) -> Array:
@@ -248,4 +246,4 @@ def _integers(array: Array, spec: Input, where: str) -> Array:
         raise SampleError(
             f"input {spec.name!r} takes whole numbers ({spec.dtype.value}), got fractions", where=where
         )
-    return _in_order(array.astype(spec.dtype.numpy))
+    return np.asarray(array.astype(spec.dtype.numpy), order="C")
