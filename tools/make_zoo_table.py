@@ -61,7 +61,11 @@ def _row(card: Bundled | Published) -> str:
     figure = reference().figures.get(card.name)
     bundled = isinstance(card, Bundled)
     size = card.model.stat().st_size if bundled else card.model.size_bytes
-    kind = "" if bundled or card.kind == ".tflite" else f" ({card.kind}, converted)"
+    kind = (
+        ""
+        if bundled or card.kind == ".tflite"
+        else f" ({card.kind}, {'built' if card.build else 'converted'})"
+    )
     shape = " × ".join("?" if size < 0 else str(size) for size in card.input_shape[1:])
     latency = "" if figure is None else format_ms(figure.p50)
     quality = "" if bundled or card.quality is None else f"; {card.quality.text}"

@@ -73,6 +73,18 @@ def test_its_package_is_pinned_and_free(name: str) -> None:
     assert "wheel" in package.stated
 
 
+@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.skipif(
+    importlib.util.find_spec("sanderling.tasks.spec") is None, reason="nothing reads tasks yet"
+)
+def test_its_task_is_one_that_can_be_run(name: str) -> None:
+    spec = importlib.import_module("sanderling.tasks.spec")
+    found = spec.from_json(zoo.describe(name).spec, name)
+    assert found.name == zoo.describe(name).task
+    assert found.inputs
+    assert found.labels == zoo.describe(name).classes
+
+
 def test_every_package_is_used() -> None:
     used = {
         json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["package"]
