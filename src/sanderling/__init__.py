@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Graph, Model, Node, Tensor
     from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
-    from sanderling.verbs import analyze, bench, check, convert, diff, load, optimize, profile
+    from sanderling.verbs import analyze, bench, check, convert, diff, load, optimize, profile, run
 
     __version__: str
 
@@ -82,9 +82,10 @@ __all__ = [
     "optimize",
     "profile",
     "register_operator",
+    "run",
 ]
 
-_VERBS = frozenset({"analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile"})
+_VERBS = frozenset({"analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile", "run"})
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
 
 

@@ -211,6 +211,7 @@ def settle_normalization(
     run: Run | None,
     *,
     seed: int = 0,
+    position: int | None = None,
 ) -> _Settled:
     """Decides how pixels become inputs: as given, else by metadata, else by what the file records, else
     by the first operators, else by the model's answers, else 0..1. A guess is stated as one.
@@ -218,7 +219,8 @@ def settle_normalization(
     Raises:
         UsageError: the given means do not go with the picture's channels.
     """
-    position = next((i for i, spec in enumerate(inputs) if picture_of(spec) is not None), None)
+    if position is None:
+        position = next((i for i, spec in enumerate(inputs) if picture_of(spec) is not None), None)
     if given is not None:
         return _as_given(source, inputs, given)
     if position is None or not source.normalized:

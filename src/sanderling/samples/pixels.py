@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sanderling.errors import SampleError
 from sanderling.graph.types import Array, DType
 from sanderling.samples.inputs import Input, Picture, fit
 from sanderling.samples.normalize import Normalization
@@ -29,17 +30,37 @@ def from_image(image: Image.Image, picture: Picture) -> Array:
     """
     from PIL import Image
 
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[picture.channels]
     size = (side_or_default(picture.width), side_or_default(picture.height))
-    converted = _eight_bit(image)
-    if mode != "RGBA" and _has_alpha(converted):
-        solid = Image.new("RGBA", converted.size, (255, 255, 255, 255))
-        solid.alpha_composite(converted.convert("RGBA"))
-        converted = solid
-    converted = converted.convert(mode)
+    converted = in_colours(image, picture.channels)
     if converted.size != size:
         converted = converted.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(converted).reshape(size[1], size[0], picture.channels)
+
+
+def in_colours(image: Image.Image, channels: int) -> Image.Image:
+    """Converts to grey (1 channel), RGB (3) or RGBA (4), 8 bits each.
+
+    Args:
+        image: any mode; transparent parts show white, deeper ones are scaled to 8 bits.
+
+    Raises:
+        SampleError: the colours cannot be converted.
+    """
+    from PIL import Image
+
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    converted = _eight_bit(image)
+    try:
+        if mode != "RGBA" and _has_alpha(converted):
+            solid = Image.new("RGBA", converted.size, (255, 255, 255, 255))
+            solid.alpha_composite(converted.convert("RGBA"))
+            converted = solid
+        return converted.convert(mode)
+    except ValueError as error:
+        raise SampleError(
+            f"its colours ({image.mode}) cannot be converted to {mode} ({error})",
+            hint="save the picture as RGB",
+        ) from None
 
 
 def side_or_default(side: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,11 @@ class BoxFormat:
     def same_anchor(self) -> bool:
         """True when boxes can only be compared with those of the same anchor."""
         return self.format == "anchors" and self.anchors is None
+
+    def settings(self) -> dict[str, Any]:
+        """Returns: all of it but what the input and the number of rows tell."""
+        names = ("format", "boxes", "scores", "classes", "count", "coding", "logits", "background")
+        return {name: getattr(self, name) for name in (*names, "objectness", "transposed")}
 
     def read(self, outputs: Outputs) -> Boxes:
         """Reads one sample's detections: score at least 0.05, suppressed, the best 100."""

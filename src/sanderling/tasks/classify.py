@@ -54,6 +54,7 @@ def classify(
         badness=_badness,
         why=why,
         uses_labels=labelled,
+        reads={"output": output},
     )
 
 

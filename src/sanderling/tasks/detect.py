@@ -48,7 +48,7 @@ def detect(format: BoxFormat, *, why: str = "") -> Task:
         return _match(ours, theirs, change, same_anchor=format.same_anchor)
 
     metric = "1 - mAP@0.5" + (" (boxes compared anchor by anchor)" if format.same_anchor else "")
-    return Task("detect", metric, 0.01, observe, _combine, _badness, why)
+    return Task("detect", metric, 0.01, observe, _combine, _badness, why, reads=format.settings())
 
 
 def _match(reference: Boxes, candidate: Boxes, change: float, *, same_anchor: bool) -> Found:

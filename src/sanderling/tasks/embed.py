@@ -23,7 +23,8 @@ def embed(output: int = 0, *, why: str = "") -> Task:
     def observe(reference: Outputs, candidate: Outputs, label: Any) -> float:
         return 1 - cosine(reference[output], candidate[output])
 
-    return Task("embed", "1 - mean cosine", 0.01, observe, _combine, float, why)
+    reads = {"output": output}
+    return Task("embed", "1 - mean cosine", 0.01, observe, _combine, float, why, reads=reads)
 
 
 def cosine(a: Array, b: Array) -> float:

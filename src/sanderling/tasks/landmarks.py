@@ -43,7 +43,8 @@ def landmarks(
     def observe(reference: Outputs, candidate: Outputs, label: Any) -> float:
         return _error(reference[output], candidate[output], per_point, third, floor)
 
-    return Task("landmarks", "normalised mean error", 0.01, observe, _combine, float, why)
+    reads = {"output": output, "per_point": per_point, "third": third}
+    return Task("landmarks", "normalised mean error", 0.01, observe, _combine, float, why, reads=reads)
 
 
 def _points(output: Array, per_point: int) -> Floats:

@@ -42,7 +42,9 @@ def segment(output: int = 0, *, kind: Kind = "classes", axis: int = -1, why: str
     def badness(stat: Any) -> float:
         return 1 - _iou(np.asarray(stat), mask)
 
-    return Task("segment", "1 - IoU" if mask else "1 - mean IoU", 0.01, observe, combine, badness, why)
+    metric = "1 - IoU" if mask else "1 - mean IoU"
+    reads = {"output": output, "scores": kind, "axis": axis}
+    return Task("segment", metric, 0.01, observe, combine, badness, why, reads=reads)
 
 
 def _areas(reference: Array, candidate: Array, kind: Kind, axis: int) -> npt.NDArray[np.float64]:

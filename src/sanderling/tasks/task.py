@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sanderling.graph.types import Array
@@ -27,6 +27,7 @@ class Task:
         badness: one sample's statistic → a float for sorting samples, worst first.
         why: how the task was decided, one sentence, stated to the user.
         uses_labels: the labels that were given take part in the drop.
+        reads: how the outputs are read, as settings of the task's file in ``tasks/answers``.
     """
 
     name: str
@@ -37,3 +38,4 @@ class Task:
     badness: Callable[[Any], float]
     why: str = ""
     uses_labels: bool = False
+    reads: Mapping[str, Any] = field(default_factory=dict)

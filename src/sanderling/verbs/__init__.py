@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Model
     from sanderling.measure.bench import BenchResult
     from sanderling.measure.differences import DiffResult
+    from sanderling.pipeline.answered import Answered
     from sanderling.report.result import Result
     from sanderling.runtime.analyze import Analysis
     from sanderling.search.budget import Budget
     from sanderling.search.check import CheckResult
     from sanderling.search.events import Listener
+    from sanderling.tasks.spec import TaskSpec
 
-__all__ = ["analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile"]
+__all__ = ["analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile", "run"]
 
 MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]
@@ -93,6 +95,50 @@ def bench(
         [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
         samples=found, reading=options,
     )  # fmt: skip
+
+
+def run(
+    model: str | Path | Model,
+    inputs: Any,
+    *,
+    task: str | Path | TaskSpec | dict[str, Any] | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
+    crop: str | None = None,
+    explain: bool = False,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    scale: float | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Answered]:
+    """Answers: pictures in, words, numbers and pictures out, one after the other as they are asked for.
+
+    Args:
+        model: a ``.tflite`` file, a ``best.json``, a zoo model, or a model.
+        inputs: a picture's path, a folder, a pattern, a video, a camera's number, ``name=path`` for a model of
+            several inputs, an ``.npz``, an array, a PIL image, a mapping by input's name; or a list of these.
+        task: the task as data (see ``tasks/spec.py``) or in words: ``classify:top=3``; None: what a zoo card
+            or the model tells, else guessed.
+        labels: names of the classes, or a file of them.
+        engine, threads: see ``Session``.
+        crop: a detector that finds the parts of a picture which the model is to see; ``none``: no parts.
+        explain: also find out what each answer rests on (``heat``).
+        mean, std, scale: pixels are fed as (pixel × scale − mean) / std.
+        tell: is called with each thing that was guessed.
+
+    Returns: an ``Answered`` per picture; one that cannot be read has an ``error``.
+
+    Raises:
+        SanderlingError: the model cannot be run, or nothing that it takes was given.
+    """
+    from sanderling.verbs.answering import answers, make_pipeline
+
+    pipeline = make_pipeline(
+        model, task=task, labels=labels, crop=crop, mean=mean, std=std, scale=scale, engine=engine,
+        threads=_at_least_one(threads), explain=explain, tell=tell,
+    )  # fmt: skip
+    return answers(pipeline, inputs)
 
 
 def profile(

@@ -1,0 +1,204 @@
+"""From what is known of a model to a task that is known in full: what is missing is read off the model, then
+off its answer to the first thing given, and each guess is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sanderling.errors import FormatError, UsageError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from sanderling.pipeline.items import Port
+from sanderling.pipeline.machine import Machine
+from sanderling.tasks import fields, guess
+from sanderling.tasks.answer import Answering, find_task, task_names
+from sanderling.tasks.input_kind import Fed, find_kind, kind_of, recognise_input
+from sanderling.tasks.spec import TaskSpec
+from sanderling.tasks.view import View, finite_view, view_of
+
+# Tasks that rank before this are asked before the guess that the drop is measured by, the others after it.
+_FIRST = 50
+_MOST_CLASSES = 25_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A task, known in full.
+
+    Attributes:
+        spec: with settings for every input, and all options that were found.
+        task: what makes answers.
+        options: its options, built.
+        notes: what was decided and must be told.
+    """
+
+    spec: TaskSpec
+    task: Answering
+    options: Any
+    notes: tuple[str, ...]
+
+
+def settle_ports(machine: Machine, spec: TaskSpec) -> tuple[TaskSpec, list[Port]]:
+    """Decides of what kind each input is.
+
+    Raises:
+        UsageError: settings are stated for more inputs than there are.
+    """
+    if len(spec.inputs) > len(machine.inputs):
+        raise UsageError(
+            f"settings for {len(spec.inputs)} inputs, the model has {len(machine.inputs)}", where="inputs"
+        )
+    settings = list(spec.inputs)
+    for position in range(len(settings), len(machine.inputs)):
+        settings.append(recognise_input(machine.model, position, machine.inputs[position]))
+    ports = [Port(each, kind_of(s)) for each, s in zip(machine.inputs, settings, strict=True)]
+    return replace(spec, inputs=tuple(settings)), ports
+
+
+def settle_inputs(
+    machine: Machine, spec: TaskSpec, opened: Sequence[Mapping[str, Any]]
+) -> tuple[TaskSpec, tuple[str, ...]]:
+    """Fills in what only data and answers tell of inputs: how pixels are normalized.
+
+    Args:
+        spec: with settings for every input.
+        opened: the first things given, opened, by input's name.
+    """
+    settings, notes = [], []
+    for position, (each, own) in enumerate(zip(machine.inputs, spec.inputs, strict=True)):
+        kind = kind_of(own)
+        things = [found[each.name] for found in opened if not isinstance(found[each.name], _ARRAYS)]
+        if kind.complete is None or not things:
+            settings.append(own)
+            continue
+        single = len(machine.inputs) == 1 and _may_classify(machine.model)
+        run = (lambda feed: machine(feed)) if single else None
+        completed, told = kind.complete(own, machine.model, position, each, things, run)
+        settings.append(completed)
+        notes += told
+    return replace(spec, inputs=tuple(settings)), tuple(notes)
+
+
+def _arrays() -> tuple[type, ...]:
+    import numpy as np
+
+    return (np.ndarray,)
+
+
+_ARRAYS = _arrays()
+
+
+def feed(ports: Sequence[Port], spec: TaskSpec, given: Mapping[str, Any], where: str) -> dict[str, Fed]:
+    """Returns: one item as the model takes it, by input's name.
+
+    Raises:
+        SampleError: it does not fit.
+    """
+    array = find_kind("array")
+    fed = {}
+    for port, settings in zip(ports, spec.inputs, strict=True):
+        raw = given[port.spec.name]
+        plain = isinstance(raw, _ARRAYS) or port.kind.name == "array"
+        kind, own = (array, array.settings()) if plain else (port.kind, settings)
+        fed[port.spec.name] = kind.feed(raw, own, port.spec, where)
+    return fed
+
+
+def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed: Fed | None) -> Settled:
+    """Decides the task and its options from the answer to the first item.
+
+    Args:
+        spec: as far as it is known, inputs in full.
+        outputs: the model's outputs on the first item, real values.
+        fed: what its first input took.
+
+    Raises:
+        UsageError: the outputs cannot be read as the task that was asked for.
+    """
+    view = view_of(machine.model, [outputs])
+    if fed is not None:
+        view = View(view.outputs, fed.array.shape)
+    if spec.name:
+        task = find_task(spec.name)
+        options, notes = _as_asked(task, spec, machine.model, view, outputs)
+    else:
+        task, options, why = _guessed(machine.model, view, outputs)
+        options, notes = {**options, **spec.options}, (why,)
+    labels, told = (spec.labels, ()) if spec.labels else _own_labels(machine.model)
+    found = replace(spec, name=task.name, options=options, labels=labels)
+    return Settled(found, task, fields.build(task.options, options, task.name), (*notes, *told))
+
+
+def _as_asked(
+    task: Answering, spec: TaskSpec, model: Model, view: View, outputs: Sequence[Array]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if task.name in guess.NAMES:
+        try:
+            found = guess.get_task(task.name, model, [outputs])
+        except UsageError:
+            if not spec.options:
+                raise
+            return dict(spec.options), ()
+        reads, why = _known(task, found.reads), (found.why,)
+    else:
+        looked = task.guess(view) if task.guess is not None else {}
+        if looked is None and not spec.options:
+            raise UsageError(
+                f"the outputs cannot be read as {task.name!r}", where="--task", hint="leave --task out"
+            )
+        reads, why = dict(looked or {}), ()
+    return {**reads, **spec.options}, why
+
+
+def _guessed(model: Model, view: View, outputs: Sequence[Array]) -> tuple[Answering, dict[str, Any], str]:
+    tasks = sorted((find_task(name) for name in task_names()), key=lambda task: (task.rank, task.name))
+    early = [task for task in tasks if task.rank < _FIRST]
+    if finite_view(view):
+        found = _asked(early, view)
+        if found is not None:
+            return found
+    usual = guess.guess_task(model, [outputs])
+    if usual.name == "other" and finite_view(view):
+        found = _asked([task for task in tasks if task.rank >= _FIRST], view)
+        if found is not None:
+            return found
+    task = find_task(usual.name)
+    return task, _known(task, usual.reads), usual.why
+
+
+def _known(task: Answering, reads: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns: those settings that the task has: what a drop needs to know may be more."""
+    names = fields.hints(task.options)
+    return {name: value for name, value in reads.items() if name in names}
+
+
+def _asked(tasks: Sequence[Answering], view: View) -> tuple[Answering, dict[str, Any], str] | None:
+    for task in tasks:
+        look: Callable[[View], Mapping[str, Any] | None] | None = task.guess
+        options = look(view) if look is not None else None
+        if options is not None:
+            return (
+                task,
+                dict(options),
+                f"guessed {task.name} ({task.what}) from the outputs' shapes and values",
+            )
+    return None
+
+
+def _own_labels(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    from sanderling.tflite.metadata import label_names
+
+    try:
+        names = label_names(model)
+    except FormatError as error:
+        return (), (f"the model's labels cannot be read ({error.what})",)
+    return names or (), ()
+
+
+def _may_classify(model: Model) -> bool:
+    """Returns: whether an output could hold probabilities of classes, which tell a normalization."""
+    graph = model.main
+    shapes = [[d for d in graph.tensors[i].shape if d != 1] for i in graph.outputs]
+    return any(len(shape) == 1 and 2 <= shape[0] <= _MOST_CLASSES for shape in shapes)

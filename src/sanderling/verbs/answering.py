@@ -1,0 +1,126 @@
+"""From what a user says of a model to a pipeline: what is stated more closely goes before what is less so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sanderling import zoo
+from sanderling.errors import UsageError
+from sanderling.graph.graph import Model
+from sanderling.tasks.spec import Crop, TaskSpec, from_json, from_words, of_recipe, read_spec
+from sanderling.verbs.find import find_model
+
+if TYPE_CHECKING:
+    from sanderling.pipeline.answered import Answered
+    from sanderling.pipeline.pipeline import Pipeline
+
+Tell = Callable[[str], None]
+
+
+def make_pipeline(
+    model: str | Path | Model,
+    *,
+    task: str | Path | TaskSpec | dict[str, Any] | None = None,
+    labels: str | Path | Sequence[str] | None = None,
+    crop: str | None = None,
+    mean: Any = None,
+    std: Any = None,
+    scale: float | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
+    explain: bool = False,
+    tell: Tell | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Pipeline:
+    """Loads a model and settles what is known of its task. See ``verbs.run``."""
+    from sanderling.pipeline.machine import Machine
+    from sanderling.pipeline.pipeline import Pipeline
+
+    stated = _stated(task).over(_labelled(labels)).over(known_of(model))
+    stated = _normalized(stated, mean, std, scale)
+    if crop is not None:
+        stated = replace(stated, crop=replace(stated.crop or Crop(), model=crop) if crop != "none" else None)
+    cropper = None
+    if stated.crop is not None:
+        cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=None)
+    machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads)
+    return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
+
+
+def _file(model: str | Path) -> Path:
+    path = Path(model).expanduser()
+    return path if path.suffix.lower() == ".json" and path.is_file() else find_model(model)
+
+
+def _stated(task: str | Path | TaskSpec | dict[str, Any] | None) -> TaskSpec:
+    if task is None or task == "auto":
+        return TaskSpec()
+    if isinstance(task, TaskSpec):
+        return task
+    if isinstance(task, Path):
+        return read_spec(task)
+    return from_words(task) if isinstance(task, str) else from_json(task, "task")
+
+
+def _labelled(labels: str | Path | Sequence[str] | None) -> TaskSpec:
+    from sanderling.tasks.labels import read_labels
+
+    if labels is None:
+        return TaskSpec()
+    names = read_labels(Path(labels).expanduser()) if isinstance(labels, str | Path) else tuple(labels)
+    return TaskSpec(labels=names)
+
+
+def known_of(model: str | Path | Model) -> TaskSpec:
+    """Returns: what is known of a model without looking at it: by a zoo card, or a ``best.json``."""
+    import json
+
+    if isinstance(model, Model):
+        return TaskSpec()
+    path = Path(model).expanduser()
+    if path.suffix.lower() == ".json" and path.is_file():
+        return read_spec(path)
+    if path.exists():
+        beside = path.with_name("best.json")
+        if path.name == "best.tflite" and beside.is_file():
+            return of_recipe(json.loads(beside.read_text(encoding="utf-8")))
+        return TaskSpec()
+    return _card(str(model))
+
+
+def _card(name: str) -> TaskSpec:
+    from sanderling.tasks.inputs.image import ImageInput
+
+    if zoo.model_path(name) is None:
+        return TaskSpec()
+    card = zoo.describe(name)
+    scale = card.normalization.scale
+    mean, std = card.normalization.mean / scale, card.normalization.std / scale
+    # The digits are bright ink on black.
+    image = ImageInput((mean,), (std,))
+    return TaskSpec(card.task, (image,), labels=card.classes, why=f"the card of {name}")
+
+
+def _normalized(spec: TaskSpec, mean: Any, std: Any, scale: float | None) -> TaskSpec:
+    from sanderling.samples.normalize import normalization_given
+    from sanderling.tasks.inputs.image import ImageInput
+
+    given = normalization_given(mean, std, scale)
+    if given is None:
+        return spec
+    first = spec.inputs[0] if spec.inputs else ImageInput()
+    if not isinstance(first, ImageInput):
+        raise UsageError("mean, std and scale are for pictures", where="--mean, --std, --scale")
+    return replace(spec, inputs=(replace(first, mean=given.mean, std=given.std), *spec.inputs[1:]))
+
+
+def answers(pipeline: Pipeline, inputs: Any) -> Iterator[Answered]:
+    """Answers everything, one after the other; the model is freed at the end."""
+    found = pipeline.sources(inputs)
+    try:
+        yield from pipeline.run(found)
+    finally:
+        pipeline.close()
