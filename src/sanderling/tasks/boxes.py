@@ -23,7 +23,7 @@ class Boxes(NamedTuple):
     """Detections of one sample, best first.
 
     ``corners`` [boxes, 4] as left, top, right, bottom; ``scores`` [boxes] in 0..1; ``classes`` [boxes];
-    ``anchors`` [boxes]: index of the anchor that each came from, or −1 where it does not matter.
+    ``anchors`` [boxes]: index of the row that each came from.
     """
 
     corners: Floats
@@ -86,10 +86,26 @@ class BoxFormat:
         if not self.same_anchor:
             kept = suppress(found)
             found = Boxes(
-                found.corners[kept], found.scores[kept], found.classes[kept], np.full(len(kept), -1)
+                found.corners[kept], found.scores[kept], found.classes[kept], found.anchors[kept]
             )
         few = slice(MOST_BOXES)
         return Boxes(found.corners[few], found.scores[few], found.classes[few], found.anchors[few])
+
+    def keypoints(self, outputs: Outputs, rows: npt.NDArray[np.int64]) -> Floats:
+        """Returns: [rows, points, 2] as x, y in shares of the input: what follows a box in its row.
+
+        Args:
+            rows: numbers of rows, as ``Boxes.anchors`` tells them.
+        """
+        raw = np.asarray(outputs[self.boxes], np.float64)
+        raw = raw.reshape(-1, raw.shape[-1])
+        if self.format != "anchors" or self.anchors is None or raw.shape[1] < 6 or self.coding != "pixels":
+            return np.zeros((len(rows), 0, 2))
+        base = self.anchors.boxes[rows]
+        points = raw[rows, 4 : 4 + (raw.shape[1] - 4) // 2 * 2].reshape(len(rows), -1, 2)
+        scale = np.array([self.side[1], self.side[0]], np.float64)
+        placed: Floats = points / scale * base[:, None, 2:] + base[:, None, :2]
+        return placed
 
     def best_score(self, outputs: Outputs) -> float:
         """Returns: the highest score of a sample, whatever its place."""
@@ -108,7 +124,7 @@ class BoxFormat:
         classes = np.rint(np.asarray(outputs[self.classes], np.float64).reshape(-1)[:count]).astype(np.int64)
         order = np.argsort(-scores[:count], kind="stable")
         order = order[scores[order] >= LEAST_SCORE][:MOST_BOXES]
-        return Boxes(corners[order], scores[order], classes[order], np.full(len(order), -1))
+        return Boxes(corners[order], scores[order], classes[order], order.astype(np.int64))
 
     def _scores(self, output: Array) -> Floats:
         table = np.asarray(output, np.float64)

@@ -101,7 +101,7 @@ class Placement:
             spread.append(np.asarray(moved, np.float32))
         stacked: npt.NDArray[np.float32] = np.stack(spread, axis=2)
         if not self.covers():
-            inside = self._inside()
+            inside = self.inside()
             stacked[~inside] = outside
         return stacked[:, :, 0] if planes.ndim == 2 else stacked
 
@@ -114,7 +114,8 @@ class Placement:
         limits = np.array([self.side[1], self.side[0]])
         return bool((found >= -1e-6).all() and (found <= limits + 1e-6).all())
 
-    def _inside(self) -> npt.NDArray[np.bool_]:
+    def inside(self) -> npt.NDArray[np.bool_]:
+        """Returns: [H,W], true for the picture's pixels that the input shows."""
         width, height = self.size
         y, x = np.mgrid[0:height, 0:width] + 0.5
         back = self.backwards()

@@ -135,6 +135,8 @@ def from_json(value: Any, where: str, folder: Path | None = None) -> TaskSpec:
         raise UsageError("options must be an object, and belong to a task", where=where)
     if not isinstance(inputs, list):
         raise UsageError("inputs must be a list", where=where)
+    if name == "custom":
+        raise UsageError("a file cannot name code to be run", where=where, hint="give --task file.py:fn")
     if name:
         built = fields.build(find_task(name).options, options, where)  # checks them
         options = {each: getattr(built, each) for each in options}
@@ -186,6 +188,8 @@ def from_words(text: str) -> TaskSpec:
 
     if text.lower().endswith(".json"):
         return read_spec(Path(text).expanduser())
+    if ".py:" in text:  # in a file it would be code that runs because someone opened data
+        return TaskSpec("custom", options={"function": text}, why=f"{text} as asked")
     name, _, rest = text.partition(":")
     task = find_task(name.strip())
     given: dict[str, str] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,11 +53,15 @@ def bars(rows: Sequence[tuple[str, float]], width: int = 20) -> list[str]:
     return [f"{name.ljust(longest)}  {share(value):>7}  {bar(value, width)}".rstrip() for name, value in rows]
 
 
-def place(x: float, y: float) -> str:
-    """Returns: ``(120, 45)``."""
-    return f"({x:.0f}, {y:.0f})"
-
-
 def several(count: int, noun: str, plural: str = "") -> str:
     """Returns: ``1 box``, ``2 boxes``."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def strict_json(value: Any) -> Any:
+    """Returns: the same without numbers that JSON does not know: NaN and infinities become null."""
+    if isinstance(value, Mapping):
+        return {str(name): strict_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

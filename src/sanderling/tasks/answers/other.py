@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,23 @@ def _row(name: str, values: Any) -> tuple[str, dict[str, Any]]:
         words = f"from {data['min']:.4g} to {data['max']:.4g}, mean {data['mean']:.4g}, std {data['std']:.4g}"
         return f"{name} [{shape}]  {words}{broken}", data
     return f"{name} [{shape}]  nothing finite", data
+
+
+def plain_values(value: Any) -> Any:
+    """Returns: the same as JSON values: arrays as lists.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain_values(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(each) for each in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 TASK = Answering("other", "the outputs in numbers", Options, _answer, takes="array", rank=99)

@@ -1,0 +1,100 @@
+"""Points and the lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sanderling.tasks.drawing.colours import Colour, colour
+from sanderling.tasks.drawing.ink import Pen
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Floats = npt.NDArray[np.float64]
+_CANDIDATES = 12  # nearest points that a point may be joined with
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Points joined in this order, all in the colour of a number."""
+
+    points: tuple[int, ...]
+    number: int
+    closed: bool = False
+
+
+def draw_points(
+    image: Image.Image,
+    points: Floats,
+    chains: Sequence[Chain],
+    mesh: Sequence[tuple[int, int]] = (),
+    seen: npt.NDArray[np.bool_] | None = None,
+) -> Image.Image:
+    """Draws points with their chains, and a faint mesh between them.
+
+    Args:
+        points: [n,2] in pixels of the picture.
+        chains: drawn thick.
+        mesh: pairs of points, drawn thin.
+        seen: [n], which are drawn; None for all. A line needs both of its ends.
+    """
+    pen = Pen(image)
+    visible = np.ones(len(points), bool) if seen is None else seen
+    size = float(np.ptp(points[visible], axis=0).max()) if visible.any() else 0.0
+    # Lines suit what they are drawn on: a small face in a large picture needs fine ones.
+    width = max(1, min(pen.stroke + 1, round(size / 90)))
+    places = [(float(x), float(y)) for x, y in points]
+    for a, b in mesh:
+        if visible[a] and visible[b]:
+            pen.draw.line([places[a], places[b]], fill=(215, 225, 235), width=max(1, width // 3))
+    for chain in chains:
+        _chain(pen, chain, places, visible, width)
+    if not mesh:
+        joined: dict[int, Colour] = {i: colour(c.number) for c in chains for i in c.points}
+        for number, (x, y) in enumerate(places):
+            if visible[number]:
+                pen.dot(x, y, 0.9 * width + 1, joined.get(number, colour(0)))
+    return pen.image
+
+
+def _chain(
+    pen: Pen, chain: Chain, places: Sequence[tuple[float, float]], visible: Any, width: int
+) -> None:
+    ends = [*chain.points, chain.points[0]] if chain.closed else list(chain.points)
+    run: list[tuple[float, float]] = []
+    for number in [*ends, -1]:  # a point that is not seen breaks the line
+        if number >= 0 and number < len(places) and visible[number]:
+            run.append(places[number])
+            continue
+        if len(run) > 1:
+            pen.line(run, colour(chain.number), width)
+        run = []
+
+
+def neighbours(points: Floats) -> list[tuple[int, int]]:
+    """Joins points that have no other point between them: none inside of the ball over their line.
+
+    Args:
+        points: [n,2] or [n,3].
+
+    Returns: pairs, each once.
+
+    Source: Gabriel and Sokal, A new statistical approach to geographic variation analysis (1969).
+    """
+    count = len(points)
+    apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    order = np.argsort(apart, axis=1)[:, 1 : _CANDIDATES + 1]
+    first = np.repeat(np.arange(count), order.shape[1])
+    second = order.ravel()
+    middles = (points[first] + points[second]) / 2
+    radius = apart[first, second] / 4
+    distance = ((middles[:, None] - points[None]) ** 2).sum(axis=2)
+    # Both ends lie on the ball; rounding must not let them count as inside.
+    free = (distance < radius[:, None] * (1 - 1e-9)).sum(axis=1) == 0
+    pairs = {(int(min(a, b)), int(max(a, b))) for a, b in zip(first[free], second[free], strict=True)}
+    return sorted(pairs)
