@@ -104,20 +104,34 @@ _HOW = {
 }  # fmt: skip
 
 
+_PICTURES = ("mean", "std", "scale")
+
+
 def reads_samples(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the options of how samples are read: it takes them parsed, as one keyword ``how``."""
+    return _reads(command, tuple(_HOW))
+
+
+def reads_pictures(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of how pixels become inputs, in the same way."""
+    return _reads(command, _PICTURES)
+
+
+def _reads(command: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     parameters = []
     for parameter in signature.parameters.values():
         if parameter.name == "how":
-            parameters += [parameter.replace(name=n, annotation=a, default=None) for n, a in _HOW.items()]
+            parameters += [
+                parameter.replace(name=n, annotation=a, default=None) for n, a in _HOW.items() if n in names
+            ]
         else:
             parameters.append(parameter)
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        how = reading(**{name: given.pop(name) for name in _HOW})
-        command(**given, how=how)
+        how = reading(**{name: given.pop(name, None) for name in _HOW})
+        command(**given, how={name: how[name] for name in names})
 
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__dict__["__signature__"] = signature.replace(parameters=parameters)

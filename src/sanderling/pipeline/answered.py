@@ -24,6 +24,7 @@ class Answered:
         name: of the item, for people.
         answer: the answer, None where there is an ``error``.
         error: why there is none: the item could not be read, or does not fit the model.
+        short: the name without what many have in common, to call a result by.
         path: the item's file, if it has one.
         frame: its number in a video, else None.
         model_ms: time of the model's calls.
@@ -35,6 +36,7 @@ class Answered:
     name: str
     answer: Answer | None = None
     error: SanderlingError | None = None
+    short: str = ""
     path: Path | None = None
     frame: int | None = None
     model_ms: float = 0.0

@@ -11,6 +11,8 @@ from sanderling.samples.pixels import side_or_default
 from sanderling.tasks.placement import Placement
 from sanderling.tasks.spec import Crop
 
+_FACE_KEYPOINTS = 6  # of MediaPipe's face detectors: eyes, nose, mouth, ears
+
 
 def image_side(spec: Input) -> tuple[int, int]:
     """Returns: height and width of the picture that an input takes."""
@@ -55,9 +57,10 @@ def _place(found: Mapping[str, Any], crop: Crop, size: tuple[int, int], side: tu
 
 def _turn(keypoints: Sequence[Sequence[float]], crop: Crop) -> float:
     """Returns: by how much the part is turned, in radians, clockwise as seen."""
-    if crop.level is None or max(crop.level) >= len(keypoints):
+    level = crop.level or ((0, 1) if len(keypoints) == _FACE_KEYPOINTS else None)
+    if level is None or max(level) >= len(keypoints):
         return 0.0
-    (x0, y0), (x1, y1) = keypoints[crop.level[0]][:2], keypoints[crop.level[1]][:2]
+    (x0, y0), (x1, y1) = keypoints[level[0]][:2], keypoints[level[1]][:2]
     if (x0, y0) == (x1, y1):
         return 0.0
     turn = atan2(y1 - y0, x1 - x0)

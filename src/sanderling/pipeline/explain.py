@@ -7,6 +7,7 @@ Source: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +18,35 @@ from sanderling.graph.types import Array
 from sanderling.pipeline.seen import Seen
 from sanderling.samples.inputs import picture_of
 from sanderling.tasks.placement import Placement
+from sanderling.tasks.words import share
 
 if TYPE_CHECKING:
     from sanderling.pipeline.pipeline import Pipeline
 
 Heat = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an answer rests on.
+
+    Attributes:
+        heat: [H,W] of the picture's size, from 0 (covering it costs least) to 1 (covering it costs most).
+        words: the same in one line.
+    """
+
+    heat: Heat
+    words: str
+
+
 _PATCHES = 6  # to a side: a patch covers a sixth
 _STEPS = 3  # positions to a patch's side: each place is covered nine times
 _GREY = 128
 
 
-def explain(pipeline: Pipeline, parts: Sequence[Seen], progress: Callable[[int, int], None] | None) -> Heat:
+def explain(
+    pipeline: Pipeline, parts: Sequence[Seen], progress: Callable[[int, int], None] | None
+) -> Explanation:
     """Makes a map of what an answer rests on.
 
     Args:
@@ -35,25 +54,34 @@ def explain(pipeline: Pipeline, parts: Sequence[Seen], progress: Callable[[int, 
         parts: what the model saw, pictures.
         progress: is called with (done, of so many).
 
-    Returns: [H,W] of the picture's size, from 0 (covering it changes nothing) to 1 (the worst loss).
+    Returns: the map, and what it comes down to in words.
 
     Raises:
         UsageError: the answer does not come from a picture, or cannot be compared with another.
     """
-    heats = []
+    heats, losses = [], []
     for number, seen in enumerate(parts):
 
         def tell(done: int, total: int, number: int = number) -> None:
             if progress is not None:
                 progress(number * total + done, len(parts) * total)
 
-        heats.append(_one(pipeline, seen, tell))
-    heat: Heat = np.maximum.reduce(heats)
-    top = float(heat.max())
-    return heat / top if top > 0 else heat
+        heat, loss = _one(pipeline, seen, tell)
+        heats.append(heat)
+        losses.append(loss)
+    heat = np.maximum.reduce(heats)
+    y, x = (int(v) for v in np.unravel_index(int(heat.argmax()), heat.shape))
+    words = (
+        f"rests most on what is around ({x}, {y}): covering it takes {share(max(losses))} of the answer away"
+    )
+    # What covering any place costs says nothing of places.
+    low, top = float(np.percentile(heat, 5)), float(heat.max())
+    shown: Heat = np.clip((heat - low) / (top - low), 0, 1) if top > low else np.zeros_like(heat)
+    return Explanation(shown, words if max(losses) > 0 else "covering any part changes nothing")
 
 
-def _one(pipeline: Pipeline, seen: Seen, tell: Callable[[int, int], None]) -> Heat:
+def _one(pipeline: Pipeline, seen: Seen, tell: Callable[[int, int], None]) -> tuple[Heat, float]:
+    """Returns: the losses where covering costs them, [H,W] of the picture's size, and the worst."""
     settled = pipeline.settled
     assert settled is not None
     name = next((n for n, each in seen.fed.items() if each.placement is not None), None)
@@ -63,6 +91,7 @@ def _one(pipeline: Pipeline, seen: Seen, tell: Callable[[int, int], None]) -> He
     held = settled.task.answer(seen.outputs, settled.options, seen.asked).held
     if held is None:
         raise UsageError(f"answers of {settled.task.name} cannot be explained", where="--explain")
+    worst = 0.0
     losses = np.zeros(place.side, np.float64)
     times = np.zeros(place.side, np.float64)
     boxes = list(_positions(place.side))
@@ -71,10 +100,11 @@ def _one(pipeline: Pipeline, seen: Seen, tell: Callable[[int, int], None]) -> He
     for number, (rows, columns) in enumerate(boxes):
         covered = _cover(pipeline, feed[name], grey, name, rows, columns)
         loss = max(0.0, 1.0 - held(pipeline.machine({**feed, name: covered})))
+        worst = max(worst, loss)
         losses[rows, columns] += loss
         times[rows, columns] += 1
         tell(number + 1, len(boxes))
-    return _over_picture(losses / np.maximum(times, 1), place)
+    return _over_picture(losses / np.maximum(times, 1), place), worst
 
 
 def _positions(side: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
@@ -118,6 +148,10 @@ def _cover(pipeline: Pipeline, array: Array, grey: Array, name: str, rows: slice
 
 
 def _over_picture(losses: npt.NDArray[np.float64], place: Placement) -> Heat:
-    # A quarter of the input's resolution shows all that patches of a sixth can tell.
-    heat: Heat = np.clip(place.spread(losses), 0, None)
+    from PIL import Image
+
+    # Steps of a third of a patch are all that there is to see; interpolated, they do not look like blocks.
+    cells = tuple(min(_PATCHES * _STEPS, length) for length in reversed(place.side))
+    coarse = Image.fromarray(losses.astype(np.float32)).resize(cells, Image.Resampling.BOX)
+    heat: Heat = np.clip(place.spread(np.asarray(coarse)), 0, None)
     return heat

@@ -13,7 +13,7 @@ import numpy as np
 
 from sanderling.errors import SampleError, UsageError
 from sanderling.samples.inputs import Input
-from sanderling.samples.open import open_arrays, open_path
+from sanderling.samples.open import open_path
 from sanderling.tasks.input_kind import InputKind
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
@@ -28,6 +28,7 @@ class Item:
         name: for people; unique among the items of a run as far as its files are.
         open: reads it: by input's name, what the input's kind opens, or an array that is fed as it is.
             Raises SampleError.
+        short: its name without what many have in common, to call a result by.
         path: its file, if it has one of its own.
         frame: its number in a video, else None.
         listed: the person named it, rather than the folder that it lies in.
@@ -35,6 +36,7 @@ class Item:
 
     name: str
     open: Callable[[], Mapping[str, Any]]
+    short: str = ""
     path: Path | None = None
     frame: int | None = None
     listed: bool = True
@@ -106,13 +108,13 @@ def _pairs(pairs: Mapping[str, str], ports: Sequence[Port]) -> Source:
     return _one(" ".join(f"{k}={v}" for k, v in pairs.items()), dict(pairs), ports)
 
 
-def _one(name: str, values: Mapping[str, Any], ports: Sequence[Port], path: Path | None = None) -> Source:
+def _one(name: str, values: Mapping[str, Any], ports: Sequence[Port]) -> Source:
     """A single item made of one value per input."""
 
     def opened() -> Mapping[str, Any]:
         return {port.spec.name: _value(values[port.spec.name], port) for port in ports}
 
-    return Source(name, lambda: iter([Item(name, opened, path)]), 1)
+    return Source(name, lambda: iter([Item(name, opened, "answer")]), 1)
 
 
 def _value(value: Any, port: Port) -> Any:
@@ -202,13 +204,8 @@ def _file(path: Path, ports: Sequence[Port]) -> Source:
         raise SampleError(
             f"one file cannot feed a model with {len(ports)} inputs", where=str(path), hint=f"give {names}"
         )
-    name = ports[0].spec.name
-    return Source(
-        str(path),
-        lambda: iter([Item(str(path), lambda: _opened(path, ports), path)]),
-        1,
-        None if name else None,
-    )
+    item = Item(str(path), lambda: _opened(path, ports), path.name, path)
+    return Source(str(path), lambda: iter([item]), 1)
 
 
 def _opened(path: Path, ports: Sequence[Port]) -> Mapping[str, Any]:
@@ -232,9 +229,8 @@ def _arrays(path: Path, ports: Sequence[Port]) -> Source:
             drawn = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
             return {inputs[0].name: Image.fromarray(np.ascontiguousarray(drawn.astype(np.uint8)))}
 
-        return Item(
-            f"{path}[{index}]" if many else str(path), opened, None if many else path, listed=not many
-        )
+        name, short = (f"{path}[{index}]", f"{path.stem}-{index}") if many else (str(path), path.name)
+        return Item(name, opened, short, None if many else path, listed=not many)
 
     return Source(str(path), lambda: (item(i) for i in range(len(source))), len(source))
 
@@ -252,9 +248,7 @@ def _folder(root: Path, ports: Sequence[Port]) -> Source:
         raise SampleError(f"the folder holds no {kind.what}", where=str(root))
 
     def item(path: Path) -> Item:
-        return Item(str(path), lambda: _opened(path, ports), path, listed=False)
+        short = path.relative_to(root).as_posix()
+        return Item(str(path), lambda: _opened(path, ports), short, path, listed=False)
 
     return Source(str(root), lambda: (item(path) for path in chosen), len(chosen))
-
-
-__all__ = ["VIDEOS", "Item", "Port", "Source", "open_arrays", "sources"]

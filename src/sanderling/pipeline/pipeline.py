@@ -108,15 +108,17 @@ class Pipeline:
             given = item.open() if opened is None else opened
             answer, parts = self.answer(given, item.name)
         except SampleError as error:
-            return Answered(item.name, error=error, path=item.path, frame=item.frame)
+            return Answered(item.name, error=error, short=item.short, path=item.path, frame=item.frame)
         spent = time.perf_counter() - begin
         answered = Answered(
-            item.name, answer, path=item.path, frame=item.frame, model_ms=1e3 * self._model_seconds,
+            item.name, answer, short=item.short, path=item.path, frame=item.frame, model_ms=1e3 * self._model_seconds,
             rest_ms=1e3 * (spent - self._model_seconds), picture=_picture(given),
         )  # fmt: skip
         if not self._explain or not parts:
             return answered
-        return replace(answered, heat=explain(self, parts, self._progress))
+        explained = explain(self, parts, self._progress)
+        told = replace(answer, lines=(*answer.lines, explained.words))
+        return replace(answered, answer=told, heat=explained.heat)
 
     def answer(self, given: Mapping[str, Any], where: str) -> tuple[Answer, list[Seen]]:
         """Answers one thing, opened.

@@ -81,6 +81,11 @@ def settle_inputs(
     return replace(spec, inputs=tuple(settings)), tuple(notes)
 
 
+def _told(why: str) -> str:
+    """Returns: how a task was decided, without what only concerns the drop."""
+    return "; ".join(part for part in why.split("; ") if "budgeted" not in part)
+
+
 def _arrays() -> tuple[type, ...]:
     import numpy as np
 
@@ -141,7 +146,7 @@ def _as_asked(
             if not spec.options:
                 raise
             return dict(spec.options), ()
-        reads, why = _known(task, found.reads), (found.why,)
+        reads, why = _known(task, found.reads), (_told(found.why),)
     else:
         looked = task.guess(view) if task.guess is not None else {}
         if looked is None and not spec.options:
@@ -165,7 +170,7 @@ def _guessed(model: Model, view: View, outputs: Sequence[Array]) -> tuple[Answer
         if found is not None:
             return found
     task = find_task(usual.name)
-    return task, _known(task, usual.reads), usual.why
+    return task, _known(task, usual.reads), _told(usual.why)
 
 
 def _known(task: Answering, reads: Mapping[str, Any]) -> dict[str, Any]:

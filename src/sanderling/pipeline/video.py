@@ -65,7 +65,7 @@ def camera(number: int, name: str) -> Source:
 
 def _capture(source: Any, where: str) -> Any:
     cv2 = _cv2()
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what fails is told below
     capture = cv2.VideoCapture(source)
     if not capture.isOpened():
         capture.release()

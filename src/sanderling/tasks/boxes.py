@@ -85,9 +85,7 @@ class BoxFormat:
         found = Boxes(corners[order], best[order], classes[order], order.astype(np.int64))
         if not self.same_anchor:
             kept = suppress(found)
-            found = Boxes(
-                found.corners[kept], found.scores[kept], found.classes[kept], found.anchors[kept]
-            )
+            found = Boxes(found.corners[kept], found.scores[kept], found.classes[kept], found.anchors[kept])
         few = slice(MOST_BOXES)
         return Boxes(found.corners[few], found.scores[few], found.classes[few], found.anchors[few])
 

@@ -13,7 +13,7 @@ from sanderling.errors import UsageError
 
 _LARGEST = 16 << 20
 _NUMBERED = re.compile(r"\s*(\d+)\s*[:,;\t ]\s*(.+)")
-_NOTHING = {"background", "???", "__background__", "unlabeled", "none"}
+NOTHING = {"background", "???", "__background__", "unlabeled", "none"}
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def fit_labels(labels: Sequence[str], classes: int) -> tuple[tuple[str, ...], st
         return ("background", *labels), (
             f"the model has {classes} classes and there are {len(labels)} names: class 0 is the background"
         )
-    if len(labels) == classes + 1 and labels[0].lower() in _NOTHING:
+    if len(labels) == classes + 1 and labels[0].lower() in NOTHING:
         return tuple(labels[1:]), f"the first name, {labels[0]!r}, belongs to no class"
     return (), f"the names are not used: there are {len(labels)}, and the model has {classes} classes"
 

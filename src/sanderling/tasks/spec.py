@@ -36,7 +36,8 @@ class Crop:
         scale: the part's side over that of the detector's box.
         square: the part is a square with the box's longer side.
         level: two of the detection's keypoints: the part is turned until the second lies right of the first
-            (the eyes of a face), or, with ``upright``, straight above it.
+            (the eyes of a face), or, with ``upright``, straight above it. None: the first two where there
+            are six, as MediaPipe's face detectors give them, else the part is not turned.
         upright: see ``level``.
         shift: moves the part's centre, in shares of the box's width and height as it is turned.
         score: the least score that a detection needs.
@@ -44,7 +45,7 @@ class Crop:
     """
 
     model: str = ""
-    scale: float = 1.25
+    scale: float = 1.5
     square: bool = True
     level: tuple[int, int] | None = None
     upright: bool = False
@@ -192,17 +193,7 @@ def from_words(text: str) -> TaskSpec:
         return TaskSpec("custom", options={"function": text}, why=f"{text} as asked")
     name, _, rest = text.partition(":")
     task = find_task(name.strip())
-    given: dict[str, str] = {}
-    last = ""
-    for part in rest.split(",") if rest else ():
-        key, sign, value = part.partition("=")
-        if sign:
-            last = key.strip()
-            given[last] = value.strip()
-        elif last:
-            given[last] += f",{part.strip()}"
-        else:
-            raise UsageError(f"got {part!r}, expected key=value", where="--task")
+    given = _pairs(rest, "--task")
     kind = find_kind(given.pop("input", task.takes), "--task")
     of_task, of_input = fields.hints(task.options), fields.hints(kind.settings)
     for key in given:
@@ -216,6 +207,32 @@ def from_words(text: str) -> TaskSpec:
     return TaskSpec(
         task.name, inputs, {each: getattr(built, each) for each in options}, why=f"{name} as asked"
     )
+
+
+def crop_from_words(text: str) -> Crop:
+    """Reads ``--crop``: a detector, or ``detector:key=value,…``.
+
+    Raises:
+        UsageError: there is no such setting, or a value does not fit.
+    """
+    model, _, rest = text.rpartition(":") if "=" in text else (text, "", "")
+    return fields.build(Crop, {"model": model, **_pairs(rest, "--crop")}, "--crop")
+
+
+def _pairs(text: str, where: str) -> dict[str, str]:
+    """Returns: values by key of ``key=value,…``, where a value may hold commas."""
+    given: dict[str, str] = {}
+    last = ""
+    for part in text.split(",") if text else ():
+        key, sign, value = part.partition("=")
+        if sign:
+            last = key.strip()
+            given[last] = value.strip()
+        elif last:
+            given[last] += f",{part.strip()}"
+        else:
+            raise UsageError(f"got {part!r}, expected key=value", where=where)
+    return given
 
 
 def read_spec(path: Path) -> TaskSpec:

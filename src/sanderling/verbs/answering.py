@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling import zoo
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
-from sanderling.tasks.spec import Crop, TaskSpec, from_json, from_words, of_recipe, read_spec
+from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, of_recipe, read_spec
 from sanderling.verbs.find import find_model
 
 if TYPE_CHECKING:
@@ -42,12 +42,18 @@ def make_pipeline(
     stated = _stated(task).over(_labelled(labels)).over(known_of(model))
     stated = _normalized(stated, mean, std, scale)
     if crop is not None:
-        stated = replace(stated, crop=replace(stated.crop or Crop(), model=crop) if crop != "none" else None)
+        stated = replace(stated, crop=None if crop == "none" else _crop(crop, stated.crop))
     cropper = None
     if stated.crop is not None:
         cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=None)
     machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads)
     return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
+
+
+def _crop(text: str, known: Crop | None) -> Crop:
+    """Returns: what was typed; a detector alone is looked with as is known of the model."""
+    typed = crop_from_words(text)
+    return replace(known, model=typed.model) if known is not None and "=" not in text else typed
 
 
 def _file(model: str | Path) -> Path:

@@ -61,15 +61,11 @@ def probabilities(values: Floats, scores: Scores) -> Floats:
 
 
 def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
-    return answer_of(probabilities(output_at(outputs, options.output), options.scores), options, asked)
-
-
-def answer_of(shares: Floats, options: Options, asked: Asked) -> Answer:
-    """Returns: the answer that shares [classes] give."""
+    shares = probabilities(output_at(outputs, options.output), options.scores)
     labels, note = fit_labels(asked.labels, len(shares))
     order = np.argsort(-shares, kind="stable")[: max(1, options.top)]
     order = order[: max(1, int((shares[order] >= options.least).sum()))]
-    names = _names(labels, len(shares))
+    names = _names(labels, single=output_at(outputs, options.output).size == 1)
     rows = [(names(int(i)), float(shares[i])) for i in order]
     best = int(order[0])
 
@@ -85,8 +81,8 @@ def answer_of(shares: Floats, options: Options, asked: Asked) -> Answer:
     return Answer(tuple(lines + ([note] if note else [])), data, _drawn(rows), {"scores": shares}, held=held)
 
 
-def _names(labels: Sequence[str], classes: int) -> Any:
-    if not labels and classes == 2:
+def _names(labels: Sequence[str], *, single: bool) -> Any:
+    if not labels and single:
         return ("no", "yes").__getitem__
     return lambda number: numbered(labels, number)
 

@@ -13,7 +13,7 @@ from sanderling.errors import UsageError
 from sanderling.tasks.anchors import known_anchors
 from sanderling.tasks.answer import Answer, Answering, Asked, Draw
 from sanderling.tasks.boxes import Boxes, BoxFormat, overlap
-from sanderling.tasks.labels import numbered
+from sanderling.tasks.labels import NOTHING, fit_labels, numbered
 from sanderling.tasks.task import Outputs
 from sanderling.tasks.words import output_at, several, share
 
@@ -90,14 +90,12 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     corners, points = found.corners * np.tile(scale, 2), keypoints * scale
     if asked.placement is not None:
         corners, points = asked.placement.boxes(corners), asked.placement.points(points)
-    # Names that begin with one for nothing count from one: class 0 is the second of them.
-    ahead = 1 if asked.labels and asked.labels[0].lower() in ("???", "background", "__background__") else 0
-    ahead = 0 if options.background else ahead
-    names = [_name(asked.labels, int(number) + ahead) for number in found.classes]
+    names = [_name(asked.labels, int(number), _columns(outputs, options)) for number in found.classes]
+    first = 1 if options.background else 0  # classes are numbered as the model does, its background included
     boxes = [
         {
             "box": [round(float(v), 2) for v in corners[i]], "score": float(found.scores[i]),
-            "class": int(found.classes[i]), "label": names[i],
+            "class": int(found.classes[i]) + first, "label": names[i],
             "keypoints": [[round(float(v), 2) for v in point] for point in points[i]],
         }
         for i in range(len(names))
@@ -109,8 +107,24 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     )  # fmt: skip
 
 
-def _name(labels: Sequence[str], number: int) -> str:
-    return numbered(labels, number) if labels else f"class {number}"
+def _columns(outputs: Outputs, options: Options) -> int | None:
+    """Returns: how many classes there are but for the background, None when the outputs do not tell."""
+    if options.format == "listed":
+        return None
+    shape = output_at(outputs, options.scores).shape
+    if options.format == "anchors":
+        return shape[-1] - int(options.background)
+    return max(1, (shape[-2] if options.transposed else shape[-1]) - 4 - int(options.objectness))
+
+
+def _name(labels: Sequence[str], number: int, classes: int | None) -> str:
+    if classes is not None:
+        labels = fit_labels(labels, classes)[0]
+    elif labels and labels[0].lower() in NOTHING:
+        labels = labels[1:]
+    if not labels:
+        return "object" if classes == 1 else f"class {number}"
+    return numbered(labels, number)
 
 
 def _lines(boxes: Sequence[dict[str, Any]]) -> list[str]:

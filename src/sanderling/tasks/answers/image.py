@@ -53,7 +53,9 @@ def _ends(pixels: Floats, options: Options) -> tuple[float, float]:
         return options.low, options.high
     # A net's answers go a little beyond the range that it learned.
     low, high = (float(v) for v in np.percentile(pixels, [2, 98]))
-    return next((ends for ends in _RANGES if low >= ends[0] - 0.3 and high <= ends[1] * 1.2 + 0.1), _RANGES[2])
+    return next(
+        (ends for ends in _RANGES if low >= ends[0] - 0.3 and high <= ends[1] * 1.2 + 0.1), _RANGES[2]
+    )
 
 
 def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
@@ -66,7 +68,9 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     words = f"a picture of {width} × {height}"
     if asked.placement is not None:
         words += f" from one of {asked.placement.size[0]} × {asked.placement.size[1]}"
-    given = {name: value for name, value in asked.fed.items() if value.shape == np.shape(outputs[options.output])}
+    given = {
+        name: value for name, value in asked.fed.items() if value.shape == np.shape(outputs[options.output])
+    }
     lines = [words]
     data: dict[str, Any] = {"size": [width, height], "low": low, "high": high}
     if given:
@@ -74,7 +78,9 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
         change = float(np.sqrt(np.mean((first - output_at(outputs, options.output)) ** 2)))
         data["rms_change"] = change
         lines.append(f"differs from what went in by {change:.4g} (root mean square)")
-    return Answer(tuple(lines), data, lambda image: shown, {"image": np.asarray(shown)}, held=_held(stored, options))
+    return Answer(
+        tuple(lines), data, lambda image: shown, {"image": np.asarray(shown)}, held=_held(stored, options)
+    )
 
 
 def _shown(stored: npt.NDArray[np.uint8], place: Placement | None) -> Any:
@@ -92,7 +98,11 @@ def _shown(stored: npt.NDArray[np.uint8], place: Placement | None) -> Any:
     ratio = (across * scale_y) / (down * scale_x)  # stretched by this much more across than down
     if 0.98 < ratio < 1.02:
         return image
-    size = (round(image.width * ratio), image.height) if ratio > 1 else (image.width, round(image.height / ratio))
+    size = (
+        (round(image.width * ratio), image.height)
+        if ratio > 1
+        else (image.width, round(image.height / ratio))
+    )
     return image.resize(size, Image.Resampling.BICUBIC)
 
 

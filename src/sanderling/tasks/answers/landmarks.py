@@ -166,7 +166,11 @@ def _drawn(shape: Skeleton, places: Floats, depth: Floats | None, seen: Any) -> 
 
         mesh: Sequence[tuple[int, int]] = ()
         if shape.dense:
-            solid = places if depth is None else np.column_stack([places, depth[: len(places)] * _depth_scale(places, depth)])
+            solid = (
+                places
+                if depth is None
+                else np.column_stack([places, depth[: len(places)] * _depth_scale(places, depth)])
+            )
             mesh = neighbours(solid)
         return draw_points(image, places, shape.chains, mesh, seen)
 

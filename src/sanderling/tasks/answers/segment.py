@@ -96,17 +96,16 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     planes = _planes(output_at(outputs, options.output), options)
     small = _small(planes, options)
     mask = small if asked.placement is None else _spread(planes, options, asked.placement)
-    one = options.scores in ("probability", "logit") or planes.shape[2] == 1 and options.scores == "classes"
+    one = options.scores in ("probability", "logit") or (planes.shape[2] == 1 and options.scores == "classes")
     count = 2 if one else planes.shape[2] if options.scores == "classes" else int(mask.max()) + 1
     labels, note = fit_labels(asked.labels, count) if options.scores != "map" else (asked.labels, "")
+    note = "" if one else note  # a single name can only be that of the foreground
     labels = labels or (_TWO if one else ())
     present, areas = np.unique(mask, return_counts=True)
     shares = areas / mask.size
     order = [i for i in np.argsort(-areas, kind="stable") if shares[i] >= options.least]
     rows = [(numbered(labels, int(present[i])), float(shares[i])) for i in order]
-    shown = {
-        int(present[i]): colour(int(present[i]) - 1) for i in order if present[i] != options.background
-    }
+    shown = {int(present[i]): colour(int(present[i]) - 1) for i in order if present[i] != options.background}
     data = {
         "size": [mask.shape[1], mask.shape[0]],
         "classes": [_described(mask, int(present[i]), labels, float(shares[i])) for i in order],

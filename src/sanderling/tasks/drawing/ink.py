@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from sanderling.tasks.drawing.colours import Colour
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 Rectangle = tuple[float, float, float, float]
 DARK: Colour = (18, 20, 26)
+_MOST_GLASS = 24_000_000  # pixels: of a very large picture lines are smooth enough as they are
 WHITE: Colour = (255, 255, 255)
 
 
@@ -79,13 +81,59 @@ class Pen:
             for other in self._taken
         )
 
-    def line(self, ends: list[tuple[float, float]], colour: Colour, width: int) -> None:
-        """Draws a line with a dark rim, which shows on any ground."""
-        if width > 2:
-            self.draw.line(ends, fill=DARK, width=width + 2, joint="curve")
-        self.draw.line(ends, fill=colour, width=width, joint="curve")
-
     def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """Draws a filled circle, with a dark rim where it is large enough."""
         box = (x - radius, y - radius, x + radius, y + radius)
         self.draw.ellipse(box, fill=colour, outline=DARK if radius >= 3 else None)
+
+
+class Layer:
+    """Draws smooth lines over a part of a picture: several times as large on glass, shrunk at the end.
+
+    Args:
+        image: the picture; the drawn copy is ``image`` after the block.
+        points: [n,2], what the part has to hold, in pixels of the picture.
+        margin: how far beyond them drawings reach, in pixels.
+    """
+
+    def __init__(self, image: Image.Image, points: Any, margin: float) -> None:
+        limits = (image.width, image.height)
+        low = [int(min(max(v - margin, 0), most)) for v, most in zip(points.min(axis=0), limits, strict=True)]
+        high = [
+            int(min(max(v + margin + 1, 0), most)) for v, most in zip(points.max(axis=0), limits, strict=True)
+        ]
+        self._box = (low[0], low[1], max(high[0], low[0] + 1), max(high[1], low[1] + 1))
+        area = (self._box[2] - self._box[0]) * (self._box[3] - self._box[1])
+        self.factor = next((f for f in (4, 3, 2) if area * f * f <= _MOST_GLASS), 1)
+        self.image = image.convert("RGB")
+
+    def __enter__(self) -> Self:
+        from PIL import Image, ImageDraw
+
+        size = (self._box[2] - self._box[0], self._box[3] - self._box[1])
+        self._glass = Image.new("RGBA", (size[0] * self.factor, size[1] * self.factor), (*DARK, 0))
+        self.draw: ImageDraw.ImageDraw = ImageDraw.Draw(self._glass)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            small = self._glass.reduce(self.factor) if self.factor > 1 else self._glass
+            self.image.paste(small, self._box[:2], small)
+
+    def places(self, points: Any) -> list[tuple[float, float]]:
+        """Returns: pixels of the picture in pixels of the glass."""
+        left, top = self._box[:2]
+        return [((float(x) - left) * self.factor, (float(y) - top) * self.factor) for x, y in points]
+
+    def line(self, ends: list[tuple[float, float]], colour: Colour, width: int) -> None:
+        """Draws a line with a dark rim, which shows on any ground."""
+        rim = 2 * max(1, round(0.35 * self.factor))
+        self.draw.line(ends, fill=(*DARK, 200), width=width + rim, joint="curve")
+        self.draw.line(ends, fill=(*colour, 255), width=width, joint="curve")
+
+    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        """Draws a filled circle with a dark rim."""
+        box = (x - radius, y - radius, x + radius, y + radius)
+        self.draw.ellipse(box, fill=(*colour, 255), outline=(*DARK, 255), width=max(1, self.factor // 2))

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 _STRENGTH = 0.5
 
 
-def overlay(
-    image: Image.Image, classes: npt.NDArray[Any], colours: Mapping[int, Colour]
-) -> Image.Image:
+def overlay(image: Image.Image, classes: npt.NDArray[Any], colours: Mapping[int, Colour]) -> Image.Image:
     """Colours the pixels of some classes.
 
     Args:

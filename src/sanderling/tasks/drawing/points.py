@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sanderling.tasks.drawing.colours import Colour, colour
-from sanderling.tasks.drawing.ink import Pen
+from sanderling.tasks.drawing.ink import Layer, stroke
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Floats = npt.NDArray[np.float64]
+_MESH = (235, 242, 250, 190)
 _CANDIDATES = 12  # nearest points that a point may be joined with
 
 
@@ -43,28 +44,29 @@ def draw_points(
         mesh: pairs of points, drawn thin.
         seen: [n], which are drawn; None for all. A line needs both of its ends.
     """
-    pen = Pen(image)
     visible = np.ones(len(points), bool) if seen is None else seen
-    size = float(np.ptp(points[visible], axis=0).max()) if visible.any() else 0.0
+    if not visible.any():
+        return image
+    size = float(np.ptp(points[visible], axis=0).max())
     # Lines suit what they are drawn on: a small face in a large picture needs fine ones.
-    width = max(1, min(pen.stroke + 1, round(size / 90)))
-    places = [(float(x), float(y)) for x, y in points]
-    for a, b in mesh:
-        if visible[a] and visible[b]:
-            pen.draw.line([places[a], places[b]], fill=(215, 225, 235), width=max(1, width // 3))
-    for chain in chains:
-        _chain(pen, chain, places, visible, width)
-    if not mesh:
-        joined: dict[int, Colour] = {i: colour(c.number) for c in chains for i in c.points}
-        for number, (x, y) in enumerate(places):
-            if visible[number]:
-                pen.dot(x, y, 0.9 * width + 1, joined.get(number, colour(0)))
-    return pen.image
+    width = max(1.0, min(stroke(image.size) + 1.0, size / 80))
+    with Layer(image, points[visible], 2 * width + 2) as layer:
+        places = layer.places(points)
+        thin, thick = max(1, round(0.5 * width * layer.factor)), max(1, round(width * layer.factor))
+        for a, b in mesh:
+            if visible[a] and visible[b]:
+                layer.draw.line([places[a], places[b]], fill=_MESH, width=thin)
+        for chain in chains:
+            _chain(layer, chain, places, visible, thick)
+        if not mesh:
+            joined: dict[int, Colour] = {i: colour(c.number) for c in chains for i in c.points}
+            for number, (x, y) in enumerate(places):
+                if visible[number]:
+                    layer.dot(x, y, 0.9 * thick + layer.factor, joined.get(number, colour(0)))
+    return layer.image
 
 
-def _chain(
-    pen: Pen, chain: Chain, places: Sequence[tuple[float, float]], visible: Any, width: int
-) -> None:
+def _chain(pen: Layer, chain: Chain, places: Sequence[tuple[float, float]], visible: Any, width: int) -> None:
     ends = [*chain.points, chain.points[0]] if chain.closed else list(chain.points)
     run: list[tuple[float, float]] = []
     for number in [*ends, -1]:  # a point that is not seen breaks the line
