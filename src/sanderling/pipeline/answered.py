@@ -128,7 +128,8 @@ def _write_arrays(answer: Answer, target: Path) -> None:
                 )
             np.save(file, next(iter(answer.arrays.values())))
         else:
-            np.savez(file, **{name: np.asarray(value) for name, value in answer.arrays.items()})
+            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in answer.arrays.items()}
+            np.savez(file, **arrays)
 
 
 def _write_picture(answered: Answered, target: Path) -> None:

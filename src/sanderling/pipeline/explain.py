@@ -151,7 +151,7 @@ def _over_picture(losses: npt.NDArray[np.float64], place: Placement) -> Heat:
     from PIL import Image
 
     # Steps of a third of a patch are all that there is to see; interpolated, they do not look like blocks.
-    cells = tuple(min(_PATCHES * _STEPS, length) for length in reversed(place.side))
-    coarse = Image.fromarray(losses.astype(np.float32)).resize(cells, Image.Resampling.BOX)
+    height, width = (min(_PATCHES * _STEPS, length) for length in place.side)
+    coarse = Image.fromarray(losses.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     heat: Heat = np.clip(place.spread(np.asarray(coarse)), 0, None)
     return heat

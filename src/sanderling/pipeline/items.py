@@ -71,8 +71,8 @@ def sources(given: Any, ports: Sequence[Port]) -> list[Source]:
     """Finds all that was given.
 
     Args:
-        given: a path, pattern, ``name=path``, camera number, PIL image, text, array or mapping by input's name;
-            or a list of these. Several ``name=path`` make one item.
+        given: a path, pattern, ``name=path``, camera number, PIL image, text, array or mapping by input's
+            name; or a list of these. Several ``name=path`` make one item.
         ports: the model's inputs.
 
     Raises:

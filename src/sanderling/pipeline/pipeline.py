@@ -111,8 +111,9 @@ class Pipeline:
             return Answered(item.name, error=error, short=item.short, path=item.path, frame=item.frame)
         spent = time.perf_counter() - begin
         answered = Answered(
-            item.name, answer, short=item.short, path=item.path, frame=item.frame, model_ms=1e3 * self._model_seconds,
-            rest_ms=1e3 * (spent - self._model_seconds), picture=_picture(given),
+            item.name, answer, short=item.short, path=item.path, frame=item.frame,
+            model_ms=1e3 * self._model_seconds, rest_ms=1e3 * (spent - self._model_seconds),
+            picture=_picture(given),
         )  # fmt: skip
         if not self._explain or not parts:
             return answered

@@ -50,9 +50,8 @@ def settle_ports(machine: Machine, spec: TaskSpec) -> tuple[TaskSpec, list[Port]
         raise UsageError(
             f"settings for {len(spec.inputs)} inputs, the model has {len(machine.inputs)}", where="inputs"
         )
-    settings = list(spec.inputs)
-    for position in range(len(settings), len(machine.inputs)):
-        settings.append(recognise_input(machine.model, position, machine.inputs[position]))
+    rest = range(len(spec.inputs), len(machine.inputs))
+    settings = [*spec.inputs, *(recognise_input(machine.model, i, machine.inputs[i]) for i in rest)]
     ports = [Port(each, kind_of(s)) for each, s in zip(machine.inputs, settings, strict=True)]
     return replace(spec, inputs=tuple(settings)), ports
 
@@ -66,7 +65,8 @@ def settle_inputs(
         spec: with settings for every input.
         opened: the first things given, opened, by input's name.
     """
-    settings, notes = [], []
+    settings: list[Any] = []
+    notes: list[str] = []
     for position, (each, own) in enumerate(zip(machine.inputs, spec.inputs, strict=True)):
         kind = kind_of(own)
         things = [found[each.name] for found in opened if not isinstance(found[each.name], _ARRAYS)]
@@ -131,7 +131,7 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
     else:
         task, options, why = _guessed(machine.model, view, outputs)
         options, notes = {**options, **spec.options}, (why,)
-    labels, told = (spec.labels, ()) if spec.labels else _own_labels(machine.model)
+    labels, told = _own_labels(machine.model) if not spec.labels else (spec.labels, ())
     found = replace(spec, name=task.name, options=options, labels=labels)
     return Settled(found, task, fields.build(task.options, options, task.name), (*notes, *told))
 
@@ -139,6 +139,7 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
 def _as_asked(
     task: Answering, spec: TaskSpec, model: Model, view: View, outputs: Sequence[Array]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
+    why: tuple[str, ...] = ()
     if task.name in guess.NAMES:
         try:
             found = guess.get_task(task.name, model, [outputs])
@@ -153,7 +154,7 @@ def _as_asked(
             raise UsageError(
                 f"the outputs cannot be read as {task.name!r}", where="--task", hint="leave --task out"
             )
-        reads, why = dict(looked or {}), ()
+        reads = dict(looked or {})
     return {**reads, **spec.options}, why
 
 

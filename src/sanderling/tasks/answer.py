@@ -92,7 +92,7 @@ class Answering:
 
     name: str
     what: str
-    options: type
+    options: type[Any]
     answer: Callable[[Outputs, Any, Asked], Answer]
     guess: Callable[[View], Mapping[str, Any] | None] | None = None
     together: Callable[[Sequence[tuple[Outputs, Asked]], Any], Answer] | None = None

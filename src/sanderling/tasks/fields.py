@@ -15,9 +15,13 @@ from sanderling.errors import UsageError
 T = TypeVar("T")
 
 
-@cache
-def hints(kind: type) -> dict[str, Any]:
+def hints(kind: Any) -> dict[str, Any]:
     """Returns: the settings of a dataclass by name, with their types."""
+    return _hints(kind)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
     known = typing.get_type_hints(kind)
     return {field.name: known[field.name] for field in fields(kind) if field.init}
 

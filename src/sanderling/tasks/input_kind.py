@@ -70,7 +70,7 @@ class InputKind:
 
     name: str
     what: str
-    settings: type
+    settings: type[Any]
     suffixes: frozenset[str]
     recognise: Callable[[Model, int, Input], Any | None]
     open: Callable[[Path], Any]

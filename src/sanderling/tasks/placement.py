@@ -31,12 +31,13 @@ class Placement:
 
     @property
     def _matrix(self) -> Floats:
-        return np.asarray(self.matrix, np.float64)
+        found: Floats = np.asarray(self.matrix, np.float64)
+        return found
 
     def points(self, places: Any) -> Floats:
-        """Args: places [..., 2] as x, y in pixels of the input. Returns: the same in pixels of the picture."""
-        found = np.asarray(places, np.float64)
-        return found @ self._matrix[:, :2].T + self._matrix[:, 2]
+        """Args: places [..., 2] as x, y in the input's pixels. Returns: the same in the picture's."""
+        found: Floats = np.asarray(places, np.float64) @ self._matrix[:, :2].T + self._matrix[:, 2]
+        return found
 
     def boxes(self, corners: Any) -> Floats:
         """Args: corners [n,4] as left, top, right, bottom in pixels of the input.

@@ -203,7 +203,9 @@ def from_words(text: str) -> TaskSpec:
     options = {key: value for key, value in given.items() if key in of_task}
     built = fields.build(task.options, options, "--task")
     first = {key: value for key, value in given.items() if key not in of_task}
-    inputs = (fields.build(kind.settings, first, "--task"),) if first or "input=" in rest else ()
+    inputs: tuple[Any, ...] = (
+        (fields.build(kind.settings, first, "--task"),) if first or "input=" in rest else ()
+    )
     return TaskSpec(
         task.name, inputs, {each: getattr(built, each) for each in options}, why=f"{name} as asked"
     )

@@ -116,8 +116,8 @@ def run(
 
     Args:
         model: a ``.tflite`` file, a ``best.json``, a zoo model, or a model.
-        inputs: a picture's path, a folder, a pattern, a video, a camera's number, ``name=path`` for a model of
-            several inputs, an ``.npz``, an array, a PIL image, a mapping by input's name; or a list of these.
+        inputs: a picture's path, a folder, a pattern, a video, a camera's number, ``name=path`` for a model
+            of several inputs, an ``.npz``, an array, a PIL image, a mapping by input's name; or a list.
         task: the task as data (see ``tasks/spec.py``) or in words: ``classify:top=3``; None: what a zoo card
             or the model tells, else guessed.
         labels: names of the classes, or a file of them.

@@ -14,7 +14,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Pictures, folders, patterns, videos, a camera's number, .npy or .npz; name=FILE for several inputs.",
+        help="Pictures, folders, patterns, videos, a camera's number, .npy, .npz, name=FILE.",
         show_default=False,
     ),
 ]
@@ -22,7 +22,7 @@ Task = Annotated[
     str | None,
     typer.Option(
         "--task", metavar="TASK", autocompletion=choices(*_TASKS), show_default=False,
-        help="What the answers mean: NAME, NAME:key=value,…, a .json file, or file.py:fn. Default: found out.",
+        help="What answers mean: NAME, NAME:key=value,…, a .json file, or file.py:fn. Default: found out.",
     ),
 ]  # fmt: skip
 Names = Annotated[

@@ -111,7 +111,7 @@ def _columns(outputs: Outputs, options: Options) -> int | None:
     """Returns: how many classes there are but for the background, None when the outputs do not tell."""
     if options.format == "listed":
         return None
-    shape = output_at(outputs, options.scores).shape
+    shape: tuple[int, ...] = output_at(outputs, options.scores).shape
     if options.format == "anchors":
         return shape[-1] - int(options.background)
     return max(1, (shape[-2] if options.transposed else shape[-1]) - 4 - int(options.objectness))

@@ -76,6 +76,7 @@ def _spread(planes: Floats, options: Options, place: Placement) -> Classes:
     """Returns: class of each pixel of the picture; scores are interpolated before they are compared."""
     small = _small(planes, options)
     nothing = max(options.background, 0)
+    found: Classes
     if options.scores == "map":
         present, counts = np.unique(small, return_counts=True)
         present = present[np.argsort(-counts)][:_MOST_SPREAD]
@@ -96,7 +97,7 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     planes = _planes(output_at(outputs, options.output), options)
     small = _small(planes, options)
     mask = small if asked.placement is None else _spread(planes, options, asked.placement)
-    one = options.scores in ("probability", "logit") or (planes.shape[2] == 1 and options.scores == "classes")
+    one = options.scores in ("probability", "logit") or (options.scores == "classes" and planes.shape[2] == 1)
     count = 2 if one else planes.shape[2] if options.scores == "classes" else int(mask.max()) + 1
     labels, note = fit_labels(asked.labels, count) if options.scores != "map" else (asked.labels, "")
     note = "" if one else note  # a single name can only be that of the foreground
@@ -113,7 +114,8 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     names = [(numbered(labels, number), ink) for number, ink in shown.items()]
     stored = mask.astype(np.uint8 if mask.max() < 256 else np.uint16)
     return Answer(
-        (*bars(rows), *((note,) if note else ())), data, _drawn(mask, shown, names), {"mask": stored}, held=_held(small, options),
+        (*bars(rows), *((note,) if note else ())), data, _drawn(mask, shown, names), {"mask": stored},
+        held=_held(small, options),
     )  # fmt: skip
 
 
@@ -141,7 +143,8 @@ def _held(small: Classes, options: Options) -> Any:
         shares = []
         for number in present or [options.background]:
             ours, theirs = small == number, other == number
-            shares.append(np.count_nonzero(ours & theirs) / max(1, np.count_nonzero(ours | theirs)))
+            either = int(np.count_nonzero(ours | theirs))
+            shares.append(int(np.count_nonzero(ours & theirs)) / max(1, either))
         return float(np.mean(shares))
 
     return held

@@ -16,7 +16,8 @@ Colour = tuple[int, int, int]
 _GOLDEN = 137.50776  # degrees: hues of neighbouring numbers never come near one another
 _TO_CONES = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728],
                       [1, -0.0894841775, -1.2914855480]])  # fmt: skip
-_TO_LINEAR = np.array([[4.0767416621, -3.3077115913, 0.2309699292], [-1.2684380046, 2.6097574011, -0.3413193965],
+_TO_LINEAR = np.array([[4.0767416621, -3.3077115913, 0.2309699292],
+                       [-1.2684380046, 2.6097574011, -0.3413193965],
                        [-0.0041960863, -0.7034186147, 1.7076147010]])  # fmt: skip
 
 
@@ -58,4 +59,5 @@ def mapped(values: Any, table: Bytes, low: float, high: float) -> Bytes:
     """Returns: colours [..., 3] of values from ``low`` (first colour) to ``high`` (last)."""
     span = high - low
     part = (np.asarray(values, np.float64) - low) / span if span > 0 else np.zeros(np.shape(values))
-    return table[np.rint(255 * np.clip(part, 0, 1)).astype(np.int64)]
+    found: Bytes = table[np.rint(255 * np.clip(part, 0, 1)).astype(np.int64)]
+    return found

@@ -1,4 +1,4 @@
-"""What every drawing needs: strokes and letters that suit the picture's size, and names that do not collide."""
+"""What every drawing needs: strokes and letters that suit a picture's size, names that do not collide."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Pen:
         """Writes a text on a plate.
 
         Args:
-            places: where the plate's lower left corner may lie, the best first; the first is taken where none is
-                free of other plates and inside of the picture.
+            places: where the plate's lower left corner may lie, the best first; the first is taken where none
+                is free of other plates.
         """
         if not text:
             return

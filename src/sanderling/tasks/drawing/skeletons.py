@@ -60,7 +60,8 @@ _POSE = Skeleton(
 _HAND = Skeleton(
     "hand", 21,
     (
-        Chain((0, 1, 2, 3, 4), 0), *(Chain(_row(first, first + 3), n + 1) for n, first in enumerate((5, 9, 13, 17))),
+        Chain((0, 1, 2, 3, 4), 0),
+        *(Chain(_row(first, first + 3), n + 1) for n, first in enumerate((5, 9, 13, 17))),
         Chain((0, 5, 9, 13, 17), 5, closed=True),
     ),
     {0: "wrist", 4: "thumb", 8: "index finger", 12: "middle finger", 16: "ring finger", 20: "little finger"},
@@ -83,7 +84,8 @@ _FACE_CHAINS = (
 )  # fmt: skip
 _FACE = Skeleton("face", 468, _FACE_CHAINS, {}, dense=True)
 _IRISES = Skeleton(
-    "face", 478, (*_FACE_CHAINS, Chain(_row(469, 472), 2, closed=True), Chain(_row(474, 477), 2, closed=True)),
+    "face", 478,
+    (*_FACE_CHAINS, Chain(_row(469, 472), 2, closed=True), Chain(_row(474, 477), 2, closed=True)),
     {}, dense=True,
 )  # fmt: skip
 _IBUG = Skeleton(

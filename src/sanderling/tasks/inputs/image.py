@@ -167,7 +167,8 @@ class _Views:
     normalized: bool = True
     labels: Sequence[Any] | None = None
     boxes: tuple[tuple[float, float, float, float], ...] = (
-        (0, 0, 1, 1), (0, 0, 0.6, 0.6), (0.4, 0, 1, 0.6), (0, 0.4, 0.6, 1), (0.4, 0.4, 1, 1), (0.2, 0.2, 0.8, 0.8),
+        (0, 0, 1, 1), (0, 0, 0.6, 0.6), (0.4, 0, 1, 0.6), (0, 0.4, 0.6, 1), (0.4, 0.4, 1, 1),
+        (0.2, 0.2, 0.8, 0.8),
     )  # fmt: skip
 
     def __len__(self) -> int:
