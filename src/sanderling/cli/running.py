@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +176,8 @@ class Running:
     def _end(self, pipeline: Any, many: bool) -> None:
         if self._json:
             print_json({
-                "model": str(self._model), "engine": pipeline.machine.engine, "task": pipeline.spec.to_json(),
+                "model": str(self._model), "engine": pipeline.machine.engine,
+                "task": replace(pipeline.spec, labels=()).to_json(),
                 "notes": self._notes, "answers": self._answers,
             })  # fmt: skip
         elif (self._timed or many) and self._done > self._failed:

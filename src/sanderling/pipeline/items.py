@@ -204,6 +204,11 @@ def _file(path: Path, ports: Sequence[Port]) -> Source:
         raise SampleError(
             f"one file cannot feed a model with {len(ports)} inputs", where=str(path), hint=f"give {names}"
         )
+    if ports[0].kind.name == "array":
+        raise SampleError(
+            f"the model takes {ports[0].spec}, which this file cannot give", where=str(path),
+            hint="give numbers as .npy or .npz",
+        )  # fmt: skip
     item = Item(str(path), lambda: _opened(path, ports), path.name, path)
     return Source(str(path), lambda: iter([item]), 1)
 

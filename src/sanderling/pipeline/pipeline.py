@@ -132,7 +132,8 @@ class Pipeline:
         seen = [self._see(part, where) for part in self._parts(given, where)]
         if not seen:
             what = self._crop.model if self._crop else "the detector"
-            return Answer((f"{what} finds nothing that the model could look at",), {"parts": []}), []
+            words = f"{what} finds nothing that the model could look at"
+            return Answer((words,), {"parts": []}, lambda image: image), []
         assert self.settled is not None
         task, options = self.settled.task, self.settled.options
         if task.together is not None and (len(seen) > 1 or seen[0].asked.span is not None):

@@ -122,12 +122,13 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
     Raises:
         UsageError: the outputs cannot be read as the task that was asked for.
     """
+    notes: tuple[str, ...]
     view = view_of(machine.model, [outputs])
     if fed is not None:
         view = View(view.outputs, fed.array.shape)
     if spec.name:
         task = find_task(spec.name)
-        options, notes = _as_asked(task, spec, machine.model, view, outputs)
+        options, notes = _as_asked(task, spec, machine.model, view, outputs), ()
     else:
         task, options, why = _guessed(machine.model, view, outputs)
         options, notes = {**options, **spec.options}, (why,)
@@ -138,16 +139,15 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
 
 def _as_asked(
     task: Answering, spec: TaskSpec, model: Model, view: View, outputs: Sequence[Array]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    why: tuple[str, ...] = ()
+) -> dict[str, Any]:
     if task.name in guess.NAMES:
         try:
             found = guess.get_task(task.name, model, [outputs])
         except UsageError:
             if not spec.options:
                 raise
-            return dict(spec.options), ()
-        reads, why = _known(task, found.reads), (_told(found.why),)
+            return dict(spec.options)
+        reads = _known(task, found.reads)
     else:
         looked = task.guess(view) if task.guess is not None else {}
         if looked is None and not spec.options:
@@ -155,7 +155,7 @@ def _as_asked(
                 f"the outputs cannot be read as {task.name!r}", where="--task", hint="leave --task out"
             )
         reads = dict(looked or {})
-    return {**reads, **spec.options}, why
+    return {**reads, **spec.options}
 
 
 def _guessed(model: Model, view: View, outputs: Sequence[Array]) -> tuple[Answering, dict[str, Any], str]:

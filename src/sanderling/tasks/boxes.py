@@ -100,7 +100,8 @@ class BoxFormat:
         if self.format != "anchors" or self.anchors is None or raw.shape[1] < 6 or self.coding != "pixels":
             return np.zeros((len(rows), 0, 2))
         base = self.anchors.boxes[rows]
-        points = raw[rows, 4 : 4 + (raw.shape[1] - 4) // 2 * 2].reshape(len(rows), -1, 2)
+        count = (raw.shape[1] - 4) // 2
+        points = raw[rows, 4 : 4 + 2 * count].reshape(len(rows), count, 2)
         scale = np.array([self.side[1], self.side[0]], np.float64)
         placed: Floats = points / scale * base[:, None, 2:] + base[:, None, :2]
         return placed

@@ -48,7 +48,8 @@ class Placement:
         ends = self.points(found[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
         low, high = ends.min(axis=1), ends.max(axis=1)
         limits = np.array([*self.size, *self.size], np.float64)
-        return np.clip(np.concatenate([low, high], axis=1), 0, limits)
+        upright: Floats = np.clip(np.concatenate([low, high], axis=1), 0, limits)
+        return upright
 
     def within(self, outer: Placement) -> Placement:
         """Returns: the same input's place in a picture of which this one is a part, placed like ``outer``."""

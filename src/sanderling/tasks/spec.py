@@ -14,6 +14,7 @@ The kinds of inputs are the files of ``tasks/inputs``, the tasks (and their opti
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -95,12 +96,24 @@ class TaskSpec:
         same = not self.name or not other.name or self.name == other.name
         return TaskSpec(
             name=self.name or other.name,
-            inputs=self.inputs or other.inputs,
+            inputs=_merged(self.inputs, other.inputs),
             options={**(other.options if same else {}), **self.options},
             labels=self.labels or other.labels,
             crop=self.crop or other.crop,
             why="; ".join(dict.fromkeys(part for part in (self.why, other.why) if part)),
         )
+
+
+def _merged(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns: settings per input; of one kind, what ours leave at its default is taken from theirs."""
+    found = []
+    for first, second in itertools.zip_longest(ours, theirs):
+        if first is None or second is None or type(first) is not type(second):
+            found.append(second if first is None else first)
+        else:
+            stated = {name: getattr(first, name) for name in fields.to_json(first)}
+            found.append(replace(second, **stated))
+    return tuple(found)
 
 
 def _plain(value: Any) -> Any:

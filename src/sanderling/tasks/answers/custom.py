@@ -52,7 +52,7 @@ def _read(made: Any, where: str) -> Answer:
         values = plain_values(made)
     except TypeError as error:
         raise UsageError(
-            f"{where} returned a {type(made).__name__} ({error})", where="--task",
+            f"{where} returned something that is no answer ({error})", where="--task",
             hint="return a text, JSON values, a picture, or (text, picture)",
         ) from None  # fmt: skip
     data = values if isinstance(values, Mapping) else {"value": values}

@@ -223,7 +223,10 @@ def _complete(
     settled = settle_normalization(views, model, model_inputs(model), None, run, position=position)
     found = settled.normalization
     raw = not (spec.dtype.is_float or (spec.is_quantized and not spec.dtype.value.startswith("u")))
-    return (settings if raw else replace(settings, mean=found.mean, std=found.std)), settled.notes
+    if raw:
+        return settings, ()
+    told = tuple(note for note in settled.notes if note != found.why or not found.certain)
+    return replace(settings, mean=found.mean, std=found.std), told
 
 
 def _open(path: Path) -> Image.Image:
