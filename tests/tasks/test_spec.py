@@ -31,7 +31,9 @@ images = st.builds(
     resize=st.sampled_from(["stretch", "letterbox", "crop", "keep"]), central=st.floats(0.1, 1),
     colour=st.sampled_from(["rgb", "bgr", "grey"]), fill=st.integers(0, 255), invert=st.booleans(),
 )  # fmt: skip
-crops = st.builds(Crop, model=st.just("faces"), scale=numbers, level=st.none() | st.just((0, 1)), most=st.integers(1, 9))
+crops = st.builds(
+    Crop, model=st.just("faces"), scale=numbers, level=st.none() | st.just((0, 1)), most=st.integers(1, 9)
+)
 specs = st.builds(
     TaskSpec, name=st.just("classify"), inputs=st.lists(images, max_size=2).map(tuple),
     options=st.fixed_dictionaries({}, optional={"top": st.integers(1, 9), "least": st.floats(0, 1)}),
@@ -65,7 +67,7 @@ def test_every_kind_is_what_its_file_says(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sentence"),
+    "value, sentence",
     [
         ({"task": "clasify"}, "there is no task 'clasify'; did you mean 'classify'?"),
         ({"tasks": "classify"}, "there is no key 'tasks'; did you mean 'task'?"),
@@ -106,7 +108,7 @@ def test_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    "text, sentence",
     [
         ("classify:3", "got '3', expected key=value"),
         ("classify:resise=crop", "classify has no setting 'resise'; did you mean 'resize'?"),
@@ -139,7 +141,7 @@ def test_a_file_with_labels_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "expected"),
+    "name, text, expected",
     [
         ("a.txt", "cat\ndog", ("cat", "dog")),
         ("a.txt", "0: cat\n2: dog\n", ("cat", "", "dog")),

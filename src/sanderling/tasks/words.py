@@ -13,11 +13,12 @@ from sanderling.errors import UsageError
 from sanderling.tasks.task import Outputs
 
 Floats = npt.NDArray[np.float64]
+_FAR = 1e12
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def output_at(outputs: Outputs, position: int) -> Floats:
-    """Returns: one output as real numbers; what is not finite counts as zero.
+    """Returns: one output as real numbers; NaN counts as zero, and nothing lies beyond ±10¹².
 
     Raises:
         UsageError: there is no such output, or it holds no numbers.
@@ -27,7 +28,8 @@ def output_at(outputs: Outputs, position: int) -> Floats:
     values = np.asarray(outputs[position])
     if values.dtype.kind not in "biuf" or not values.size:
         raise UsageError(f"output {position} holds no numbers", where="output")
-    return np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
+    # No real answer comes near the bound, and squares and sums of what a broken model gives stay finite.
+    return np.clip(np.nan_to_num(np.asarray(values, np.float64)), -_FAR, _FAR)
 
 
 def share(value: float) -> str:

@@ -136,7 +136,7 @@ def run(
 
     pipeline = make_pipeline(
         model, task=task, labels=labels, crop=crop, mean=mean, std=std, scale=scale, engine=engine,
-        threads=_at_least_one(threads), explain=explain, tell=tell,
+        threads=threads, explain=explain, tell=tell,
     )  # fmt: skip
     return answers(pipeline, inputs)
 

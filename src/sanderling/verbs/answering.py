@@ -39,6 +39,8 @@ def make_pipeline(
     from sanderling.pipeline.machine import Machine
     from sanderling.pipeline.pipeline import Pipeline
 
+    if threads is not None and threads < 1:
+        raise UsageError(f"got {threads}, expected at least 1", where="threads")
     stated = _stated(task).over(_labelled(labels)).over(known_of(model))
     stated = _normalized(stated, mean, std, scale)
     if crop is not None:
