@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import atan2, cos, pi, sin
+from math import atan2, cos, hypot, pi, sin
 from typing import Any
 
 from sanderling.samples.inputs import Input, picture_of
@@ -38,7 +38,7 @@ def crop_places(
 
 
 def _place(found: Mapping[str, Any], crop: Crop, size: tuple[int, int], side: tuple[int, int]) -> Placement:
-    left, top, right, bottom = found["box"]
+    left, top, right, bottom = _around(found, crop)
     width, height = max(right - left, 1.0), max(bottom - top, 1.0)
     turn = _turn(found.get("keypoints") or (), crop)
     across, down = cos(turn), sin(turn)
@@ -53,6 +53,17 @@ def _place(found: Mapping[str, Any], crop: Crop, size: tuple[int, int], side: tu
         (step_x * down, step_y * across, y - (width * down + height * across) * crop.scale / 2),
     )
     return Placement(side, size, matrix)
+
+
+def _around(found: Mapping[str, Any], crop: Crop) -> Sequence[float]:
+    """Returns: left, top, right, bottom of what the part is made from."""
+    keypoints, around = found.get("keypoints") or (), crop.around
+    if around is None or max(around) >= len(keypoints):
+        box: Sequence[float] = found["box"]
+        return box
+    (x, y), (x1, y1) = keypoints[around[0]][:2], keypoints[around[1]][:2]
+    radius = hypot(x1 - x, y1 - y)
+    return x - radius, y - radius, x + radius, y + radius
 
 
 def _turn(keypoints: Sequence[Sequence[float]], crop: Crop) -> float:

@@ -40,6 +40,8 @@ class Crop:
             (the eyes of a face), or, with ``upright``, straight above it. None: the first two where there
             are six, as MediaPipe's face detectors give them, else the part is not turned.
         upright: see ``level``.
+        around: two of the detection's keypoints in place of its box: the part is the square around a circle
+            with the first in its middle that goes through the second.
         shift: moves the part's centre, in shares of the box's width and height as it is turned.
         score: the least score that a detection needs.
         most: at most so many detections of a picture are looked at, the best ones.
@@ -50,6 +52,7 @@ class Crop:
     square: bool = True
     level: tuple[int, int] | None = None
     upright: bool = False
+    around: tuple[int, int] | None = None
     shift: tuple[float, float] = (0.0, 0.0)
     score: float = 0.5
     most: int = 10

@@ -100,16 +100,9 @@ def known_of(model: str | Path | Model) -> TaskSpec:
 
 
 def _card(name: str) -> TaskSpec:
-    from sanderling.tasks.inputs.image import ImageInput
-
-    if zoo.model_path(name) is None:
+    if name not in zoo.names():
         return TaskSpec()
-    card = zoo.describe(name)
-    scale = card.normalization.scale
-    mean, std = card.normalization.mean / scale, card.normalization.std / scale
-    # The digits are bright ink on black.
-    image = ImageInput((mean,), (std,))
-    return TaskSpec(card.task, (image,), labels=card.classes, why=f"the card of {name}")
+    return from_json(dict(zoo.describe(name).spec), f"the card of {name}")
 
 
 def _normalized(spec: TaskSpec, mean: Any, std: Any, scale: float | None) -> TaskSpec:
