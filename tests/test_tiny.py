@@ -44,3 +44,6 @@ def test_from_a_file_to_a_winner(tmp_path: Path) -> None:
     originals = [int(np.argmax(run_litert(path, x[None])[0])) for x in samples[:50]]
     assert np.mean(np.array(answers) == originals) >= 1 - best["budget"]["max_drop"]
     assert "<html" in (tmp_path / "out" / "report.html").read_text()
+
+    found = list(sd.run(tmp_path / "out" / "best.json", list(samples[:50])))
+    assert [each.answer.data["classes"][0]["class"] for each in found if each.answer] == answers

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 import sanderling as sd
+from sanderling import zoo
+from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import FormatError, SampleError, UsageError
 from sanderling.pipeline.answered import Answered
 from tests.pipeline.nets import disc, is_red, larger, red_mask, red_or_not, weighed_sum
@@ -260,3 +262,21 @@ def test_a_zoo_model_knows_its_classes(tmp_path: Path) -> None:
     answer = one("digits", tmp_path / "seven.png").answer
     assert answer is not None
     assert answer.lines[0].startswith("7 ")
+
+
+def test_an_optimized_model_remembers_its_inputs_and_classes(tmp_path: Path) -> None:
+    """``best.json`` says how pixels become inputs and what classes are called: nothing is guessed again."""
+    recipe = Recipe("float16 weights", (Step("float16"),))
+    sd.optimize("digits", output=tmp_path, minimize="size", recipe=recipe, limit=60, seconds=20)
+    rows = zoo.samples_path("digits")
+    assert rows is not None
+    samples = np.load(rows)
+    pictures = [Image.fromarray(each.squeeze()) for each in samples[samples.files[0]][:20]]
+    told: list[str] = []
+    for name in ("best.json", "best.tflite"):
+        first = list(sd.run(tmp_path / name, pictures, tell=told.append))
+        second = list(sd.run("digits", pictures))
+        assert [a.answer.lines[0][0] for a in first if a.answer] == [
+            b.answer.lines[0][0] for b in second if b.answer
+        ]
+    assert told == []

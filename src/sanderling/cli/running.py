@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sanderling.pipeline.items import Source
     from sanderling.pipeline.video import VideoWriter
 
-_MOST_SHOWN = 2000  # answers in one JSON document: beyond, the oldest would fill the memory
-
 
 class Running:
     """One call of ``sanderling run``.

@@ -31,7 +31,6 @@ class Item:
         short: its name without what many have in common, to call a result by.
         path: its file, if it has one of its own.
         frame: its number in a video, else None.
-        listed: the person named it, rather than the folder that it lies in.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Item:
     short: str = ""
     path: Path | None = None
     frame: int | None = None
-    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +233,7 @@ def _arrays(path: Path, ports: Sequence[Port]) -> Source:
             return {inputs[0].name: Image.fromarray(np.ascontiguousarray(drawn.astype(np.uint8)))}
 
         name, short = (f"{path}[{index}]", f"{path.stem}-{index}") if many else (str(path), path.name)
-        return Item(name, opened, short, None if many else path, listed=not many)
+        return Item(name, opened, short, None if many else path)
 
     return Source(str(path), lambda: (item(i) for i in range(len(source))), len(source))
 
@@ -254,6 +252,6 @@ def _folder(root: Path, ports: Sequence[Port]) -> Source:
 
     def item(path: Path) -> Item:
         short = path.relative_to(root).as_posix()
-        return Item(str(path), lambda: _opened(path, ports), short, path, listed=False)
+        return Item(str(path), lambda: _opened(path, ports), short, path)
 
     return Source(str(root), lambda: (item(path) for path in chosen), len(chosen))

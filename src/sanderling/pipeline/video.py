@@ -88,7 +88,7 @@ def _frames(capture: Any, where: str, name: str) -> Iterator[Item]:
             def opened(image: Image.Image = image) -> Mapping[str, Any]:
                 return {name: image}
 
-            yield Item(f"{where} frame {number}", opened, frame=number, listed=False)
+            yield Item(f"{where} frame {number}", opened, frame=number)
             number += 1
     finally:
         capture.release()

@@ -119,6 +119,8 @@ def _samples(
         labels=labels,
         thumbnail=reader.thumbnail,
         name_of=reader.name,
+        # UNIT itself stands for "nothing was decided": raw pixels, or none at all.
+        normalization=None if settled.normalization is UNIT else settled.normalization,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sanderling.errors import SampleError, UnreadableSample
 from sanderling.graph.types import Array
+from sanderling.samples.normalize import Normalization
 
 Feed = dict[str, Array]
 
@@ -29,6 +30,7 @@ class Samples:
         fingerprint: hash of the source and of how it is read.
         synthetic: True for noise that was made up because no samples were given.
         sequential: samples must be fed in order without resetting state (stateful models).
+        normalization: how pixels become inputs, None where the samples are no pixels or go in as they are.
     """
 
     read: Callable[[int], Feed]
@@ -41,6 +43,7 @@ class Samples:
     name_of: Callable[[int], str] = str
     synthetic: bool = False
     sequential: bool = False
+    normalization: Normalization | None = None
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -16,7 +16,10 @@ from sanderling.search.confirm import file_of, subject_of
 from sanderling.search.identity import versions
 from sanderling.search.laboratory import Laboratory
 from sanderling.search.outcome import Outcome
+from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
+from sanderling.tasks.inputs.image import ImageInput
+from sanderling.tasks.spec import TaskSpec
 
 BEST_MODEL, BEST_RECIPE = "best.tflite", "best.json"
 SCHEMA_VERSION = 1
@@ -84,12 +87,20 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "latency_ms": winner.latency.to_json() if winner.latency else None,
         "peak_memory_bytes": winner.peak_memory_bytes,
         "fidelity": confirm,
-        "task": {"name": outcome.task.name, "metric": outcome.task.metric},
+        "task": _task(outcome, subject),
         "budget": outcome.budget.to_json(),
         "source": {"name": subject.path.name, "sha256": subject.hash},
         "samples": {"origin": subject.split.confirm.origin, "notes": list(subject.split.confirm.notes)},
         "versions": versions(),
     }
+
+
+def _task(outcome: Outcome, subject: Subject) -> dict[str, Any]:
+    """Returns: what ``run`` needs to know of the task: its name, how pixels become inputs, the classes."""
+    normalization = subject.split.confirm.normalization
+    image = () if normalization is None else (ImageInput(normalization.mean, normalization.std),)
+    spec = TaskSpec(inputs=image, labels=outcome.request.label_names)
+    return {"name": outcome.task.name, "metric": outcome.task.metric, **spec.to_json()}
 
 
 def _ports(model: Model, *, inputs: bool) -> list[dict[str, Any]]:

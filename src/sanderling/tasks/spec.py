@@ -273,15 +273,16 @@ def read_spec(path: Path) -> TaskSpec:
 
 
 def of_recipe(value: Mapping[str, Any]) -> TaskSpec:
-    """Returns: what a ``best.json`` states of its task: its name."""
+    """Returns: what a ``best.json`` states of its task: its name, inputs and classes.
+
+    Raises:
+        UsageError: something in it is unknown.
+    """
     from sanderling.tasks.answer import task_names
 
     task = value.get("task")
     name = task.get("name", "") if isinstance(task, Mapping) else ""
-    known = name in task_names()
-    return TaskSpec(name=name if known else "", why=f"{name} as optimized" if known else "")
-
-
-def with_labels(spec: TaskSpec, labels: tuple[str, ...]) -> TaskSpec:
-    """Returns: the same with these names of the classes."""
-    return replace(spec, labels=labels)
+    if not isinstance(task, Mapping) or name not in task_names() or name == "custom":
+        return TaskSpec()  # a metric of the user's own: what the answers mean is not known
+    stated = {key: task[key] for key in ("inputs", "labels") if key in task}
+    return from_json({"task": name, **stated}, "best.json")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling import zoo
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
-from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, of_recipe, read_spec
+from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, read_spec
 from sanderling.verbs.find import find_model
 
 if TYPE_CHECKING:
@@ -84,8 +84,6 @@ def _labelled(labels: str | Path | Sequence[str] | None) -> TaskSpec:
 
 def known_of(model: str | Path | Model) -> TaskSpec:
     """Returns: what is known of a model without looking at it: by a zoo card, or a ``best.json``."""
-    import json
-
     if isinstance(model, Model):
         return TaskSpec()
     path = Path(model).expanduser()
@@ -94,7 +92,7 @@ def known_of(model: str | Path | Model) -> TaskSpec:
     if path.exists():
         beside = path.with_name("best.json")
         if path.name == "best.tflite" and beside.is_file():
-            return of_recipe(json.loads(beside.read_text(encoding="utf-8")))
+            return read_spec(beside)
         return TaskSpec()
     return _card(str(model))
 
