@@ -41,7 +41,7 @@ def make_pipeline(
 
     if threads is not None and threads < 1:
         raise UsageError(f"got {threads}, expected at least 1", where="threads")
-    stated = _stated(task).over(_labelled(labels)).over(known_of(model))
+    stated = _labelled(labels).over(_stated(task)).over(known_of(model))
     stated = _normalized(stated, mean, std, scale)
     if crop is not None:
         stated = replace(stated, crop=None if crop == "none" else _crop(crop, stated.crop))

@@ -37,7 +37,7 @@ def from_lch(lightness: Any, chroma: Any, hue: Any) -> Bytes:
 def colour(number: int) -> Colour:
     """Returns: the colour of a class, as bright and as strong as that of any other."""
     lightness = (0.74, 0.64, 0.82)[number // 8 % 3]
-    red, green, blue = (int(v) for v in from_lch(lightness, 0.16, 25 + number * _GOLDEN))
+    red, green, blue = (int(v) for v in from_lch(lightness, 0.16, 250 + number * _GOLDEN))
     return red, green, blue
 
 

@@ -78,14 +78,14 @@ _RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160,
 _LEFT_BROW = (276, 283, 282, 295, 285, 336, 296, 334, 293, 300)
 _RIGHT_BROW = (46, 53, 52, 65, 55, 107, 66, 105, 63, 70)
 _FACE_CHAINS = (
-    Chain(_OVAL, 5, closed=True), Chain(_LIPS, 0, closed=True), Chain(_MOUTH, 0, closed=True),
-    Chain(_LEFT_EYE, 1, closed=True), Chain(_RIGHT_EYE, 1, closed=True),
-    Chain(_LEFT_BROW, 3, closed=True), Chain(_RIGHT_BROW, 3, closed=True),
+    Chain(_OVAL, 6, closed=True), Chain(_LIPS, 1, closed=True), Chain(_MOUTH, 1, closed=True),
+    Chain(_LEFT_EYE, 2, closed=True), Chain(_RIGHT_EYE, 2, closed=True),
+    Chain(_LEFT_BROW, 4, closed=True), Chain(_RIGHT_BROW, 4, closed=True),
 )  # fmt: skip
 _FACE = Skeleton("face", 468, _FACE_CHAINS, {}, dense=True)
 _IRISES = Skeleton(
     "face", 478,
-    (*_FACE_CHAINS, Chain(_row(469, 472), 2, closed=True), Chain(_row(474, 477), 2, closed=True)),
+    (*_FACE_CHAINS, Chain(_row(469, 472), 5, closed=True), Chain(_row(474, 477), 5, closed=True)),
     {}, dense=True,
 )  # fmt: skip
 _IBUG = Skeleton(
