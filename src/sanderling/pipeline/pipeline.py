@@ -149,6 +149,7 @@ class Pipeline:
             return [_Part(given)]
         if self._crop is not None and self._cropper is not None and port.kind.name == "image":
             boxes = self._cropper.boxes(raw, where)
+            self._model_seconds += self._cropper._model_seconds
             outer = crop_places(boxes, self._crop, raw.size, image_side(port.spec))
             return [_Part({port.spec.name: place.cut(in_colours(raw, 3))}, outer=place) for place in outer]
         if port.kind.parts is None:

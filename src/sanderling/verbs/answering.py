@@ -47,7 +47,7 @@ def make_pipeline(
         stated = replace(stated, crop=None if crop == "none" else _crop(crop, stated.crop))
     cropper = None
     if stated.crop is not None:
-        cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=None)
+        cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=tell)
     machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads)
     return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
 

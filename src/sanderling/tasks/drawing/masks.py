@@ -14,7 +14,7 @@ from sanderling.tasks.drawing.ink import stroke
 if TYPE_CHECKING:
     from PIL import Image
 
-_STRENGTH = 0.5
+_STRENGTH = 128  # of 255
 
 
 def overlay(image: Image.Image, classes: npt.NDArray[Any], colours: Mapping[int, Colour]) -> Image.Image:
@@ -27,17 +27,14 @@ def overlay(image: Image.Image, classes: npt.NDArray[Any], colours: Mapping[int,
     """
     from PIL import Image
 
-    pixels = np.asarray(image.convert("RGB"), np.float32).copy()
-    table = np.zeros((int(classes.max(initial=0)) + 1, 4), np.float32)
+    count = int(classes.max(initial=0)) + 1
+    table, strength = np.zeros((count, 3), np.uint8), np.zeros(count, np.uint8)
     for number, ink in colours.items():
-        if number < len(table):
-            table[number] = (*ink, 1)
-    layer = table[classes]
-    shown = layer[:, :, 3:] * _STRENGTH
-    pixels += (layer[:, :, :3] - pixels) * shown
-    rim = _rims(classes, stroke(image.size)) & (layer[:, :, 3] > 0)
-    pixels[rim] = layer[rim][:, :3]
-    return Image.fromarray(np.rint(pixels).astype(np.uint8))
+        if number < count:
+            table[number], strength[number] = ink, _STRENGTH
+    alpha = strength[classes]
+    alpha[_rims(classes, stroke(image.size)) & (alpha > 0)] = 255
+    return Image.composite(Image.fromarray(table[classes]), image.convert("RGB"), Image.fromarray(alpha))
 
 
 def _rims(classes: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
