@@ -13,6 +13,7 @@ from sanderling.tasks import fields
 from sanderling.tasks.anchors import known_anchors
 from sanderling.tasks.answer import Answer, Asked, find_task
 from sanderling.tasks.placement import shown
+from sanderling.tasks.together import stacked
 
 GREY = Image.new("RGB", (200, 100), (128, 128, 128))
 WHOLE = shown((50, 50), GREY.size, (0, 0, *GREY.size))
@@ -255,3 +256,21 @@ def test_hopeless_values_break_nothing(name: str, value: float) -> None:
     assert answer.lines
     if answer.draw is not None:
         assert drawn(answer).dtype == np.uint8
+
+
+def test_several_answers_about_one_picture_are_told_and_drawn_together() -> None:
+    points = np.random.default_rng(0).uniform(5, 20, (1, 63))
+    options = {"per_point": 3, "third": "depth", "units": "pixels"}
+    near, far = (ask("landmarks", [points + offset], options) for offset in (0, 25))
+    both = stacked([near, far], ["part 1", "part 2"])
+    assert len(both.data["parts"]) == 2
+    assert both.lines[0] == "part 1:"
+    changed = (drawn(both) != 128).any(axis=2)
+    for alone in (near, far):
+        marks = (drawn(alone) != 128).any(axis=2)
+        assert marks.any()
+        assert changed[marks].all()
+    masks = stacked([ask("other", [[1.5]])] * 2, ["first", "second"])
+    assert masks.lines == ("first: o0 [1]  1.5", "second: o0 [1]  1.5")
+    assert masks.draw is None
+    assert list(masks.arrays) == ["first o0", "second o0"]

@@ -15,13 +15,13 @@ def stacked(answers: Sequence[Answer], names: Sequence[str]) -> Answer:
         answers: at least two, of one task.
         names: what each is about: ``face 1``.
     """
-    lines = [line for name, each in zip(names, answers, strict=True) for line in (f"{name}:", *each.lines)]
-    parts = [{"part": name, **each.data} for name, each in zip(names, answers, strict=True)]
-    arrays = {
-        f"{name} {key}": value
-        for name, each in zip(names, answers, strict=True)
-        for key, value in each.arrays.items()
-    }
+    pairs = list(zip(names, answers, strict=True))
+    if all(len(each.lines) == 1 for each in answers):
+        lines = [f"{name}: {each.lines[0]}" for name, each in pairs]
+    else:
+        lines = [line for name, each in pairs for line in (f"{name}:", *each.lines)]
+    parts = [{"part": name, **each.data} for name, each in pairs]
+    arrays = {f"{name} {key}": value for name, each in pairs for key, value in each.arrays.items()}
     drawn = [each.draw for each in answers if each.draw is not None]
 
     def draw(image: Any) -> Any:

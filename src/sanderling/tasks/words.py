@@ -35,6 +35,8 @@ def output_at(outputs: Outputs, position: int) -> Floats:
 def share(value: float) -> str:
     """Returns: ``87 %``, ``0.4 %``, never 100 % for less, nor 0 % for more than nothing."""
     percent = 100 * value
+    if value in (0, 1):
+        return f"{percent:.0f} %"
     if percent >= 99.95 and value < 1:
         return ">99.9 %"
     if 0 < percent < 0.05:
