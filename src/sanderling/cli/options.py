@@ -32,7 +32,7 @@ def sources(incomplete: str) -> list[str]:
 def _samples(incomplete: str) -> list[str]:
     from sanderling import zoo
 
-    kinds = (".npz", ".npy", ".csv", ".wav", ".png", ".jpg", ".jpeg")
+    kinds = (".npz", ".npy", ".csv", ".txt", ".wav", ".png", ".jpg", ".jpeg")
     return [name for name in zoo.bundled() if name.startswith(incomplete)] + _paths(incomplete, kinds)
 
 
@@ -73,7 +73,7 @@ Samples = Annotated[
     typer.Option(
         "--samples",
         metavar="PATH",
-        help="Folder of images or sounds, .npz, .npy or .csv, or a zoo model's name. Without it: noise.",
+        help="Folder of images or sounds, .npz, .npy, .csv, or .txt of sentences. Without it: noise.",
         autocompletion=_samples,
         show_default=False,
     ),
@@ -95,12 +95,19 @@ Preprocess = Annotated[
     str | None, _reading("--preprocess", "FILE.py:FN", "Your own function from a raw sample to inputs.")
 ]
 SampleRate = Annotated[int | None, _reading("--sample-rate", "HZ", "What the model expects of sounds.")]
+FrontEnd = Annotated[
+    str | None, _reading("--front-end", "NAME", "Features of sounds: mlperf-tiny-kws …, or a .json file.")
+]
+Hop = Annotated[str | None, _reading("--hop", "TIME", "From one window of a sound to the next: 250ms.")]
+Tokenizer = Annotated[
+    str | None, _reading("--tokenizer", "JSON", "For sentences. Default: tokenizer.json beside the model.")
+]
 Limit = Annotated[int | None, _reading("--limit", "N", "Use at most so many samples.")]
 How = Mapping[str, Any]
 UNREAD: How = MappingProxyType({})
 _HOW = {
     "mean": Mean, "std": Std, "scale": Scale, "preprocess": Preprocess, "sample_rate": SampleRate,
-    "limit": Limit,
+    "front_end": FrontEnd, "hop": Hop, "tokenizer": Tokenizer, "limit": Limit,
 }  # fmt: skip
 
 
@@ -170,25 +177,15 @@ Threads = Annotated[
 ]
 
 
-def reading(
-    mean: str | None,
-    std: str | None,
-    scale: float | None,
-    preprocess: str | None,
-    sample_rate: int | None,
-    limit: int | None,
-) -> dict[str, Any]:
+def reading(**given: Any) -> dict[str, Any]:
     """Returns: the options of how samples are read, as keyword arguments of the verbs."""
     from sanderling.cli import units
 
-    return {
-        "mean": None if mean is None else units.numbers(mean, "--mean"),
-        "std": None if std is None else units.numbers(std, "--std"),
-        "scale": scale,
-        "preprocess": preprocess,
-        "sample_rate": sample_rate,
-        "limit": limit,
+    numbers = {
+        name: units.numbers(given[name], f"--{name}") for name in ("mean", "std") if given[name] is not None
     }
+    hop = None if given["hop"] is None else units.milliseconds(given["hop"], "--hop") / 1000
+    return {**given, **numbers, "hop": hop}
 
 
 def limits(

@@ -1,4 +1,4 @@
-"""Folders of WAV files, cut into windows of the model's input length."""
+"""WAV files as inputs: windows of the waveform, or of the features that a front end makes of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import numpy as np
 
 from sanderling.errors import SampleError
 from sanderling.graph.types import Array, DType
-from sanderling.samples.inputs import Input, Sound, fit, sound_of
+from sanderling.samples.features.choose import Chosen
+from sanderling.samples.features.described import FrontEnd
+from sanderling.samples.features.spectral import Signal
+from sanderling.samples.inputs import Input, Sound, fit
 from sanderling.samples.normalize import Normalization
 from sanderling.samples.pixels import waveform
 from sanderling.samples.samples import Feed
-from sanderling.samples.source import files_identity, relative
+from sanderling.samples.source import digest, files_identity, relative
 from sanderling.samples.wav import Floats, read_wav, resample, wav_format
 
 SUFFIXES = frozenset((".wav", ".wave"))
@@ -29,6 +32,33 @@ def _signal(path: Path, modified: int, rate: int) -> Floats:
     return resample(signal, own, rate or own)
 
 
+@lru_cache(maxsize=2)
+def _features(path: Path, modified: int, front_end: FrontEnd) -> Signal:
+    """Returns: [frames, features] of the whole file."""
+    return front_end(_signal(path, modified, front_end.rate).mean(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a file becomes windows. Positions count samples of the waveform, or frames of features.
+
+    Attributes:
+        size: of a window; −1 takes the whole file.
+        hop: from the start of one to the start of the next.
+        spacing: samples of the waveform per position.
+    """
+
+    size: int
+    hop: int
+    spacing: int = 1
+
+    def starts(self, length: int) -> range:
+        """Returns: where windows begin in ``length`` positions; one alone may reach beyond the end."""
+        if self.size < 0 or length <= self.size:
+            return range(1)
+        return range(0, length - self.size + 1, self.hop)
+
+
 @dataclass(frozen=True, slots=True)
 class WavFiles:
     """Windows of WAV files, one after the other; a file shorter than a window is padded with silence.
@@ -36,24 +66,29 @@ class WavFiles:
     Attributes:
         paths: the files, sorted.
         root: the folder that names are relative to.
-        windows: per sample (file's position, first frame).
+        windows: per sample (file's position, first position of the window).
         rate: Hz to resample to; 0 leaves every file at its own.
-        spec, sound: the input they go to; None when a user's ``preprocess`` makes the inputs.
+        cut: how windows are made.
+        spec: the input they go to; None when a user's ``preprocess`` makes the inputs.
+        sound: how the input holds a waveform, where it takes one.
+        chosen: the front end, where it takes features.
     """
 
     paths: tuple[Path, ...]
     root: Path
     windows: tuple[tuple[int, int], ...]
     rate: int
-    spec: Input | None
-    sound: Sound | None
+    cut: Cut = Cut(-1, 1)
+    spec: Input | None = None
+    sound: Sound | None = None
+    chosen: Chosen | None = None
     notes: tuple[str, ...] = ()
     labels: Sequence[Any] | None = None
 
     @property
     def origin(self) -> str:
         files = f"{len(self.paths)} WAV files in {self.root}"
-        return files if self.sound is None else f"{len(self.windows)} windows of {files}"
+        return files if self.spec is None else f"{len(self.windows)} windows of {files}"
 
     @property
     def normalized(self) -> bool:
@@ -67,39 +102,60 @@ class WavFiles:
 
     def name(self, index: int) -> str:
         start = self.windows[index][1]
-        return f"{self.file(index)} from frame {start}" if start else self.file(index)
+        unit = "frame" if self.cut.spacing == 1 else "features"
+        return f"{self.file(index)} from {unit} {start}" if start else self.file(index)
+
+    def span(self, index: int) -> tuple[float, float]:
+        """Returns: where a window begins and ends in its file, in seconds."""
+        start = self.windows[index][1] * self.cut.spacing
+        rate = self._rate(index)
+        size = self.cut.size * self.cut.spacing if self.cut.size >= 0 else self._whole(index).shape[0]
+        return start / rate, (start + size) / rate
+
+    def _rate(self, index: int) -> int:
+        return self.rate or wav_format(self.paths[self.windows[index][0]]).rate
 
     def _whole(self, index: int) -> Floats:
         path = self.paths[self.windows[index][0]]
         return _signal(path, path.stat().st_mtime_ns, self.rate)
 
     def _window(self, index: int) -> Floats:
-        """Returns: [length, channels of the file]."""
+        """Returns: [samples, channels of the file]: the part of the waveform that the window covers."""
         signal = self._whole(index)
-        if self.sound is None or self.sound.length < 0:
+        if self.spec is None or self.cut.size < 0:
             return signal
-        start = self.windows[index][1]
-        window = signal[start : start + self.sound.length]
-        return np.pad(window, ((0, self.sound.length - window.shape[0]), (0, 0)))
+        start, size = self.windows[index][1] * self.cut.spacing, self.cut.size * self.cut.spacing
+        window = signal[start : start + size]
+        return np.pad(window, ((0, size - window.shape[0]), (0, 0)))
 
     def feed(self, index: int) -> Feed:
         assert self.spec is not None
-        assert self.sound is not None
-        window = self._window(index)
-        if self.sound.channels == 1:
-            window = window.mean(axis=1, keepdims=True)
+        if self.chosen is not None:
+            array = self.chosen.table.arranged(self._table(index), self.spec)
         else:
-            window = np.repeat(window, 2, axis=1)[:, :2] if window.shape[1] == 1 else window[:, :2]
-        array: Array = window[:, 0] if self.sound.channel_axis is None else window
-        if self.sound.channel_axis == 0:
-            array = window.T
-        if self.spec.batched:
-            array = array[None]
-        return {self.spec.name: fit(_stored(array, self.spec), self.spec, self.name(index))}
+            assert self.sound is not None
+            array = _stored(_wave(self._window(index), self.sound, self.spec), self.spec)
+        return {self.spec.name: fit(array, self.spec, self.name(index))}
+
+    def _table(self, index: int) -> Signal:
+        """Returns: [frames, features] of one window, frames as the input takes them."""
+        assert self.chosen is not None
+        front_end, frames = self.chosen.front_end, self.chosen.table.frames
+        if front_end.clip:
+            found = front_end(self._window(index).mean(axis=1))
+        else:
+            path = self.paths[self.windows[index][0]]
+            found = _features(path, path.stat().st_mtime_ns, front_end)
+            found = found[self.windows[index][1] :]
+        if frames < 0:
+            return found
+        missing = frames - len(found)
+        if missing > 0 and not len(found):
+            raise SampleError("is too short for a single frame of features", where=self.name(index))
+        return found[:frames] if missing <= 0 else np.pad(found, ((0, missing), (0, 0)), mode="edge")
 
     def raw(self, index: int) -> tuple[Any, ...]:
-        path = self.paths[self.windows[index][0]]
-        return self._whole(index).mean(axis=1), self.rate or wav_format(path).rate
+        return self._whole(index).mean(axis=1), self._rate(index)
 
     def pixels(self, index: int) -> Array | None:
         return None
@@ -112,7 +168,20 @@ class WavFiles:
         return replace(self)
 
     def identity(self) -> str:
-        return f"{files_identity(self.paths, self.root)}@{self.rate}"
+        how = "" if self.chosen is None else self.chosen.front_end
+        return digest(files_identity(self.paths, self.root), self.rate, self.cut, how)
+
+
+def _wave(window: Floats, sound: Sound, spec: Input) -> Array:
+    """Returns: a window's channels mixed or doubled, in the axes of the input."""
+    if sound.channels == 1:
+        window = window.mean(axis=1, keepdims=True)
+    else:
+        window = np.repeat(window, 2, axis=1)[:, :2] if window.shape[1] == 1 else window[:, :2]
+    array: Array = window[:, 0] if sound.channel_axis is None else window
+    if sound.channel_axis == 0:
+        array = window.T
+    return array[None] if spec.batched else array
 
 
 def _stored(array: Array, spec: Input) -> Array:
@@ -123,57 +192,79 @@ def _stored(array: Array, spec: Input) -> Array:
     return np.clip(np.rint(array.astype(np.float64) * full), -full, full - 1)
 
 
+def whole_files(paths: Sequence[Path], root: Path, rate: int | None) -> WavFiles:
+    """Prepares WAV files for a user's ``preprocess``, which gets each of them whole."""
+    formats = [wav_format(path) for path in paths]
+    windows = tuple((i, 0) for i in range(len(paths)))
+    return WavFiles(tuple(paths), root, windows, rate or 0, notes=_rate_notes(formats, rate))
+
+
 def wav_files(
-    paths: Sequence[Path], root: Path, inputs: Sequence[Input], *, rate: int | None, preprocessed: bool
+    paths: Sequence[Path],
+    root: Path,
+    spec: Input,
+    takes: Sound | Chosen,
+    *,
+    rate: int | None,
+    hop: float | None = None,
 ) -> WavFiles:
     """Prepares WAV files for a model.
 
     Args:
-        rate: Hz that the model was trained on, None when unknown.
-        preprocessed: a user's function makes the inputs, so any model will do.
+        takes: how the input holds a waveform, or the front end that makes its features.
+        rate: Hz that the model was trained on, None when unknown; a front end has its own.
+        hop: seconds from one window to the next, None for the front end's own, else side by side.
 
     Raises:
-        SampleError: the model does not take raw audio, or a file cannot be read.
+        SampleError: a file cannot be read.
     """
     formats = [wav_format(path) for path in paths]
-    wanted = rate or 0
-    if preprocessed:
-        whole = tuple((i, 0) for i in range(len(paths)))
-        return WavFiles(tuple(paths), root, whole, wanted, None, None, _rate_notes(formats, rate, 0))
-    sound = sound_of(inputs[0]) if len(inputs) == 1 else None
-    if sound is None:
-        raise SampleError(
-            "WAV files feed a model that takes raw audio [1,N], this one takes "
-            + ", ".join(f"{i.name!r} {i}" for i in inputs),
-            where=str(root),
-            hint="give --preprocess file.py:fn that makes its features, or an .npz of them",
-        )
+    front_end = takes.front_end if isinstance(takes, Chosen) else None
+    rate = front_end.rate if front_end is not None else rate
+    cut = _cut(takes, hop, rate or formats[0].rate)
     windows: list[tuple[int, int]] = []
     short = 0
     for position, layout in enumerate(formats):
-        frames = layout.frames if not wanted else round(layout.frames * wanted / layout.rate)
-        if frames == 0:
+        samples = round(layout.frames * rate / layout.rate) if rate else layout.frames
+        if samples == 0:
             raise SampleError("the WAV file is empty", where=str(paths[position]), hint="remove it")
-        count = 1 if sound.length < 0 else max(1, frames // sound.length)
-        short += sound.length > frames
-        windows.extend((position, i * max(sound.length, 0)) for i in range(count))
-    notes = _rate_notes(formats, rate, sound.length)
+        length = samples if front_end is None or front_end.clip else front_end.frames(samples)
+        short += cut.size > length
+        windows.extend((position, start) for start in cut.starts(length))
+    notes = _rate_notes(formats, rate) + _cut_notes(cut, rate or formats[0].rate)
     if short:
         notes += (f"{short} WAV files are shorter than the input and were padded with silence",)
-    return WavFiles(tuple(paths), root, tuple(windows), wanted, inputs[0], sound, notes)
+    sound, chosen = (None, takes) if isinstance(takes, Chosen) else (takes, None)
+    if chosen is not None:
+        notes = (chosen.why, *notes)
+    return WavFiles(tuple(paths), root, tuple(windows), rate or 0, cut, spec, sound, chosen, notes)
 
 
-def _rate_notes(formats: Sequence[Any], rate: int | None, length: int) -> tuple[str, ...]:
+def _cut(takes: Sound | Chosen, hop: float | None, rate: int) -> Cut:
+    if isinstance(takes, Sound):
+        side, size, spacing = takes.length, takes.length, 1
+    elif takes.front_end.clip:
+        side = size = takes.front_end.clip
+        spacing = 1
+    else:
+        side, size, spacing = takes.front_end.step, takes.table.frames, takes.front_end.hop
+    own = side if side > 0 else max(size, 1)
+    return Cut(size, own if hop is None else max(1, round(hop * rate / spacing)), spacing)
+
+
+def _rate_notes(formats: Sequence[Any], rate: int | None) -> tuple[str, ...]:
     rates = sorted({layout.rate for layout in formats})
     words = " and ".join(f"{r} Hz" for r in rates)
-    notes: tuple[str, ...]
     if rate is None:
-        notes = (f"WAVs fed at their own rate ({words}): give --sample-rate if the model wants another",)
-    elif rates == [rate]:
-        notes = ()
-    else:
-        notes = (f"WAVs resampled from {words} to {rate} Hz",)
-    if length > 0:
-        seconds = length / (rate or rates[0])
-        notes += (f"WAVs cut into windows of {length} samples ({seconds:.3g} s), the remainder left out",)
-    return notes
+        return (f"WAVs fed at their own rate ({words}): give --sample-rate if the model wants another",)
+    return () if rates == [rate] else (f"WAVs resampled from {words} to {rate} Hz",)
+
+
+def _cut_notes(cut: Cut, rate: int) -> tuple[str, ...]:
+    if cut.size < 0:
+        return ()
+    seconds = cut.size * cut.spacing / rate
+    sizes = f"{cut.size} {'samples' if cut.spacing == 1 else 'frames'} ({seconds:.3g} s)"
+    if cut.hop == cut.size:
+        return (f"WAVs cut into windows of {sizes}, the remainder left out",)
+    return (f"WAVs cut into windows of {sizes}, one every {cut.hop * cut.spacing / rate:.3g} s",)

@@ -13,6 +13,7 @@ from sanderling.errors import FormatError, SampleError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples.evidence import normalization_from_graph, plausible
+from sanderling.samples.features.choose import Wanted
 from sanderling.samples.inputs import Input, integer_range, keeps_state, model_inputs, picture_of
 from sanderling.samples.labels import class_numbers, labels_for
 from sanderling.samples.normalize import (
@@ -27,7 +28,7 @@ from sanderling.samples.normalize import (
     normalization_from_name,
     normalization_given,
 )
-from sanderling.samples.open import Opened, open_arrays, open_path
+from sanderling.samples.open import Manner, Opened, open_arrays, open_path
 from sanderling.samples.reader import Reader, function_identity
 from sanderling.samples.samples import Feed, Samples
 from sanderling.samples.source import Source, digest
@@ -47,6 +48,9 @@ def load_samples(
     scale: float | None = None,
     preprocess: str | Callable[..., Any] | None = None,
     sample_rate: int | None = None,
+    front_end: Wanted = None,
+    hop: float | None = None,
+    tokenizer: str | Path | None = None,
     limit: int | None = None,
     count_synthetic: int = 64,
     seed: int = 0,
@@ -56,13 +60,18 @@ def load_samples(
 
     Args:
         source: a folder of images, WAV or .npy files; an image, a WAV, an .npz, .npy or .csv; arrays in
-            memory (one, or by input name); samples already loaded; None for synthetic noise.
+            memory (one, or by input name); a .txt of sentences, or a list of them; samples already loaded;
+            None for synthetic noise.
         model: the float model; its inputs decide how the data are read.
         labels: a CSV (``file,label`` or ``index,label``), a file with one label per line, or one label
             per sample. A folder's own ``labels.csv`` is used when this is None.
         mean, std, scale: pixels are fed as (pixel × scale − mean) / std; see ``normalization_given``.
         preprocess: a function of the user's, or ``file.py:fn``; see ``reader.Reader``.
         sample_rate: Hz that WAVs are resampled to; None takes the model's metadata, else leaves them.
+        front_end: makes features of WAVs: a preset's name, a JSON file or its content; None takes the
+            model's own, else the one that its input's shape tells.
+        hop: seconds from one window of a WAV to the next; None for the front end's own, else side by side.
+        tokenizer: a ``tokenizer.json`` for sentences; None takes the one beside the model.
         limit: use at most this many samples, spread evenly over the source (the first ones of a
             stateful model).
         count_synthetic: how many samples to make up without a source.
@@ -79,10 +88,13 @@ def load_samples(
         return source if limit is None else _limited(source, limit)
     if sample_rate is not None and not 1 <= sample_rate <= 10_000_000:
         raise UsageError(f"a sample rate of {sample_rate} Hz is not possible", where="--sample-rate")
+    if hop is not None and not 0 < hop < 1e6:
+        raise UsageError(f"windows {hop} s apart are not possible", where="--hop")
     inputs = model_inputs(model)
     if not inputs:
         raise SampleError("the model has no inputs to feed", where=str(model.source or model.name))
-    opened = _open(source, model, inputs, preprocess, sample_rate, count_synthetic, seed)
+    manner = Manner(model, preprocess is not None, sample_rate, hop, front_end, tokenizer)
+    opened = _open(source, inputs, manner, count_synthetic, seed)
     notes = [*opened.source.notes, *opened.notes]
     given = normalization_given(mean, std, scale)
     settled = (
@@ -133,27 +145,21 @@ def _ignored(given: Normalization | None) -> tuple[str, ...]:
     )
 
 
-def _open(
-    source: Any,
-    model: Model,
-    inputs: tuple[Input, ...],
-    preprocess: object,
-    sample_rate: int | None,
-    count_synthetic: int,
-    seed: int,
-) -> Opened:
-    preprocessed = preprocess is not None
+def _open(source: Any, inputs: tuple[Input, ...], manner: Manner, count_synthetic: int, seed: int) -> Opened:
     if source is None:
-        if preprocessed:
+        if manner.preprocessed:
             raise UsageError(
                 "there are no samples to preprocess", where="--preprocess", hint="give --samples"
             )
-        return Opened(synthetic_rows(model, inputs, count_synthetic, seed))
+        return Opened(synthetic_rows(manner.model, inputs, count_synthetic, seed))
     if isinstance(source, (str, Path)):
-        rate, notes = (sample_rate, ()) if sample_rate else _rate_from_metadata(model)
-        opened = open_path(Path(source).expanduser(), inputs, rate=rate, preprocessed=preprocessed)
+        notes: tuple[str, ...] = ()
+        if manner.rate is None:
+            rate, notes = _rate_from_metadata(manner.model)
+            manner = replace(manner, rate=rate)
+        opened = open_path(Path(source).expanduser(), inputs, manner)
         return replace(opened, notes=opened.notes + notes)
-    return open_arrays(source, inputs, preprocessed=preprocessed)
+    return open_arrays(source, inputs, manner)
 
 
 def _rate_from_metadata(model: Model) -> tuple[int | None, tuple[str, ...]]:

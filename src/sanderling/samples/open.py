@@ -12,16 +12,41 @@ from typing import Any
 import numpy as np
 
 from sanderling.errors import SampleError
+from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples import audio, images
 from sanderling.samples.arrays import ArrayRows, NpyFolder, RawRows, array_rows, load_array, load_npz
+from sanderling.samples.features.choose import Chosen, Wanted, front_end_for
+from sanderling.samples.features.presets import RAW_RATES
 from sanderling.samples.files import AnyFiles
-from sanderling.samples.inputs import Input
+from sanderling.samples.inputs import Input, Sound, sound_of
+from sanderling.samples.sentences import read_lines, sentences
 from sanderling.samples.source import Source, files_identity
 from sanderling.samples.table import read_table
 
 LABEL_FILE = "labels.csv"
-KNOWN = "a folder of images, WAV or .npy files, or an .npz, .npy or .csv"
+KNOWN = "a folder of images, WAV or .npy files, or an .npz, .npy, .csv or .txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How sources are read.
+
+    Attributes:
+        model: what they are for.
+        preprocessed: a user's function makes the inputs.
+        rate: Hz that WAVs are brought to, None to leave them.
+        hop: seconds between windows of sound, None for the usual.
+        front_end: what makes features of sound, see ``features.choose``.
+        tokenizer: for sentences; None for the one beside the model.
+    """
+
+    model: Model
+    preprocessed: bool = False
+    rate: int | None = None
+    hop: float | None = None
+    front_end: Wanted = None
+    tokenizer: str | Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +58,12 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def open_arrays(given: Mapping[str, Any] | Any, inputs: Sequence[Input], *, preprocessed: bool) -> Opened:
-    """Opens arrays in memory: one, or several by input name."""
+def open_arrays(given: Mapping[str, Any] | Any, inputs: Sequence[Input], manner: Manner) -> Opened:
+    """Opens what is in memory: an array, several by input name, or a list of sentences."""
+    preprocessed = manner.preprocessed
+    if isinstance(given, (list, tuple)) and given and all(isinstance(each, str) for each in given):
+        words = f"{len(given)} sentences" if len(given) != 1 else "a sentence"
+        return Opened(sentences(given, words, manner.model, inputs, manner.tokenizer))
     arrays: dict[str, Array] = (
         {str(k): np.asarray(v) for k, v in given.items()}
         if isinstance(given, Mapping)
@@ -43,18 +72,15 @@ def open_arrays(given: Mapping[str, Any] | Any, inputs: Sequence[Input], *, prep
     return Opened(array_rows(arrays, inputs, "arrays", preprocessed=preprocessed))
 
 
-def open_path(path: Path, inputs: Sequence[Input], *, rate: int | None, preprocessed: bool) -> Opened:
+def open_path(path: Path, inputs: Sequence[Input], manner: Manner) -> Opened:
     """Opens a folder or a file.
-
-    Args:
-        rate: the sample rate that WAVs are brought to, None to leave them.
-        preprocessed: a user's function makes the inputs.
 
     Raises:
         SampleError: nothing there, nothing usable in it, or it does not fit the model.
     """
+    preprocessed = manner.preprocessed
     if path.is_dir():
-        return _open_folder(path, inputs, rate=rate, preprocessed=preprocessed)
+        return _open_folder(path, inputs, manner)
     if not path.exists():
         raise SampleError("there is no such file or folder", where=str(path), hint=f"give {KNOWN}")
     suffix = path.suffix.lower()
@@ -69,15 +95,13 @@ def open_path(path: Path, inputs: Sequence[Input], *, rate: int | None, preproce
     if suffix in (".csv", ".tsv"):
         return Opened(_open_table(path, inputs, preprocessed=preprocessed))
     if suffix in images.SUFFIXES | audio.SUFFIXES:
-        return Opened(_open_files([path], path.parent, suffix, inputs, rate, preprocessed))
+        return Opened(_open_files([path], path.parent, suffix, inputs, manner))
     if preprocessed:
         return Opened(AnyFiles((path,), path.parent))
     if suffix == ".txt":
-        raise SampleError(
-            "text cannot be fed as it is",
-            where=str(path),
-            hint="give an .npz of token arrays under the inputs' names, or --preprocess file.py:fn",
-        )
+        lines = read_lines(path)
+        origin = f"{len(lines)} sentences of {path.name}"
+        return Opened(sentences(lines, origin, manner.model, inputs, manner.tokenizer))
     raise SampleError(
         f"samples of kind {suffix or 'without suffix'!r} are not known", where=str(path), hint=f"give {KNOWN}"
     )
@@ -106,7 +130,7 @@ def _kind(path: Path) -> str:
     return "images" if suffix in images.SUFFIXES else "WAV files" if suffix in audio.SUFFIXES else suffix
 
 
-def _open_folder(root: Path, inputs: Sequence[Input], *, rate: int | None, preprocessed: bool) -> Opened:
+def _open_folder(root: Path, inputs: Sequence[Input], manner: Manner) -> Opened:
     label_file = root / LABEL_FILE if (root / LABEL_FILE).is_file() else None
     files = [path for path in _walk(root) if path != label_file]
     kinds = Counter(_kind(path) for path in files)
@@ -118,15 +142,15 @@ def _open_folder(root: Path, inputs: Sequence[Input], *, rate: int | None, prepr
         raise SampleError(f"the folder mixes {listed}", where=str(root), hint="give a folder of one kind")
     if usable:
         chosen = [path for path in files if _kind(path) == usable[0]]
-        source = _open_files(chosen, root, chosen[0].suffix.lower(), inputs, rate, preprocessed)
+        source = _open_files(chosen, root, chosen[0].suffix.lower(), inputs, manner)
         left = len(files) - len(chosen)
         notes = (f"{left} other files in {root} left out ({listed})",) if left else ()
         return Opened(source, label_file, notes)
-    single = [path for path in files if path.suffix.lower() in (".npz", ".csv", ".tsv")]
-    if len(single) == 1:
-        opened = open_path(single[0], inputs, rate=rate, preprocessed=preprocessed)
+    single = [path for path in files if path.suffix.lower() in (".npz", ".csv", ".tsv", ".txt")]
+    if len(single) == 1 and not (manner.preprocessed and single[0].suffix.lower() == ".txt"):
+        opened = open_path(single[0], inputs, manner)
         return replace(opened, label_file=label_file)
-    if preprocessed:
+    if manner.preprocessed:
         return Opened(AnyFiles(tuple(files), root), label_file)
     raise SampleError(
         f"no samples of a known kind in the folder, found {listed}",
@@ -136,18 +160,13 @@ def _open_folder(root: Path, inputs: Sequence[Input], *, rate: int | None, prepr
 
 
 def _open_files(
-    paths: Sequence[Path],
-    root: Path,
-    suffix: str,
-    inputs: Sequence[Input],
-    rate: int | None,
-    preprocessed: bool,
+    paths: Sequence[Path], root: Path, suffix: str, inputs: Sequence[Input], manner: Manner
 ) -> Source:
     if suffix in images.SUFFIXES:
-        return images.image_files(paths, root, inputs, preprocessed=preprocessed)
+        return images.image_files(paths, root, inputs, preprocessed=manner.preprocessed)
     if suffix in audio.SUFFIXES:
-        return audio.wav_files(paths, root, inputs, rate=rate, preprocessed=preprocessed)
-    if preprocessed:
+        return _open_sound(paths, root, inputs, manner)
+    if manner.preprocessed:
         return AnyFiles(tuple(paths), root)
     if len(inputs) != 1:
         raise SampleError(
@@ -156,3 +175,30 @@ def _open_files(
             hint="give an .npz with one array per input",
         )
     return NpyFolder(tuple(paths), root, inputs[0])
+
+
+def _open_sound(paths: Sequence[Path], root: Path, inputs: Sequence[Input], manner: Manner) -> Source:
+    if manner.preprocessed:
+        return audio.whole_files(paths, root, manner.rate)
+    if len(inputs) == 1:
+        chosen = front_end_for(manner.model, inputs[0], manner.front_end)
+        takes = chosen or sound_of(inputs[0])
+        if takes is not None:
+            rate, notes = _raw_rate(takes, manner.rate)
+            found = audio.wav_files(paths, root, inputs[0], takes, rate=rate, hop=manner.hop)
+            return replace(found, notes=found.notes + notes)
+    raise SampleError(
+        "WAV files feed a model that takes raw audio [1,N] or known features, this one takes "
+        + ", ".join(f"{i.name!r} {i}" for i in inputs),
+        where=str(root),
+        hint="give --front-end NAME or FILE.json, or --preprocess file.py:fn that makes its features",
+    )
+
+
+def _raw_rate(takes: Sound | Chosen, rate: int | None) -> tuple[int | None, tuple[str, ...]]:
+    """Returns: the rate of a waveform's input where its length tells it, and a word on that."""
+    if isinstance(takes, Chosen) or rate is not None or takes.length not in RAW_RATES:
+        return rate, ()
+    found = RAW_RATES[takes.length]
+    why = f"GUESS: {found} Hz, as models that take {takes.length} samples do; give --sample-rate to be sure"
+    return found, (why,)

@@ -116,12 +116,7 @@ def _samples(request: Request, path: Path, model: Model, bench: Bench) -> Sample
         request.samples,
         model,
         labels=reading.labels,
-        mean=reading.mean,
-        std=reading.std,
-        scale=reading.scale,
-        preprocess=reading.preprocess,
-        sample_rate=reading.sample_rate,
-        limit=reading.limit,
+        **reading.options(),
         seed=request.seed,
         run=run if quick else None,
     )

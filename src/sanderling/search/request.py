@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,15 @@ class Reading:
     scale: float | None = None
     preprocess: str | Callable[..., Any] | None = None
     sample_rate: int | None = None
+    front_end: Any = None
+    hop: float | None = None
+    tokenizer: str | Path | None = None
     limit: int | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Returns: all that was stated but the labels, as keyword arguments of ``load_samples``."""
+        stated = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "labels"}
+        return {name: value for name, value in stated.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

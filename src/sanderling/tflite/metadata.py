@@ -9,21 +9,19 @@ Source: the field numbers follow TensorFlow Lite's ``metadata_schema.fbs`` (file
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 
-import numpy as np
-
 from sanderling.errors import FormatError
 from sanderling.graph.graph import Model
+from sanderling.tflite.blob import BlobTable, root_table
+from sanderling.tflite.parameters import read_parameters
 
 METADATA = "TFLITE_METADATA"
 _CONTENT = {1: "feature", 2: "image", 3: "bounding_box", 4: "audio"}
 _NORMALIZATION_OPTIONS = 1
 _AXIS_LABELS, _VALUE_LABELS = 2, 3
-_MAX_TABLES = 10_000
 _MAX_LABEL_BYTES = 4 << 20
 
 
@@ -63,84 +61,6 @@ class ModelMetadata:
     outputs: tuple[TensorMetadata, ...]
 
 
-class _Reader:
-    """Bounds-checked access to the tables of one flatbuffer."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.tables = 0
-
-    def number(self, code: str, position: int) -> int:
-        size = struct.calcsize(code)
-        if not 0 <= position <= len(self.data) - size:
-            raise FormatError("an offset points outside of the metadata", where=METADATA)
-        value: int = struct.unpack_from(code, self.data, position)[0]
-        return value
-
-    def table(self, position: int) -> _Table:
-        self.tables += 1
-        if self.tables > _MAX_TABLES:
-            raise FormatError(f"more than {_MAX_TABLES} tables in the metadata", where=METADATA)
-        vtable = position - self.number("<i", position)
-        return _Table(self, position, vtable, self.number("<H", vtable))
-
-    def vector(self, position: int, item: int) -> tuple[int, int]:
-        """Returns: where the items start and how many there are."""
-        count = self.number("<I", position)
-        if count * item > len(self.data) - position - 4:
-            raise FormatError(f"a list of {count} items does not fit into the metadata", where=METADATA)
-        return position + 4, count
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    reader: _Reader
-    position: int
-    vtable: int
-    vtable_size: int
-
-    def _slot(self, field: int) -> int | None:
-        entry = 4 + 2 * field
-        if entry + 2 > self.vtable_size:
-            return None
-        offset = self.reader.number("<H", self.vtable + entry)
-        return self.position + offset if offset else None
-
-    def _target(self, field: int) -> int | None:
-        slot = self._slot(field)
-        return None if slot is None else slot + self.reader.number("<I", slot)
-
-    def integer(self, field: int, code: str) -> int:
-        slot = self._slot(field)
-        return 0 if slot is None else self.reader.number(code, slot)
-
-    def text(self, field: int) -> str:
-        target = self._target(field)
-        if target is None:
-            return ""
-        start, count = self.reader.vector(target, 1)
-        return self.reader.data[start : start + count].decode("utf-8", "replace")
-
-    def floats(self, field: int) -> tuple[float, ...]:
-        target = self._target(field)
-        if target is None:
-            return ()
-        start, count = self.reader.vector(target, 4)
-        return tuple(float(v) for v in np.frombuffer(self.reader.data, "<f4", count, start))
-
-    def table(self, field: int) -> _Table | None:
-        target = self._target(field)
-        return None if target is None else self.reader.table(target)
-
-    def tables(self, field: int) -> list[_Table]:
-        target = self._target(field)
-        if target is None:
-            return []
-        start, count = self.reader.vector(target, 4)
-        slots = (start + 4 * i for i in range(count))
-        return [self.reader.table(slot + self.reader.number("<I", slot)) for slot in slots]
-
-
 def read_metadata(model: Model) -> ModelMetadata | None:
     """Reads the model's metadata.
 
@@ -152,15 +72,14 @@ def read_metadata(model: Model) -> ModelMetadata | None:
     blob = next((data for name, data in model.metadata if name == METADATA), None)
     if blob is None or blob.size == 0:
         return None
-    reader = _Reader(blob.tobytes())
-    root = reader.table(reader.number("<I", 0))
+    root = root_table(blob.tobytes(), METADATA)
     subgraphs = root.tables(3)
     inputs = tuple(_tensor(t) for t in subgraphs[0].tables(2)) if subgraphs else ()
     outputs = tuple(_tensor(t) for t in subgraphs[0].tables(3)) if subgraphs else ()
     return ModelMetadata(root.text(0), root.text(1), inputs, outputs)
 
 
-def _tensor(table: _Table) -> TensorMetadata:
+def _tensor(table: BlobTable) -> TensorMetadata:
     content, sample_rate, channels = "", 0, 0
     described = table.table(3)
     if described is not None:
@@ -191,7 +110,7 @@ def _tensor(table: _Table) -> TensorMetadata:
 
 
 def label_names(model: Model) -> tuple[str, ...] | None:
-    """Reads the names of the classes from the label file that is appended to the model.
+    """Reads the names of the classes: from the appended label file, else from the model's parameters.
 
     Returns: one name per class, in the order of the outputs' last axis; None when the model names none.
 
@@ -201,7 +120,8 @@ def label_names(model: Model) -> tuple[str, ...] | None:
     metadata = read_metadata(model)
     listed = [f for t in metadata.outputs for f in t.label_files] if metadata else []
     if not listed or model.appended.size == 0:
-        return None
+        classes = read_parameters(model).get("classes")
+        return classes if isinstance(classes, tuple) and classes else None
     try:
         with zipfile.ZipFile(io.BytesIO(model.appended.tobytes())) as archive:
             if listed[0] not in archive.namelist():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def bench(
         threads: thread counts.
         seconds: time for all comparisons together.
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
-            ``limit``.
+            ``front_end``, ``hop``, ``tokenizer``, ``limit``.
 
     Raises:
         SanderlingError: nothing could be run, or an argument is wrong.
@@ -90,10 +91,9 @@ def bench(
 
     named = as_list(models, distinct=False)
     found, how = find_samples(samples, _reading(**reading), "")
-    options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
     return race(
         [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
-        samples=found, reading=options,
+        samples=found, reading=how.options(),
     )  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def diff(
         tolerance: relative error from which two operators disagree; None takes 0.001 for two float models and
             0.1 where one computes with integers.
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
-            ``limit``.
+            ``front_end``, ``hop``, ``tokenizer``, ``limit``.
 
     Raises:
         SanderlingError: a model cannot be run, or the two differ in their inputs or the outputs' shapes.
@@ -209,10 +209,9 @@ def diff(
     from sanderling.verbs.find import find_model, find_samples
 
     found, how = find_samples(samples, _reading(**reading), a)
-    options = {k: getattr(how, k) for k in ("mean", "std", "scale", "preprocess", "sample_rate", "limit")}
     return compare(
         find_model(a), None if b is None else find_model(b), engines=engines, samples=found,
-        reading=options, tolerance=tolerance,
+        reading=how.options(), tolerance=tolerance,
     )  # fmt: skip
 
 
@@ -242,7 +241,7 @@ def check(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: limits on B.
         task, metric, threads, seed, listen: as for ``optimize``.
         reading: how samples are read: ``labels``, ``mean``, ``std``, ``scale``, ``preprocess``,
-            ``sample_rate``, ``limit``.
+            ``sample_rate``, ``front_end``, ``hop``, ``tokenizer``, ``limit``.
 
     Raises:
         SanderlingError: a model or the samples cannot be used.
@@ -300,7 +299,9 @@ def optimize(
         seed: fixes splits and resampling.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
-            ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``limit`` (read so many).
+            ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
+            (of sounds: a name, a JSON file), ``hop`` (seconds between windows), ``tokenizer`` (a
+            ``tokenizer.json``), ``limit`` (read so many).
 
     Returns: the result: ``best``, ``trials``, ``report(…)``.
 
@@ -344,7 +345,7 @@ def _reading(**options: Any) -> Any:
     from sanderling.search.request import Reading
 
     labels = options.pop("labels", None)
-    known = ("mean", "std", "scale", "preprocess", "sample_rate", "limit")
+    known = {field.name for field in fields(Reading)}
     for name in options:
         if name not in known:
             raise TypeError(f"unexpected keyword argument {name!r}")

@@ -32,6 +32,7 @@ Worst = Annotated[
 ]
 
 
+@options.reads_samples
 def diff(
     a: Annotated[str, options.model_argument("A", "The model whose values are right.")],
     b: Annotated[
@@ -41,12 +42,7 @@ def diff(
     engines: Engines = "litert",
     tolerance: Tolerance = None,
     worst: Worst = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
-    scale: options.Scale = None,
-    preprocess: options.Preprocess = None,
-    sample_rate: options.SampleRate = None,
-    limit: options.Limit = None,
+    how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
     """Show where two models, or two engines, first part, operator by operator.
@@ -68,7 +64,7 @@ def diff(
             samples,
             engines=[part.strip() for part in engines.split(",")],
             tolerance=None if tolerance is None else units.share(tolerance, "--tolerance"),
-            **options.reading(mean, std, scale, preprocess, sample_rate, limit),
+            **how,
         )
     if json:
         print_json(result.to_json())

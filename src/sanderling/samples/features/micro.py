@@ -1,7 +1,7 @@
-"""TFLite Micro's audio front end, bit for bit: fixed-point mel bands, noise reduction, gain control, logarithm.
+"""TFLite Micro's audio front end, bit for bit: mel bands, noise reduction, gain control, logarithm.
 
-Streaming wake words and Silicon Labs' keyword models are trained on exactly these integers. The stages, and the
-widths of their numbers, follow TensorFlow's ``lite/experimental/microfrontend``; the transform is
+Streaming wake words and Silicon Labs' keyword models are trained on exactly these integers. The stages, and
+the widths of their numbers, follow TensorFlow's ``lite/experimental/microfrontend``; the transform is
 ``micro_fft``. Frames depend on those before them (the noise estimate), so a sound is always taken from its
 beginning; the recursion over frames is the only loop.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ Integers = npt.NDArray[np.int64]
 _WINDOW_BITS, _BAND_BITS, _NOISE_BITS, _SNR_BITS, _GAIN_OUTPUT_BITS = 12, 12, 14, 12, 6
 _LOG_BITS, _LOG_SEGMENT_BITS = 16, 7
 _WORD = 0xFFFFFFFF
+_BLOCK = 4096  # frames that are transformed at a time
 _PER_UNIT = 25.6  # features of 0..666 stand for 0..26, which int8 spreads over its range
 
 
@@ -97,8 +98,10 @@ class Micro:
         where = f"front end {self.name!r}"
         if not 1 <= self.rate <= 10_000_000 or self.clip < 0 or self.step < 0:
             raise UsageError("the sample rate must be positive, and clip and step not negative", where=where)
-        if not 2 <= self.window <= 1 << 14 or not 1 <= self.hop <= MOST_SAMPLES:
-            raise UsageError(f"frames of {self.window} samples, {self.hop} apart, are not possible", where=where)
+        if not 33 <= self.window <= 1 << 14 or not 1 <= self.hop <= MOST_SAMPLES:
+            raise UsageError(
+                f"frames of {self.window} samples, {self.hop} apart, are not possible", where=where
+            )
         if not 1 <= self.channels <= 1024 or not 0 <= self.low < self.high <= self.rate / 2:
             words = f"{self.channels} channels from {self.low:g} to {self.high:g} Hz"
             raise UsageError(f"{words} are not possible at {self.rate} Hz", where=where)
@@ -118,7 +121,7 @@ class Micro:
     @property
     def fft(self) -> int:
         """Samples of the transform: the least power of two that holds a frame."""
-        return max(2, 1 << (self.window - 1).bit_length())
+        return 1 << (self.window - 1).bit_length()
 
     def frames(self, samples: int) -> int:
         """Returns: how many frames a signal of this length gives."""
@@ -140,8 +143,12 @@ class Micro:
         values = pcm.astype(np.int64)
         if self.notch:
             values = _notched(values, self.notch)
-        spectra, shift = _spectra(values, self.window, self.hop, self.fft)
-        signal = _bands(spectra, _bank(self.channels, self.low, self.high, self.rate, self.fft)) >> shift[:, None]
+        bank = _bank(self.channels, self.low, self.high, self.rate, self.fft)
+        cut = frames(values, self.window, self.hop)
+        signal = np.concatenate(
+            [np.empty((0, self.channels), np.int64)]
+            + [_bands(cut[i : i + _BLOCK], self.fft, bank) for i in range(0, len(cut), _BLOCK)]
+        )
         correction = self.fft.bit_length() - 1 - _BAND_BITS // 2
         estimates = None
         if self.noise is not None:
@@ -160,28 +167,18 @@ def pcm16(signal: Signal) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(np.asarray(signal, np.float64) * 32768), -32768, 32767).astype(np.int16)
 
 
-def _spectra(pcm: Integers, window: int, hop: int, fft: int) -> tuple[Integers, Integers]:
-    """Returns: energies [frames, fft/2 + 1], and the bits [frames] that frames were scaled up by before."""
-    weighed = (frames(pcm, window, hop).astype(np.int64) * _taper(window)) >> _WINDOW_BITS
-    # The loudest sample of every frame gets 15 bits, so that little is lost to rounding in the transform.
-    # −32768 has no magnitude in 16 bits and does not count.
-    shift = 15 - _bit_length(np.where(weighed == -32768, 0, np.abs(weighed)).max(axis=1, initial=0))
-    scaled = _wrapped16(weighed << shift[:, None])
-    real, imaginary = real_fft(np.pad(scaled, ((0, 0), (0, fft - window))))
-    return real**2 + imaginary**2, shift
-
-
 @lru_cache(maxsize=8)
 def _taper(size: int) -> Integers:
     """Returns: [size], Hann's window of 12 fractional bits, through single precision as on the device."""
     single = np.float32
     angles = single(2 * np.pi / size) * (np.arange(size, dtype=np.float32) + single(0.5))
     values = single(0.5) - single(0.5) * np.cos(angles.astype(np.float64)).astype(np.float32)
-    return np.floor(values * single(1 << _WINDOW_BITS) + single(0.5)).astype(np.int64)
+    rounded: Integers = np.floor(values * single(1 << _WINDOW_BITS) + single(0.5)).astype(np.int64)
+    return rounded
 
 
 def _wrapped16(values: Integers) -> Integers:
-    return ((values + 0x8000) & 0xFFFF) - 0x8000
+    return np.asarray(((values + 0x8000) & 0xFFFF) - 0x8000)
 
 
 def _bit_length(values: Integers) -> Integers:
@@ -189,13 +186,9 @@ def _bit_length(values: Integers) -> Integers:
     return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
-class _Bank(NamedTuple):
-    weights: Integers  # [bins, channels]
-
-
 @lru_cache(maxsize=8)
-def _bank(channels: int, low: float, high: float, rate: int, fft: int) -> _Bank:
-    """Every bin lies between two centres and is shared between them; single precision, as on the device."""
+def _bank(channels: int, low: float, high: float, rate: int, fft: int) -> Integers:
+    """Returns: [bins, channels]: a bin is shared by the centres on either side; in single precision."""
     single = np.float32
     hertz_per_bin = single(0.5 * rate / (fft // 2))
     least, most = (single(1127.0 * np.log1p(f / 700.0)) for f in (low, high))
@@ -212,15 +205,22 @@ def _bank(channels: int, low: float, high: float, rate: int, fft: int) -> _Bank:
         share = float((centres[channel] - mels[position]) / (centres[channel] - before))
         weights[position, channel] = int(share * 4096 + 0.5)
         weights[position, channel + 1] = int((1.0 - share) * 4096 + 0.5)
-    return _Bank(weights[:, 1:-1])
+    return weights[:, 1:-1]
 
 
-def _bands(energies: Integers, bank: _Bank) -> Integers:
+def _bands(cut: npt.NDArray[np.float64], fft: int, bank: Integers) -> Integers:
     """Returns: [frames, channels], the rounded square root of each band's energy."""
-    sums = energies @ bank.weights
+    weighed = (cut.astype(np.int64) * _taper(cut.shape[1])) >> _WINDOW_BITS
+    # The loudest sample of every frame gets 15 bits, so that little is lost to rounding in the transform.
+    # −32768 has no magnitude in 16 bits and does not count.
+    shift = 15 - _bit_length(np.where(weighed == -32768, 0, np.abs(weighed)).max(axis=1, initial=0))
+    scaled = _wrapped16(weighed << shift[:, None])
+    real, imaginary = real_fft(np.pad(scaled, ((0, 0), (0, fft - cut.shape[1]))))
+    sums = (real**2 + imaginary**2) @ bank
     roots = np.floor(np.sqrt(sums.astype(np.float64))).astype(np.int64)
     roots -= roots * roots > sums  # a double may round a large square up
-    return roots + (sums - roots * roots > roots)
+    rounded: Integers = roots + (sums - roots * roots > roots)
+    return rounded >> shift[:, None]
 
 
 def _less_noise(signal: Integers, noise: Noise) -> tuple[Integers, Integers]:
@@ -264,7 +264,7 @@ def _looked_up(x: Integers, table: Integers) -> Integers:
     fraction = ((x << up) >> down) & 0x3FF
     base, slope, bend = (table[octave, i] for i in range(3))
     curve = ((bend * fraction >> 5) + (slope << 5)) * fraction
-    return np.where(x < 2, base, ((curve + (1 << 14)) >> 15) + base)
+    return np.asarray(np.where(x < 2, base, ((curve + (1 << 14)) >> 15) + base))
 
 
 def _shrunk(snr: Integers) -> Integers:
@@ -285,7 +285,9 @@ def _logarithms(x: Integers, shift: int) -> Integers:
     """Returns: round(ln(x) · 2^shift), in fixed point; 0 for 0 and 1."""
     whole = np.maximum(_bit_length(x) - 1, 0)
     rest = x - (1 << whole)
-    rest = np.where(whole < _LOG_BITS, rest << np.maximum(_LOG_BITS - whole, 0), rest >> np.maximum(whole - _LOG_BITS, 0))
+    rest = np.where(
+        whole < _LOG_BITS, rest << np.maximum(_LOG_BITS - whole, 0), rest >> np.maximum(whole - _LOG_BITS, 0)
+    )
     segment = np.clip(rest >> (_LOG_BITS - _LOG_SEGMENT_BITS), 0, 1 << _LOG_SEGMENT_BITS)
     table = _log_table()
     start = table[segment]

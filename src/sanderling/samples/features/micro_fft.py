@@ -1,6 +1,6 @@
 """A 16-bit fixed-point Fourier transform, rounded after every step as KISS FFT does it on small devices.
 
-A transform in floating point would differ in the last bits, and quiet channels of a front end have few others.
+In floating point the last bits would differ, and quiet channels of a front end have few others.
 
 Source: the decimation in time of Cooley and Tukey, radix 4 then 2; the scaling and rounding are KISS FFT's.
 """

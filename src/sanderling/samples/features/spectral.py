@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sanderling.errors import UsageError
 from sanderling.samples.features.mel import Mel
-from sanderling.samples.features.spectrum import Edge, Floats, Taper, dct, frame_count, frames, taper
+from sanderling.samples.features.spectrum import Cosines, Edge, Floats, Taper, dct, frame_count, frames, taper
 
 Signal = npt.NDArray[np.float32]
 MOST_SAMPLES = 1 << 20
@@ -26,7 +26,7 @@ class Log:
         offset: added before the logarithm.
         floor: the least value that is taken into it.
         factor: what the logarithm is multiplied with.
-        range: how far below a clip's greatest value its least may lie, in the units of the result; 0 leaves it.
+        range: how far below a clip's greatest value its least may lie, in units of the result; 0: anywhere.
     """
 
     base: Literal["e", "10"] = "e"
@@ -37,15 +37,17 @@ class Log:
 
     def __post_init__(self) -> None:
         if self.offset < 0 or self.floor < 0 or self.offset + self.floor <= 0:
-            raise UsageError("a logarithm needs an offset or a floor above zero, for silence has no logarithm")
+            raise UsageError(
+                "a logarithm needs an offset or a floor above zero, for silence has no logarithm"
+            )
 
     def __call__(self, values: Floats) -> Floats:
         """Returns: the logarithms, same shape."""
         raised = np.maximum(values, self.floor) + self.offset
         logs = self.factor * (np.log(raised) if self.base == "e" else np.log10(raised))
         if self.range > 0 and logs.size:
-            return np.maximum(logs, logs.max() - self.range)
-        return logs
+            logs = np.maximum(logs, logs.max() - self.range)
+        return np.asarray(logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ class Normalize:
     def __call__(self, values: Floats) -> Floats:
         """Args: values [frames, features]. Returns: same shape."""
         if self.over == "given" or values.size == 0:
-            return (values - np.asarray(self.mean)) / np.asarray(self.std)
+            return np.asarray((values - np.asarray(self.mean)) / np.asarray(self.std))
         if self.over == "range":
-            return (values - values.min()) / max(float(np.ptp(values)), 1e-12)
+            return np.asarray((values - values.min()) / max(float(np.ptp(values)), 1e-12))
         axis = 0 if self.over == "feature" else None
         mean, std = values.mean(axis=axis), values.std(axis=axis)
         return np.asarray((values - mean) / np.maximum(std, 1e-12))
@@ -119,6 +121,7 @@ class Spectral:
         power: 1 for magnitudes, 2 for power.
         mel, log, pcen, normalize: the later steps, None to leave one out.
         mfcc: cosine coefficients that are kept, 0 for no transform.
+        cosines: how they are scaled, see ``dct``.
         clip: samples that are turned into features together, each clip by itself; 0 takes the whole file.
         step: frames from one window of the model to the next where ``clip`` is 0; 0 puts them side by side.
     """
@@ -139,6 +142,7 @@ class Spectral:
     log: Log | None = None
     pcen: Pcen | None = None
     mfcc: int = 0
+    cosines: Cosines = "ortho"
     normalize: Normalize | None = None
     clip: int = 0
     step: int = 0
@@ -191,7 +195,7 @@ class Spectral:
         if self.log is not None:
             found = self.log(found)
         if self.mfcc:
-            found = dct(found, self.mfcc)
+            found = dct(found, self.mfcc, self.cosines)
         if self.normalize is not None:
             found = self.normalize(found)
         return found.astype(np.float32)

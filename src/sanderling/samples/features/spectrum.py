@@ -10,6 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Taper = Literal["hann", "hann_symmetric", "hamming", "hamming_symmetric", "rectangular"]
 Edge = Literal["none", "reflect", "zeros"]
+Cosines = Literal["ortho", "htk"]
 
 
 def taper(kind: Taper, size: int) -> Floats:
@@ -54,18 +55,20 @@ def frame_count(samples: int, size: int, hop: int, edge: Edge = "none") -> int:
     return 0 if long < size else 1 + (long - size) // hop
 
 
-def dct(values: Floats, count: int) -> Floats:
-    """The orthonormal discrete cosine transform (DCT-II) along the last axis.
+def dct(values: Floats, count: int, kind: Cosines = "ortho") -> Floats:
+    """The discrete cosine transform (DCT-II) along the last axis.
 
     Args:
         values: [..., N].
         count: how many coefficients to keep, at most N.
+        kind: ``ortho`` is orthonormal (SciPy, librosa); ``htk`` scales the first coefficient like the others,
+            which makes it √2 greater (HTK, TensorFlow's ``mfccs_from_log_mel_spectrograms``).
 
     Returns: [..., count].
     """
     size = values.shape[-1]
     angle = np.pi / size * (np.arange(size)[:, None] + 0.5) * np.arange(count)
     basis = np.cos(angle) * np.sqrt(2.0 / size)
-    basis[:, 0] /= np.sqrt(2.0)
-    result: Floats = values @ basis
-    return result
+    if kind == "ortho":
+        basis[:, 0] /= np.sqrt(2.0)
+    return np.asarray(values @ basis)

@@ -1,0 +1,121 @@
+"""Front ends of well-known models.
+
+What the figures rest on, and how they were checked, stands beside each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sanderling.samples.features.described import FrontEnd
+from sanderling.samples.features.mel import Mel
+from sanderling.samples.features.micro import Micro
+from sanderling.samples.features.spectral import Log, Normalize, Spectral
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A front end with what it is for.
+
+    Attributes:
+        what: for people.
+        front_end: the features.
+        frames: how many a model of this kind takes; more than one where there are several.
+        flat: the model takes them as one row, frame by frame.
+        labels: what the published model tells apart, in the order of its scores.
+    """
+
+    what: str
+    front_end: FrontEnd
+    frames: tuple[int, ...]
+    flat: bool = False
+    labels: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """By which a user asks for it."""
+        return self.front_end.name
+
+
+_KWS_LABELS = (
+    "down",
+    "go",
+    "left",
+    "no",
+    "off",
+    "on",
+    "right",
+    "stop",
+    "up",
+    "yes",
+    "_silence_",
+    "_unknown_",
+)
+
+PRESETS: tuple[Preset, ...] = (
+    # 30 ms frames: 40 ms ones give 49 frames of a second, too, and the benchmark's descriptions name both. With
+    # digital silence the first coefficient is √80 · ln(1e-6) = −123.6, the least value that the int8 model's
+    # input can hold (−123.4), which settles the logarithm, its offset, the bands and the cosines' scale.
+    Preset(
+        "MLPerf Tiny keyword spotting: 49×10 MFCC of one second",
+        Spectral(
+            "mlperf-tiny-kws", 16000, window=480, hop=320, fft=512, level="peak", power=1,
+            mel=Mel(40, 20.0, 4000.0, scale="htk", slopes="mel"), log=Log(offset=1e-6), mfcc=10,
+            cosines="htk", clip=16000,
+        ),
+        (49,), labels=_KWS_LABELS,
+    ),
+    # librosa's melspectrogram with its defaults; 20 / power · log10(mel + ε).
+    Preset(
+        "MLPerf Tiny anomaly detection: 5 frames of 128 log-mel bands",
+        Spectral(
+            "mlperf-tiny-anomaly", 16000, window=1024, hop=512, fft=1024, edge="reflect",
+            mel=Mel(128, 0.0, 8000.0, scale="slaney", area="slaney"),
+            log=Log("10", offset=2.220446049250313e-16, factor=10.0), step=1,
+        ),
+        (5,), flat=True,
+    ),
+    # Checked, bit for bit, against the compiled front end of PyPI pymicro-features.
+    Preset(
+        "microWakeWord: 40 channels every 10 ms, streamed",
+        Micro("micro-wake-word", window=480, hop=160), (1, 2, 3, 4, 5),
+    ),
+    # The example of TensorFlow Lite Micro, 49 frames 20 ms apart of one second.
+    Preset(
+        "TensorFlow Lite Micro's micro_speech: 49×40 features of one second",
+        Micro("micro-speech", window=480, hop=320, clip=16000), (49,), flat=True,
+        labels=("_silence_", "_unknown_", "yes", "no"),
+    ),
+    # The tutorial "Simple audio recognition" of TensorFlow: magnitudes, no logarithm.
+    Preset(
+        "TensorFlow's simple audio recognition: spectrogram 124×129 of one second",
+        Spectral("simple-audio", 16000, window=255, hop=128, fft=256, power=1, clip=16000), (124,),
+    ),
+    # The published parameters of YAMNet; VGGish differs in the offset alone (0.01).
+    Preset(
+        "YAMNet: 96×64 log-mel of 0.975 s",
+        Spectral(
+            "yamnet", 16000, window=400, hop=160, fft=512, power=1,
+            mel=Mel(64, 125.0, 7500.0, scale="htk", slopes="mel"), log=Log(offset=0.001), clip=15600,
+        ),
+        (96,),
+    ),
+    # The published parameters of Whisper: the last frame is left out, values are brought to about −1..1.
+    Preset(
+        "Whisper: 80×3000 log-mel of 30 s",
+        Spectral(
+            "whisper", 16000, window=400, hop=160, fft=400, edge="reflect",
+            mel=Mel(80, 0.0, 8000.0, scale="slaney", area="slaney"),
+            log=Log("10", floor=1e-10, range=8.0), normalize=Normalize((-4.0,), (4.0,)), clip=480_000,
+        ),
+        (3000,),
+    ),
+)  # fmt: skip
+
+# Models that take the waveform itself: its length in samples → Hz.
+RAW_RATES = {43844: 22050, 15600: 16000, 16000: 16000}
+
+
+def preset(name: str) -> Preset | None:
+    """Returns: the preset of that name, or None."""
+    return next((each for each in PRESETS if each.name == name), None)
