@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.errors import SampleError
+from sanderling.errors import SampleError, UsageError
 from sanderling.graph.types import DType
 from sanderling.samples.load import load_samples
 from sanderling.samples.wav import read_wav, resample
@@ -130,18 +130,48 @@ def test_rates_shapes_and_types(tmp_path: Path) -> None:
     assert int(np.abs(pcm[0]["audio"]).max()) == 16384
 
 
-def test_spectrogram_models_need_preprocess(tmp_path: Path) -> None:
+def test_features_of_no_known_kind_need_a_front_end_or_preprocess(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", tone(4000))
-    features = model(tensor("mfcc", (1, 49, 10, 1)))
+    features = model(tensor("mfcc", (1, 49, 11, 1)))
     with pytest.raises(
-        SampleError, match=r"takes raw audio \[1,N\], this one takes 'mfcc' float32\[1,49,10,1\]"
+        SampleError,
+        match=r"takes raw audio \[1,N\] or known features, this one takes 'mfcc' float32\[1,49,11,1\]",
     ):
         load_samples(tmp_path, features)
     seen: list[tuple[int, int]] = []
 
     def spectrum(waveform: np.ndarray, rate: int) -> np.ndarray:
         seen.append((waveform.size, rate))
-        return np.resize(waveform, (49, 10, 1))
+        return np.resize(waveform, (49, 11, 1))
 
-    assert load_samples(tmp_path, features, preprocess=spectrum)[0]["mfcc"].shape == (1, 49, 10, 1)
+    assert load_samples(tmp_path, features, preprocess=spectrum)[0]["mfcc"].shape == (1, 49, 11, 1)
     assert seen == [(4000, 16000)]
+
+
+def test_front_ends_cut_clips_or_frames(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", tone(40000, hertz=700))
+    clips = load_samples(tmp_path, model(tensor("mfcc", (1, 49, 10, 1))))
+    assert [clips.name_of(i) for i in range(2)] == ["a.wav", "a.wav from frame 16000"]
+    assert any("GUESS" in note and "MLPerf Tiny keyword spotting" in note for note in clips.notes)
+    more = load_samples(tmp_path, model(tensor("mfcc", (1, 49, 10, 1))), hop=0.25)
+    assert len(more) == 1 + (40000 - 16000) // 4000
+    np.testing.assert_array_equal(more[4]["mfcc"], clips[1]["mfcc"])
+    rows = load_samples(tmp_path, model(tensor("x", (1, 640))))
+    assert len(rows) == (1 + 40000 // 512) - 5 + 1
+    np.testing.assert_array_equal(rows[0]["x"][0, 128:], rows[1]["x"][0, :512])  # one frame further
+    chunks = load_samples(tmp_path, model(tensor("x", (1, 3, 40))), front_end="micro-wake-word")
+    assert len(chunks) == (1 + (40000 - 480) // 160) // 3
+    assert chunks.fingerprint != load_samples(
+        tmp_path, model(tensor("x", (1, 3, 40))), front_end={"kind": "micro", "name": "m", "high": 7000.0}
+    ).fingerprint  # fmt: skip
+    assert clips.thumbnail(0)
+    with pytest.raises(UsageError, match="--hop"):
+        load_samples(tmp_path, model(tensor("x", (1, 640))), hop=0)
+
+
+def test_length_tells_the_rate_of_a_waveform(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", tone(44100, 44100), rate=44100)
+    samples = load_samples(tmp_path, model(tensor("audio", (1, 15600))))
+    assert len(samples) == 1
+    assert any(note.startswith("GUESS: 16000 Hz") for note in samples.notes)
+    np.testing.assert_allclose(samples[0]["audio"][0, 200:-200], tone(15600)[200:-200], atol=2e-3)

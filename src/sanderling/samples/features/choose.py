@@ -87,8 +87,8 @@ def front_end_for(model: Model, spec: Input, wanted: Wanted = None) -> Chosen | 
         return _fitting(own, spec, "the front end's settings are in the model's parameters")
     for each in PRESETS:
         table = table_of(spec, each.front_end.features)
-        plain = tuple(d for d in spec.body if d != 1)
-        if table is not None and table.frames in each.frames and (len(plain) == 2 or each.flat):
+        rows = len(spec.body) > 1
+        if table is not None and table.frames in each.frames and (rows or each.flat):
             why = f"GUESS: by the input's shape, features of {each.what}; give --front-end to be sure"
             return Chosen(each.front_end, table, why)
     return None
@@ -117,8 +117,8 @@ def _fitting(front_end: FrontEnd, spec: Input, why: str) -> Chosen:
     table = table_of(spec, front_end.features)
     if table is None:
         raise SampleError(
-            f"front end {front_end.name!r} gives frames of {front_end.features} values, which do not fit input"
-            f" {spec.name!r} ({spec})",
+            f"front end {front_end.name!r} gives frames of {front_end.features} values, which do not fit"
+            f" input {spec.name!r} ({spec})",
             hint="its last axis, or its last but a trailing 1, should be that many",
         )
     if front_end.clip and table.frames > front_end.frames(front_end.clip):
