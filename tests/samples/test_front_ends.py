@@ -223,7 +223,8 @@ def test_presets_are_json_both_ways_and_fill_their_models(each, tmp_path: Path) 
 def test_own_front_end_as_json_and_what_is_wrong_with_others(tmp_path: Path) -> None:
     own = Spectral(
         "mine", 8000, 200, 80, 256, edge="zeros", preemphasis=0.97, mel=Mel(16, high=4000.0),
-        log=Log(offset=1.0), pcen=Pcen(), mfcc=4, normalize=Normalize((0.0, 1.0, 2.0, 3.0), (1.0,)), clip=8000, step=2,
+        log=Log(offset=1.0), pcen=Pcen(), mfcc=4, normalize=Normalize((0.0, 1.0, 2.0, 3.0), (1.0,)),
+        clip=8000, step=2,
     )  # fmt: skip
     assert from_json(to_json(own), "x") == own
     micro = Micro("m", noise=Noise(bits=8), gain=Gain(strength=0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ def notes_of(
     found = []
     for key in range(onsets.shape[1]):
         peaks = _peaks(onsets[:, key], onset_threshold)
-        for peak, following in zip(peaks, [*peaks[1:], len(frames)], strict=True):
+        for peak, following in itertools.pairwise([*peaks, len(frames)]):
             end = _end(frames[:, key], peak, following, frame_threshold, bridge)
             if (end - peak) * seconds >= least:
                 score = float(frames[peak:end, key].mean())

@@ -12,14 +12,15 @@ from sanderling.tasks.notes import Note, note_name
 from sanderling.tasks.timeline import Span
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
 Floats = npt.NDArray[Any]
-_WIDTH, _MARGIN, _WAVE, _CURVE, _AXIS = 1200, 56, 140, 150, 26
+_WIDTH, _MARGIN, _WAVE, _LEGEND, _CURVE, _AXIS = 1200, 56, 140, 16, 150, 26
 _INK, _GRID, _PAPER, _WAVE_INK = (32, 36, 44), (222, 226, 232), (255, 255, 255), (120, 132, 150)
 # Colours that stay apart for the colour-blind (Okabe and Ito).
 COLOURS = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233), (90, 90, 90),
+    (150, 120, 20), (120, 60, 160), (0, 70, 60),
 )  # fmt: skip
 _STEPS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 
@@ -36,9 +37,9 @@ class Strip:
         from PIL import Image, ImageDraw, ImageFont
 
         self.seconds = max(seconds, 1e-3)
-        self.tops = np.cumsum([8, *(h + 12 for h in heights)]).tolist()
+        self.tops: list[int] = np.cumsum([8, *(h + 12 for h in heights)]).tolist()
         self.heights = list(heights)
-        self.image: Image = Image.new("RGB", (_WIDTH, self.tops[-1] + _AXIS), _PAPER)
+        self.image: Image.Image = Image.new("RGB", (_WIDTH, self.tops[-1] + _AXIS), _PAPER)
         self.pen = ImageDraw.Draw(self.image)
         self.font = ImageFont.load_default(14)
         self._axis()
@@ -49,7 +50,7 @@ class Strip:
 
     def y(self, lane: int, share: float) -> float:
         """Returns: where a share of a lane's height lies, from its bottom."""
-        return self.tops[lane] + self.heights[lane] * (1 - min(max(share, 0.0), 1.0))
+        return float(self.tops[lane] + self.heights[lane] * (1 - min(max(share, 0.0), 1.0)))
 
     def _axis(self) -> None:
         step = next((s for s in _STEPS if self.seconds / s <= 12), self.seconds / 10)
@@ -72,7 +73,8 @@ class Strip:
         for i, part in enumerate(columns):
             x = self.x(self.seconds * i / len(columns))
             low, high = (0.5 + 0.48 * v / peak for v in (part.min(), part.max()))
-            self.pen.line([(x, self.y(lane, low)), (x, self.y(lane, high))], fill=_WAVE_INK)
+            top, bottom = self.y(lane, high), self.y(lane, low)
+            self.pen.line([(x, top), (x, max(bottom, top + 1))], fill=_WAVE_INK)
 
     def curve(
         self, lane: int, times: Sequence[float], values: Sequence[float], colour: tuple[int, ...]
@@ -102,7 +104,7 @@ def timeline_picture(
     scores: dict[str, Sequence[float]],
     spans: Sequence[Span],
     threshold: float | None = None,
-) -> Image:
+) -> Image.Image:
     """Draws the waveform with spans, and score curves below.
 
     Args:
@@ -112,21 +114,21 @@ def timeline_picture(
         scores: curve by label, 0..1.
         threshold: drawn as a line, None for none.
     """
-    strip = Strip(seconds, [_WAVE, _CURVE])
+    strip = Strip(seconds, [_WAVE, _LEGEND, _CURVE])
     colours = {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(scores)}
     for span in spans:
         strip.span(0, span, colours.get(span.label, COLOURS[0]))
     strip.wave(0, signal)
     strip.caption(0, 0.5, "sound")
     for share, text in ((1.0, "100 %"), (0.5, "50 %"), (0.0, "0 %")):
-        strip.caption(1, share, text)
-        strip.pen.line([(_MARGIN, strip.y(1, share)), (strip.x(seconds), strip.y(1, share))], fill=_GRID)
+        strip.caption(2, share, text)
+        strip.pen.line([(_MARGIN, strip.y(2, share)), (strip.x(seconds), strip.y(2, share))], fill=_GRID)
     if threshold is not None:
-        y = strip.y(1, threshold)
+        y = strip.y(2, threshold)
         for x in range(_MARGIN, _WIDTH - 12, 12):
             strip.pen.line([(x, y), (x + 5, y)], fill=_INK)
     for label, values in scores.items():
-        strip.curve(1, times, values, colours[label])
+        strip.curve(2, times, values, colours[label])
     _legend(strip, colours)
     return strip.image
 
@@ -134,12 +136,12 @@ def timeline_picture(
 def _legend(strip: Strip, colours: Mapping[str, tuple[int, ...]]) -> None:
     x = float(_MARGIN + 8)
     for label, colour in colours.items():
-        strip.pen.rectangle((x, strip.tops[1] + 6, x + 12, strip.tops[1] + 18), fill=colour)
-        strip.pen.text((x + 17, strip.tops[1] + 4), label, fill=_INK, font=strip.font)
+        strip.pen.rectangle((x, strip.tops[1] + 2, x + 12, strip.tops[1] + 14), fill=colour)
+        strip.pen.text((x + 17, strip.tops[1]), label, fill=_INK, font=strip.font)
         x += 34 + strip.font.getlength(label)
 
 
-def notes_picture(signal: Floats, seconds: float, notes: Sequence[Note]) -> Image:
+def notes_picture(signal: Floats, seconds: float, notes: Sequence[Note]) -> Image.Image:
     """Draws the waveform and a piano roll."""
     low = min((n.pitch for n in notes), default=60) - 2
     high = max((n.pitch for n in notes), default=72) + 2
@@ -160,7 +162,7 @@ def notes_picture(signal: Floats, seconds: float, notes: Sequence[Note]) -> Imag
 
 def contour_picture(
     signal: Floats, seconds: float, times: Floats, hertz: Floats, voiced: npt.NDArray[np.bool_]
-) -> Image:
+) -> Image.Image:
     """Draws the waveform and the pitch (logarithmic) where there is a voice.
 
     Args:

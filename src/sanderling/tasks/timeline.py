@@ -81,6 +81,12 @@ def spans(
     if not len(scores):
         return []
     hop = (times[-1][0] - times[0][0]) / max(len(times) - 1, 1)
+    # What makes a long window speak lies around its middle, where it overlaps with its neighbours.
+    times = (
+        [((a + b - hop) / 2, (a + b + hop) / 2) for a, b in times]
+        if 0 < hop < times[0][1] - times[0][0]
+        else times
+    )
     even = smoothed(scores, round(how.average / hop) if hop > 0 else 1)
     found: list[Span] = []
     for position, label in enumerate(labels):
