@@ -175,3 +175,24 @@ def test_length_tells_the_rate_of_a_waveform(tmp_path: Path) -> None:
     assert len(samples) == 1
     assert any(note.startswith("GUESS: 16000 Hz") for note in samples.notes)
     np.testing.assert_allclose(samples[0]["audio"][0, 200:-200], tone(15600)[200:-200], atol=2e-3)
+
+
+def test_a_transcription_models_windows_overlap_and_begin_before_the_sound(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", tone(22050 * 4, 22050), rate=22050)
+    samples = load_samples(tmp_path, model(tensor("audio", (1, 43844, 1))))
+    assert len(samples) == 1 + (22050 * 4 + 3840 - 43844) // 36164
+    first, second = samples[0]["audio"][0, :, 0], samples[1]["audio"][0, :, 0]
+    assert not first[:3840].any()
+    np.testing.assert_array_equal(first[36164:], second[: 43844 - 36164])
+
+
+def test_an_input_with_one_usual_value_may_stand_beside_the_sound(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", tone(2000))
+    beside = (tensor("fmin", ()), tensor("sr", (1,), DType.INT64))
+    net = model(tensor("audio", (1, 1), signature=(1, -1)), *beside)
+    samples = load_samples(tmp_path, net, sample_rate=8000)
+    assert samples[0]["audio"].shape == (1, 1000)
+    assert float(samples[0]["fmin"]) == 46.875
+    assert samples[0]["sr"].tolist() == [8000]
+    with pytest.raises(SampleError, match="WAV files feed a model"):
+        load_samples(tmp_path, model(tensor("audio", (1, 1000)), tensor("state", (1, 64))))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from sanderling.errors import SampleError
 from sanderling.graph.types import Array, DType
 from sanderling.samples.features.choose import Chosen
 from sanderling.samples.features.described import FrontEnd
+from sanderling.samples.features.presets import WAVEFORMS
 from sanderling.samples.features.spectral import Signal
 from sanderling.samples.inputs import Input, Sound, fit
 from sanderling.samples.normalize import Normalization
@@ -46,17 +47,23 @@ class Cut:
         size: of a window; −1 takes the whole file.
         hop: from the start of one to the start of the next.
         spacing: samples of the waveform per position.
+        lead: how far before the sound the first window begins.
+        tail: the last window may reach beyond the end, so that nothing is left out.
     """
 
     size: int
     hop: int
     spacing: int = 1
+    lead: int = 0
+    tail: bool = False
 
     def starts(self, length: int) -> range:
         """Returns: where windows begin in ``length`` positions; one alone may reach beyond the end."""
-        if self.size < 0 or length <= self.size:
+        if self.size < 0:
             return range(1)
-        return range(0, length - self.size + 1, self.hop)
+        whole = max(0, length + self.lead - self.size)
+        last = -(-whole // self.hop) if self.tail else whole // self.hop
+        return range(-self.lead, -self.lead + last * self.hop + 1, self.hop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class WavFiles:
         spec: the input they go to; None when a user's ``preprocess`` makes the inputs.
         sound: how the input holds a waveform, where it takes one.
         chosen: the front end, where it takes features.
+        constants: the inputs beside it, by name.
     """
 
     paths: tuple[Path, ...]
@@ -84,6 +92,7 @@ class WavFiles:
     chosen: Chosen | None = None
     notes: tuple[str, ...] = ()
     labels: Sequence[Any] | None = None
+    constants: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -125,8 +134,9 @@ class WavFiles:
         if self.spec is None or self.cut.size < 0:
             return signal
         start, size = self.windows[index][1] * self.cut.spacing, self.cut.size * self.cut.spacing
-        window = signal[start : start + size]
-        return np.pad(window, ((0, size - window.shape[0]), (0, 0)))
+        window = signal[max(start, 0) : max(start + size, 0)]
+        before = min(max(-start, 0), size)
+        return np.pad(window, ((before, size - before - window.shape[0]), (0, 0)))
 
     def feed(self, index: int) -> Feed:
         assert self.spec is not None
@@ -135,7 +145,7 @@ class WavFiles:
         else:
             assert self.sound is not None
             array = _stored(_wave(self._window(index), self.sound, self.spec), self.spec)
-        return {self.spec.name: fit(array, self.spec, self.name(index))}
+        return {self.spec.name: fit(array, self.spec, self.name(index)), **self.constants}
 
     def _table(self, index: int) -> Signal:
         """Returns: [frames, features] of one window, frames as the input takes them."""
@@ -207,13 +217,15 @@ def wav_files(
     *,
     rate: int | None,
     hop: float | None = None,
+    tail: bool = False,
 ) -> WavFiles:
     """Prepares WAV files for a model.
 
     Args:
         takes: how the input holds a waveform, or the front end that makes its features.
         rate: Hz that the model was trained on, None when unknown; a front end has its own.
-        hop: seconds from one window to the next, None for the front end's own, else side by side.
+        hop: seconds from one window to the next, None for the model's own, else side by side.
+        tail: keep the end of a file, filled up with silence.
 
     Raises:
         SampleError: a file cannot be read.
@@ -221,7 +233,7 @@ def wav_files(
     formats = [wav_format(path) for path in paths]
     front_end = takes.front_end if isinstance(takes, Chosen) else None
     rate = front_end.rate if front_end is not None else rate
-    cut = _cut(takes, hop, rate or formats[0].rate)
+    cut = replace(_cut(takes, hop, rate or formats[0].rate), tail=tail)
     windows: list[tuple[int, int]] = []
     short = 0
     for position, layout in enumerate(formats):
@@ -241,15 +253,18 @@ def wav_files(
 
 
 def _cut(takes: Sound | Chosen, hop: float | None, rate: int) -> Cut:
+    lead = 0
     if isinstance(takes, Sound):
-        side, size, spacing = takes.length, takes.length, 1
+        known = WAVEFORMS.get(takes.length)
+        size, spacing = takes.length, 1
+        side, lead = (known.hop or size, known.lead) if known is not None else (size, 0)
     elif takes.front_end.clip:
         side = size = takes.front_end.clip
         spacing = 1
     else:
         side, size, spacing = takes.front_end.step, takes.table.frames, takes.front_end.hop
     own = side if side > 0 else max(size, 1)
-    return Cut(size, own if hop is None else max(1, round(hop * rate / spacing)), spacing)
+    return Cut(size, own if hop is None else max(1, round(hop * rate / spacing)), spacing, lead)
 
 
 def _rate_notes(formats: Sequence[Any], rate: int | None) -> tuple[str, ...]:
@@ -266,5 +281,6 @@ def _cut_notes(cut: Cut, rate: int) -> tuple[str, ...]:
     seconds = cut.size * cut.spacing / rate
     sizes = f"{cut.size} {'samples' if cut.spacing == 1 else 'frames'} ({seconds:.3g} s)"
     if cut.hop == cut.size:
-        return (f"WAVs cut into windows of {sizes}, the remainder left out",)
+        rest = "" if cut.tail else ", the remainder left out"
+        return (f"WAVs cut into windows of {sizes}{rest}",)
     return (f"WAVs cut into windows of {sizes}, one every {cut.hop * cut.spacing / rate:.3g} s",)

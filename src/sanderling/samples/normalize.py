@@ -103,7 +103,8 @@ def normalization_from_metadata(model: Model, position: int = 0) -> Normalizatio
     if not tensor.mean or not tensor.std:
         return None
     mean, std = np.asarray(tensor.mean), np.asarray(tensor.std)
-    if not np.isfinite([*mean, *std]).all() or not std.all():
+    # Pixels of 0..255 must stay finite in single precision; damaged files state deviations of 1e-40.
+    if not np.isfinite([*mean, *std]).all() or np.abs(std).min() < 1e-30 or np.abs(mean).max() > 1e8:
         raise FormatError(
             f"the metadata's normalisation is unusable: mean {mean}, std {std}", where=model.name
         )

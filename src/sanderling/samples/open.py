@@ -17,7 +17,7 @@ from sanderling.graph.types import Array
 from sanderling.samples import audio, images
 from sanderling.samples.arrays import ArrayRows, NpyFolder, RawRows, array_rows, load_array, load_npz
 from sanderling.samples.features.choose import Chosen, Wanted, front_end_for
-from sanderling.samples.features.presets import RAW_RATES
+from sanderling.samples.features.presets import CONSTANTS, WAVEFORMS
 from sanderling.samples.files import AnyFiles
 from sanderling.samples.inputs import Input, Sound, sound_of
 from sanderling.samples.sentences import read_lines, sentences
@@ -39,6 +39,7 @@ class Manner:
         hop: seconds between windows of sound, None for the usual.
         front_end: what makes features of sound, see ``features.choose``.
         tokenizer: for sentences; None for the one beside the model.
+        tail: sounds are kept to their end, filled up with silence.
     """
 
     model: Model
@@ -47,6 +48,7 @@ class Manner:
     hop: float | None = None
     front_end: Wanted = None
     tokenizer: str | Path | None = None
+    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +182,20 @@ def _open_files(
 def _open_sound(paths: Sequence[Path], root: Path, inputs: Sequence[Input], manner: Manner) -> Source:
     if manner.preprocessed:
         return audio.whole_files(paths, root, manner.rate)
-    if len(inputs) == 1:
-        chosen = front_end_for(manner.model, inputs[0], manner.front_end)
-        takes = chosen or sound_of(inputs[0])
-        if takes is not None:
-            rate, notes = _raw_rate(takes, manner.rate)
-            found = audio.wav_files(paths, root, inputs[0], takes, rate=rate, hop=manner.hop)
-            return replace(found, notes=found.notes + notes)
+    for spec in inputs:
+        takes = front_end_for(manner.model, spec, manner.front_end if len(inputs) == 1 else None) or sound_of(
+            spec
+        )
+        beside = [other for other in inputs if other is not spec]
+        if takes is None or not all(_constant(other, 0) is not None for other in beside):
+            continue
+        rate, notes = _raw_rate(takes, manner.rate)
+        found = audio.wav_files(paths, root, spec, takes, rate=rate, hop=manner.hop, tail=manner.tail)
+        constants = {
+            other.name: value for other in beside if (value := _constant(other, found.rate)) is not None
+        }
+        told = tuple(f"input {name!r} fed with {value.item():g}" for name, value in constants.items())
+        return replace(found, notes=found.notes + notes + told, constants=constants)
     raise SampleError(
         "WAV files feed a model that takes raw audio [1,N] or known features, this one takes "
         + ", ".join(f"{i.name!r} {i}" for i in inputs),
@@ -195,10 +204,18 @@ def _open_sound(paths: Sequence[Path], root: Path, inputs: Sequence[Input], mann
     )
 
 
+def _constant(spec: Input, rate: int) -> Array | None:
+    """Returns: the usual value of an input beside the sound, None where it has none."""
+    if int(np.prod(spec.dims)) != 1:
+        return None
+    value = rate if spec.name in ("sr", "sample_rate") else CONSTANTS.get(spec.name)
+    return None if value is None else np.full(spec.dims, value, spec.dtype.numpy)
+
+
 def _raw_rate(takes: Sound | Chosen, rate: int | None) -> tuple[int | None, tuple[str, ...]]:
     """Returns: the rate of a waveform's input where its length tells it, and a word on that."""
-    if isinstance(takes, Chosen) or rate is not None or takes.length not in RAW_RATES:
+    if isinstance(takes, Chosen) or rate is not None or takes.length not in WAVEFORMS:
         return rate, ()
-    found = RAW_RATES[takes.length]
+    found = WAVEFORMS[takes.length].rate
     why = f"GUESS: {found} Hz, as models that take {takes.length} samples do; give --sample-rate to be sure"
     return found, (why,)

@@ -102,8 +102,32 @@ PRESETS: tuple[Preset, ...] = (
     ),
 )  # fmt: skip
 
-# Models that take the waveform itself: its length in samples → Hz.
-RAW_RATES = {43844: 22050, 15600: 16000, 16000: 16000}
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """How models that take a waveform of some length are fed.
+
+    Attributes:
+        rate: Hz.
+        hop: samples from one window to the next, 0 for side by side.
+        lead: samples of silence before the sound.
+    """
+
+    rate: int
+    hop: int = 0
+    lead: int = 0
+
+
+# By the length of the input in samples. basic_pitch: 2 s at 22,050 Hz, less a hop; windows overlap by 30
+# frames of 256 samples, half of them before the sound. 15,600: YAMNet's 0.975 s. 16,000: a second.
+WAVEFORMS = {
+    43844: Waveform(22050, 43844 - 30 * 256, 15 * 256),
+    15600: Waveform(16000),
+    16000: Waveform(16000),
+}
+
+# Inputs beside the sound that have one usual value, by their name; ``sr`` is the sample rate.
+CONSTANTS = {"fmin": 46.875, "fmax": 2093.75}  # the range of swift_f0
 
 
 def preset(name: str) -> Preset | None:
