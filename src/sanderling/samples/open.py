@@ -16,13 +16,14 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples import audio, images
 from sanderling.samples.arrays import ArrayRows, NpyFolder, RawRows, array_rows, load_array, load_npz
-from sanderling.samples.features.choose import Chosen, Wanted, front_end_for
-from sanderling.samples.features.presets import CONSTANTS, WAVEFORMS
+from sanderling.samples.ear import constant_of, ear_of
+from sanderling.samples.features.choose import Wanted
 from sanderling.samples.files import AnyFiles
-from sanderling.samples.inputs import Input, Sound, sound_of
+from sanderling.samples.inputs import Input
 from sanderling.samples.sentences import read_lines, sentences
 from sanderling.samples.source import Source, files_identity
 from sanderling.samples.table import read_table
+from sanderling.samples.wav import wav_format
 
 LABEL_FILE = "labels.csv"
 KNOWN = "a folder of images, WAV or .npy files, or an .npz, .npy, .csv or .txt"
@@ -39,7 +40,6 @@ class Manner:
         hop: seconds between windows of sound, None for the usual.
         front_end: what makes features of sound, see ``features.choose``.
         tokenizer: for sentences; None for the one beside the model.
-        tail: sounds are kept to their end, filled up with silence.
     """
 
     model: Model
@@ -48,7 +48,6 @@ class Manner:
     hop: float | None = None
     front_end: Wanted = None
     tokenizer: str | Path | None = None
-    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,40 +181,24 @@ def _open_files(
 def _open_sound(paths: Sequence[Path], root: Path, inputs: Sequence[Input], manner: Manner) -> Source:
     if manner.preprocessed:
         return audio.whole_files(paths, root, manner.rate)
+    own = wav_format(paths[0]).rate
     for spec in inputs:
-        takes = front_end_for(manner.model, spec, manner.front_end if len(inputs) == 1 else None) or sound_of(
-            spec
-        )
+        wanted = manner.front_end if len(inputs) == 1 else None
+        ear = ear_of(
+            manner.model, spec, front_end=wanted, rate=manner.rate, hop=manner.hop, own_rate=own
+        )  # fmt: skip
         beside = [other for other in inputs if other is not spec]
-        if takes is None or not all(_constant(other, 0) is not None for other in beside):
+        if ear is None or not all(constant_of(other, 0) is not None for other in beside):
             continue
-        rate, notes = _raw_rate(takes, manner.rate)
-        found = audio.wav_files(paths, root, spec, takes, rate=rate, hop=manner.hop, tail=manner.tail)
+        found = audio.wav_files(paths, root, ear)
         constants = {
-            other.name: value for other in beside if (value := _constant(other, found.rate)) is not None
+            other.name: value for other in beside if (value := constant_of(other, ear.rate)) is not None
         }
         told = tuple(f"input {name!r} fed with {value.item():g}" for name, value in constants.items())
-        return replace(found, notes=found.notes + notes + told, constants=constants)
+        return replace(found, notes=found.notes + told, constants=constants)
     raise SampleError(
         "WAV files feed a model that takes raw audio [1,N] or known features, this one takes "
         + ", ".join(f"{i.name!r} {i}" for i in inputs),
         where=str(root),
         hint="give --front-end NAME or FILE.json, or --preprocess file.py:fn that makes its features",
     )
-
-
-def _constant(spec: Input, rate: int) -> Array | None:
-    """Returns: the usual value of an input beside the sound, None where it has none."""
-    if int(np.prod(spec.dims)) != 1:
-        return None
-    value = rate if spec.name in ("sr", "sample_rate") else CONSTANTS.get(spec.name)
-    return None if value is None else np.full(spec.dims, value, spec.dtype.numpy)
-
-
-def _raw_rate(takes: Sound | Chosen, rate: int | None) -> tuple[int | None, tuple[str, ...]]:
-    """Returns: the rate of a waveform's input where its length tells it, and a word on that."""
-    if isinstance(takes, Chosen) or rate is not None or takes.length not in WAVEFORMS:
-        return rate, ()
-    found = WAVEFORMS[takes.length].rate
-    why = f"GUESS: {found} Hz, as models that take {takes.length} samples do; give --sample-rate to be sure"
-    return found, (why,)
