@@ -128,7 +128,7 @@ class Ear:
 
 
 def ear_of(
-    model: Model,
+    model: Model | None,
     spec: Input,
     *,
     front_end: Wanted = None,
@@ -140,7 +140,7 @@ def ear_of(
     """Decides how an input listens.
 
     Args:
-        front_end: see ``front_end_for``.
+        model, front_end: see ``front_end_for``.
         rate: Hz that the model was trained on, None when unknown; a front end has its own.
         hop: seconds from one window to the next, None for the model's own, else side by side.
         tail: keep the end of a sound, filled up with silence.

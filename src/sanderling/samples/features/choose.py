@@ -66,10 +66,11 @@ class Chosen:
     why: str
 
 
-def front_end_for(model: Model, spec: Input, wanted: Wanted = None) -> Chosen | None:
+def front_end_for(model: Model | None, spec: Input, wanted: Wanted = None) -> Chosen | None:
     """Decides the front end of an input.
 
     Args:
+        model: whose input it is; None leaves its own settings out.
         wanted: a preset's name, a JSON file, its content, or a front end; None takes the model's own
             parameters, else the preset whose shape the input has.
 
@@ -82,7 +83,7 @@ def front_end_for(model: Model, spec: Input, wanted: Wanted = None) -> Chosen | 
     if wanted is not None:
         front_end, words = _stated(wanted)
         return _fitting(front_end, spec, words)
-    own = _own(model)
+    own = None if model is None else _own(model)
     if own is not None:
         return _fitting(own, spec, "the front end's settings are in the model's parameters")
     for each in PRESETS:

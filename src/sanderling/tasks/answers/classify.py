@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sanderling.tasks.answer import Answer, Answering, Asked
 from sanderling.tasks.labels import fit_labels, numbered
 from sanderling.tasks.task import Outputs
+from sanderling.tasks.together import stacked
 from sanderling.tasks.words import bars, output_at
 
 Floats = npt.NDArray[np.float64]
@@ -96,4 +97,14 @@ def _drawn(rows: Sequence[tuple[str, float]]) -> Any:
     return draw
 
 
-TASK = Answering("classify", "the most likely classes", Options, _answer)
+def _together(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer:
+    """Windows of a sound: what is heard, and when. Parts of a picture: each for itself."""
+    if parts[0][1].span is None:
+        answers = [_answer(outputs, options, asked) for outputs, asked in parts]
+        return stacked(answers, [f"part {number}" for number in range(1, len(parts) + 1)])
+    from sanderling.tasks.answers import spot
+
+    return spot.together(parts, spot.Options(output=options.output, scores=options.scores))
+
+
+TASK = Answering("classify", "the most likely classes", Options, _answer, together=_together)
