@@ -13,7 +13,7 @@ import numpy as np
 
 from sanderling.errors import SampleError, UsageError
 from sanderling.samples.inputs import Input
-from sanderling.samples.open import open_path
+from sanderling.samples.open import Manner, open_path
 from sanderling.tasks.input_kind import InputKind
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
@@ -80,6 +80,10 @@ def sources(given: Any, ports: Sequence[Port]) -> list[Source]:
     pairs = {k: v for each in parts if isinstance(each, str) for k, v in _pair(each, ports)}
     rest = [each for each in parts if not (isinstance(each, str) and _pair(each, ports))]
     found = [_pairs(pairs, ports)] if pairs else []
+    if ports[0].kind.name == "text":
+        texts = tuple(each for each in rest if isinstance(each, str) and not Path(each).expanduser().exists())
+        found += [_texts(texts, ports)] if texts else []
+        rest = [each for each in rest if each not in texts]
     for each in rest:
         found += _sources(each, ports)
     if not found:
@@ -104,6 +108,12 @@ def _pairs(pairs: Mapping[str, str], ports: Sequence[Port]) -> Source:
             f"input {missing[0]!r} is missing", where="INPUT", hint=f"give {missing[0]}=FILE as well"
         )
     return _one(" ".join(f"{k}={v}" for k, v in pairs.items()), dict(pairs), ports)
+
+
+def _texts(texts: tuple[str, ...], ports: Sequence[Port]) -> Source:
+    """Sentences are one item: what they have in common is part of the answer."""
+    name = texts[0] if len(texts) == 1 else f"{len(texts)} sentences"
+    return Source(name, lambda: iter([Item(name, lambda: {port.spec.name: texts for port in ports}, "sentences")]), 1)
 
 
 def _one(name: str, values: Mapping[str, Any], ports: Sequence[Port]) -> Source:
@@ -163,8 +173,6 @@ def _sources(given: Any, ports: Sequence[Port]) -> list[Source]:
         from sanderling.pipeline.video import camera
 
         return [camera(int(text), ports[0].spec.name)]
-    if kind.name == "text" and len(ports) >= 1:
-        return [_one(text, {port.spec.name: text for port in ports}, ports)]
     numbers = _numbers(text)
     if numbers is not None and len(ports) == 1 and kind.name == "array":
         return [_one(text, {ports[0].spec.name: text}, ports)]
@@ -219,7 +227,7 @@ def _opened(path: Path, ports: Sequence[Port]) -> Mapping[str, Any]:
 def _arrays(path: Path, ports: Sequence[Port]) -> Source:
     """Rows of an .npy or .npz, one item each; pictures among them are fed as pictures."""
     inputs = [port.spec for port in ports]
-    source = open_path(path, inputs, rate=None, preprocessed=False).source
+    source = open_path(path, inputs, Manner()).source
     many = len(source) > 1
 
     def item(index: int) -> Item:

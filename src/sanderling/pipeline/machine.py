@@ -14,7 +14,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.runtime.ports import dequantize
 from sanderling.runtime.session import Session
-from sanderling.samples.inputs import Input, model_inputs
+from sanderling.samples.inputs import Input, keeps_state, model_inputs
 
 
 class Machine:
@@ -36,6 +36,7 @@ class Machine:
         self.inputs: tuple[Input, ...] = model_inputs(self._session.model)
         self.outputs = tuple(port.name for port in self._session.outputs)
         self.seconds = 0.0  # of the last call
+        self._keeps_state = keeps_state(self._session.model)
 
     @property
     def model(self) -> Model:
@@ -59,6 +60,11 @@ class Machine:
         if len(named) != len(self._session.outputs):
             raise RunError("two outputs have the same name", where=self.model.name)
         return [dequantize(named[port.name], port) for port in self._session.outputs]
+
+    def forget(self) -> None:
+        """Sets the state of a model that keeps one back to its beginning: another thing follows."""
+        if self._keeps_state:
+            self._session.reset()
 
     def close(self) -> None:
         self._session.close()

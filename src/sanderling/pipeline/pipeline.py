@@ -129,6 +129,7 @@ class Pipeline:
         Raises:
             SampleError: what was given does not fit the model.
         """
+        self.machine.forget()
         seen = [self._see(part, where) for part in self._parts(given, where)]
         if not seen:
             what = self._crop.model if self._crop else "the detector"
@@ -145,7 +146,8 @@ class Pipeline:
     def _parts(self, given: Mapping[str, Any], where: str) -> list[_Part]:
         port, settings = self.ports[0], self.spec.inputs[0]
         raw = given[port.spec.name]
-        if len(self.ports) != 1 or isinstance(raw, np.ndarray):
+        shared = all(given[each.spec.name] is raw and each.kind is port.kind for each in self.ports)
+        if not shared or isinstance(raw, np.ndarray):
             return [_Part(given)]
         if self._crop is not None and self._cropper is not None and port.kind.name == "image":
             boxes = self._cropper.boxes(raw, where)
@@ -155,7 +157,7 @@ class Pipeline:
         if port.kind.parts is None:
             return [_Part(given)]
         parts = port.kind.parts(raw, settings, port.spec, where)
-        return [_Part({port.spec.name: part.raw}, part.span) for part in parts]
+        return [_Part({each.spec.name: part.raw for each in self.ports}, part.span) for part in parts]
 
     def _see(self, part: _Part, where: str) -> Seen:
         fed = feed(self.ports, self.spec, part.given, where)

@@ -94,7 +94,7 @@ def load_samples(
     if not inputs:
         raise SampleError("the model has no inputs to feed", where=str(model.source or model.name))
     manner = Manner(model, preprocess is not None, sample_rate, hop, front_end, tokenizer)
-    opened = _open(source, inputs, manner, count_synthetic, seed)
+    opened = _open(source, model, inputs, manner, count_synthetic, seed)
     notes = [*opened.source.notes, *opened.notes]
     given = normalization_given(mean, std, scale)
     settled = (
@@ -145,17 +145,19 @@ def _ignored(given: Normalization | None) -> tuple[str, ...]:
     )
 
 
-def _open(source: Any, inputs: tuple[Input, ...], manner: Manner, count_synthetic: int, seed: int) -> Opened:
+def _open(
+    source: Any, model: Model, inputs: tuple[Input, ...], manner: Manner, count_synthetic: int, seed: int
+) -> Opened:
     if source is None:
         if manner.preprocessed:
             raise UsageError(
                 "there are no samples to preprocess", where="--preprocess", hint="give --samples"
             )
-        return Opened(synthetic_rows(manner.model, inputs, count_synthetic, seed))
+        return Opened(synthetic_rows(model, inputs, count_synthetic, seed))
     if isinstance(source, (str, Path)):
         notes: tuple[str, ...] = ()
         if manner.rate is None:
-            rate, notes = _rate_from_metadata(manner.model)
+            rate, notes = _rate_from_metadata(model)
             manner = replace(manner, rate=rate)
         opened = open_path(Path(source).expanduser(), inputs, manner)
         return replace(opened, notes=opened.notes + notes)

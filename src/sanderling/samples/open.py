@@ -34,7 +34,7 @@ class Manner:
     """How sources are read.
 
     Attributes:
-        model: what they are for.
+        model: what they are for; None where only arrays are read.
         preprocessed: a user's function makes the inputs.
         rate: Hz that WAVs are brought to, None to leave them.
         hop: seconds between windows of sound, None for the usual.
@@ -42,7 +42,7 @@ class Manner:
         tokenizer: for sentences; None for the one beside the model.
     """
 
-    model: Model
+    model: Model | None = None
     preprocessed: bool = False
     rate: int | None = None
     hop: float | None = None

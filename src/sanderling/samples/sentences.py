@@ -112,7 +112,11 @@ def read_lines(path: Path) -> tuple[str, ...]:
 
 
 def sentences(
-    texts: Sequence[str], origin: str, model: Model, inputs: Sequence[Input], tokenizer: str | Path | None
+    texts: Sequence[str],
+    origin: str,
+    model: Model | None,
+    inputs: Sequence[Input],
+    tokenizer: str | Path | None,
 ) -> Sentences:
     """Prepares sentences for a model.
 

@@ -58,7 +58,7 @@ def _plain(name: str) -> str:
     return name.lower().removeprefix("serving_default_").rpartition("/")[2]
 
 
-def find_tokenizer(model: Model, given: str | Path | None) -> Path:
+def find_tokenizer(model: Model | None, given: str | Path | None) -> Path:
     """Returns: the tokenizer that the user named (a file, or its folder), else the one beside the model.
 
     Raises:
@@ -70,14 +70,14 @@ def find_tokenizer(model: Model, given: str | Path | None) -> Path:
         if not path.is_file():
             raise SampleError("there is no such tokenizer", where=str(given), hint=f"give a {FILE}")
         return path
-    source = Path(model.source) if model.source else None
+    source = Path(model.source) if model is not None and model.source else None
     if source is not None:
         for beside in (source.with_suffix(f".{FILE}"), source.parent / FILE):
             if beside.is_file():
                 return beside
     raise SampleError(
         f"sentences need the model's tokenizer, and there is no {FILE} beside it",
-        where=str(source or model.name),
+        where=str(source or "the model"),
         hint=f"give --tokenizer {FILE}",
     )
 

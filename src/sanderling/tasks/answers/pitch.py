@@ -117,9 +117,8 @@ def _notes(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer:
 
 
 def _note_data(note: Note) -> dict[str, Any]:
-    return {
-        "start": note.start, "end": note.end, "midi": note.pitch, "name": note_name(note.pitch), "score": note.score,
-    }  # fmt: skip
+    name = note_name(note.pitch)
+    return {"start": note.start, "end": note.end, "midi": note.pitch, "name": name, "score": note.score}
 
 
 def _contour(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer:

@@ -102,7 +102,7 @@ def heard(table: Floats, asked: Sequence[Asked], options: Options, *, binary: bo
     return Answer((*lines, *notes), data, _drawn(table, times, labels, found, asked[0], options), arrays)
 
 
-def _nearest(table: Floats, times: Times, labels: Sequence[str], options: Options) -> str:
+def _nearest(table: Floats, times: Times, labels: Sequence[str]) -> str:
     sounding = [i for i, label in enumerate(labels) if not means_nothing(label)]
     if not sounding:
         return "nothing was heard: all classes mean nothing"
