@@ -3,9 +3,9 @@
     pip install 'sanderling[keras]'
     python examples/recommender.py
 
-The ratings are made up: every user has a taste and every item a character, both hidden, and a user likes what
-fits. The network learns a vector for every user and every item from the ratings that are known; whatever it then
-says of pairs that it has not seen, it has understood.
+The ratings are made up: every user has a taste and every item a character, both hidden, and a user likes
+what fits. The network learns a vector for every user and every item from the ratings that are known; what it
+then says rightly of pairs that it has not seen, it has understood.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ def main() -> None:
     net.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     net.fit(pairs(known), likes[known].astype(np.float32), batch_size=256, epochs=asked.epochs, verbose=0)
 
-    converted = sd.convert(net, samples={name: ids[:64] for name, ids in pairs(~known).items()})
-    converted.save(asked.out)
+    sd.convert(net, asked.out, samples={name: ids[:64] for name, ids in pairs(~known).items()})
     print(f"{asked.out}: {asked.out.stat().st_size / 1024:.0f} kB")
 
     session = sd.Session(asked.out)

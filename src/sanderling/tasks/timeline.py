@@ -52,17 +52,21 @@ def means_nothing(label: str) -> bool:
 
 
 def smoothed(scores: Floats, count: int) -> Floats:
-    """Averages every row with the ``count − 1`` before it, of those that exist.
+    """Averages every row with those around it, ``count`` altogether where there are as many.
+
+    The mean is centred: a device that cannot look ahead hears the same half of ``count`` windows later.
 
     Args:
         scores: [windows, classes].
 
     Returns: same shape.
     """
-    count = max(1, min(count, len(scores)))
+    count = min(count, len(scores))
+    if count <= 1:
+        return scores
     sums = np.cumsum(np.pad(scores, ((1, 0), (0, 0))), axis=0)
-    first = np.maximum(np.arange(len(scores)) - count + 1, 0)
-    last = np.arange(len(scores)) + 1
+    first = np.maximum(np.arange(len(scores)) - (count - 1) // 2, 0)
+    last = np.minimum(np.arange(len(scores)) + count // 2 + 1, len(scores))
     return np.asarray((sums[last] - sums[first]) / (last - first)[:, None])
 
 
