@@ -113,7 +113,9 @@ def _pairs(pairs: Mapping[str, str], ports: Sequence[Port]) -> Source:
 def _texts(texts: tuple[str, ...], ports: Sequence[Port]) -> Source:
     """Sentences are one item: what they have in common is part of the answer."""
     name = texts[0] if len(texts) == 1 else f"{len(texts)} sentences"
-    return Source(name, lambda: iter([Item(name, lambda: {port.spec.name: texts for port in ports}, "sentences")]), 1)
+    return Source(
+        name, lambda: iter([Item(name, lambda: {port.spec.name: texts for port in ports}, "sentences")]), 1
+    )
 
 
 def _one(name: str, values: Mapping[str, Any], ports: Sequence[Port]) -> Source:

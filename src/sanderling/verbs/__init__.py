@@ -110,14 +110,19 @@ def run(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     scale: float | None = None,
+    front_end: Any = None,
+    sample_rate: int | None = None,
+    hop: float | None = None,
+    tokenizer: str | Path | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[Answered]:
     """Answers: pictures in, words, numbers and pictures out, one after the other as they are asked for.
 
     Args:
         model: a ``.tflite`` file, a ``best.json``, a zoo model, or a model.
-        inputs: a picture's path, a folder, a pattern, a video, a camera's number, ``name=path`` for a model
-            of several inputs, an ``.npz``, an array, a PIL image, a mapping by input's name; or a list.
+        inputs: a picture's or WAV's path, a sentence, a folder, a pattern, a video, a camera's number,
+            ``name=path`` for a model of several inputs, an ``.npz``, an array, a PIL image, a mapping by
+            input's name; or a list.
         task: the task as data (see ``tasks/spec.py``) or in words: ``classify:top=3``; None: what a zoo card
             or the model tells, else guessed.
         labels: names of the classes, or a file of them.
@@ -125,6 +130,10 @@ def run(
         crop: a detector that finds the parts of a picture which the model is to see; ``none``: no parts.
         explain: also find out what each answer rests on (``heat``).
         mean, std, scale: pixels are fed as (pixel × scale − mean) / std.
+        front_end: makes features of sounds: a preset's name, a JSON file or its content.
+        sample_rate: Hz, of a model that takes waveforms.
+        hop: seconds from one window of a sound to the next.
+        tokenizer: a ``tokenizer.json`` for sentences; None: the one beside the model.
         tell: is called with each thing that was guessed.
 
     Returns: an ``Answered`` per picture; one that cannot be read has an ``error``.
@@ -137,6 +146,7 @@ def run(
     pipeline = make_pipeline(
         model, task=task, labels=labels, crop=crop, mean=mean, std=std, scale=scale, engine=engine,
         threads=threads, explain=explain, tell=tell,
+        front_end=front_end, sample_rate=sample_rate, hop=hop, tokenizer=tokenizer,
     )  # fmt: skip
     return answers(pipeline, inputs)
 

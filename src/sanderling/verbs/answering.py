@@ -12,6 +12,7 @@ from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, read_spec
 from sanderling.verbs.find import find_model
+from sanderling.verbs.listening import with_reading
 
 if TYPE_CHECKING:
     from sanderling.pipeline.answered import Answered
@@ -34,6 +35,7 @@ def make_pipeline(
     explain: bool = False,
     tell: Tell | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **reading: Any,
 ) -> Pipeline:
     """Loads a model and settles what is known of its task. See ``verbs.run``."""
     from sanderling.pipeline.machine import Machine
@@ -49,6 +51,7 @@ def make_pipeline(
     if stated.crop is not None:
         cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=tell)
     machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads)
+    stated = with_reading(stated, machine, **reading)
     return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
 
 
