@@ -41,13 +41,13 @@ def with_reading(
     sound = {name: value for name, value in sound.items() if value is not None}
     if not sound and tokenizer is None:
         return spec
-    inputs = [
+    inputs: list[Any] = [
         spec.inputs[i] if i < len(spec.inputs) else recognise_input(machine.model, i, each)
         for i, each in enumerate(machine.inputs)
     ]
     if front_end is not None and not any(isinstance(each, SoundInput) for each in inputs):
         inputs[0] = SoundInput()
-    told: dict[type, tuple[str, str, dict[str, Any]]] = {
+    told: dict[type[Any], tuple[str, str, dict[str, Any]]] = {
         SoundInput: ("--front-end, --sample-rate, --hop", "sound", sound)
     }
     if tokenizer is not None:

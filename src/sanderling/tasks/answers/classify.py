@@ -98,10 +98,13 @@ def _drawn(rows: Sequence[tuple[str, float]]) -> Any:
 
 
 def _together(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer:
-    """Windows of a sound: what is heard, and when. Parts of a picture: each for itself."""
+    """Windows of a sound: what is heard, and when. Parts of a picture, and sentences: each for itself."""
     if parts[0][1].span is None:
         answers = [_answer(outputs, options, asked) for outputs, asked in parts]
-        return stacked(answers, [f"part {number}" for number in range(1, len(parts) + 1)])
+        texts = [
+            next((raw for raw in asked.given.values() if isinstance(raw, str)), "") for _, asked in parts
+        ]
+        return stacked(answers, [text or f"part {number}" for number, text in enumerate(texts, 1)])
     from sanderling.tasks.answers import spot
 
     return spot.together(parts, spot.Options(output=options.output, scores=options.scores))
