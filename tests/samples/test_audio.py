@@ -196,3 +196,21 @@ def test_an_input_with_one_usual_value_may_stand_beside_the_sound(tmp_path: Path
     assert samples[0]["sr"].tolist() == [8000]
     with pytest.raises(SampleError, match="WAV files feed a model"):
         load_samples(tmp_path, model(tensor("audio", (1, 1000)), tensor("state", (1, 64))))
+
+
+@pytest.mark.parametrize("rate, target", [(44100, 16000), (16000, 44100), (22050, 16000), (10007, 7919)])
+def test_resampling_by_any_ratio(rate: int, target: int) -> None:
+    """Ratios with many phases (primes) are computed otherwise, and give the same."""
+    sound = np.stack([tone(rate, rate, 440.0), tone(rate, rate, 1000.0)], axis=1).astype(np.float32)
+    found = resample(sound, rate, target)
+    assert found.shape == (target, 2)
+    expected = np.stack([tone(target, target, 440.0), tone(target, target, 1000.0)], axis=1)
+    np.testing.assert_allclose(found[300:-300], expected[300:-300], atol=1e-4)
+
+
+def test_resampling_keeps_short_sounds() -> None:
+    for rate, target in ((2, 3), (3, 2), (16000, 1), (1, 16000)):
+        for count in (1, 2, 5):
+            found = resample(np.ones((count, 1), np.float32), rate, target)
+            assert found.shape == (max(1, round(count * target / rate)), 1)
+            assert np.isfinite(found).all()

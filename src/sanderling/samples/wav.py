@@ -10,6 +10,7 @@ extensible header; ITU-T G.711 for A-law and mu-law.
 from __future__ import annotations
 
 import struct
+from math import gcd
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from sanderling.graph.types import Array
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _KINDS = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64), _ALAW: (8,), _MULAW: (8,)}
 Floats = npt.NDArray[np.float32]
+_CROSSINGS = 16  # zeros of the sinc to a side
+_MOST_PHASES = 4096
 
 
 class WavFormat(NamedTuple):
@@ -146,18 +149,41 @@ def resample(signal: Floats, rate: int, target: int) -> Floats:
     if rate == target or signal.shape[0] == 0:
         return signal
     frames = max(1, round(signal.shape[0] * target / rate))
-    cutoff = min(1.0, target / rate)
-    reach = int(np.ceil(16 / cutoff))
-    padded = np.pad(signal, ((reach, reach + 1), (0, 0)))
+    reach = int(np.ceil(_CROSSINGS / min(1.0, target / rate)))
+    up, down = target // gcd(rate, target), rate // gcd(rate, target)
+    ahead = max(0, (frames - 1) * down // up + 1 - signal.shape[0])  # rounding up may end a sample later
+    padded = np.pad(signal, ((reach, reach + 1 + ahead), (0, 0)))
+    if up <= _MOST_PHASES:
+        return _by_phases(padded, frames, up, down, reach, target / rate)
     result = np.empty((frames, signal.shape[1]), np.float32)
-    offsets = np.arange(-reach + 1, reach + 1)
+    offsets = np.arange(2 * reach)
     step = max(1, (1 << 20) // offsets.size)
     for start in range(0, frames, step):
-        position = np.arange(start, min(start + step, frames)) * (rate / target)
-        first = np.minimum(np.floor(position).astype(np.int64), signal.shape[0] - 1)
-        distance = offsets[None, :] - (position - first)[:, None]
-        window = np.i0(9.0 * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, 1))) / np.i0(9.0)
-        weights = (cutoff * np.sinc(cutoff * distance) * window).astype(np.float32)
-        taps = padded[first[:, None] + offsets[None, :] + reach]
-        result[start : start + step] = np.einsum("nk,nkc->nc", weights, taps)
+        first, late = np.divmod(np.arange(start, min(start + step, frames)) * down, up)
+        weights = _kernel(late / up, reach, target / rate)
+        result[start : start + step] = np.einsum("nk,nkc->nc", weights, padded[first[:, None] + offsets + 1])
     return result
+
+
+def _by_phases(padded: Floats, frames: int, up: int, down: int, reach: int, ratio: float) -> Floats:
+    """Resamples by a ratio of whole numbers: every ``up``-th output lies alike between its neighbours, so that
+    one kernel serves them all."""
+    result = np.empty((frames, padded.shape[1]), np.float32)
+    taps = 2 * reach
+    for channel in range(padded.shape[1]):
+        windows = np.lib.stride_tricks.sliding_window_view(padded[:, channel], taps)
+        for phase in range(min(up, frames)):
+            first, late = divmod(phase * down, up)
+            count = -(-(frames - phase) // up)
+            kernel = _kernel(np.array([late / up]), reach, ratio)[0]
+            result[phase::up, channel] = windows[first + 1 :: down][:count] @ kernel
+    return result
+
+
+def _kernel(late: npt.NDArray[np.float64], reach: int, ratio: float) -> Floats:
+    """Returns: [n, 2 · reach] weights of the samples around places that lie ``late`` (0..1) after a sample."""
+    cutoff = min(1.0, ratio)
+    distance = np.arange(-reach + 1, reach + 1)[None, :] - late[:, None]
+    window = np.i0(9.0 * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, 1))) / np.i0(9.0)
+    weights: Floats = (cutoff * np.sinc(cutoff * distance) * window).astype(np.float32)
+    return weights
