@@ -166,8 +166,8 @@ def resample(signal: Floats, rate: int, target: int) -> Floats:
 
 
 def _by_phases(padded: Floats, frames: int, up: int, down: int, reach: int, ratio: float) -> Floats:
-    """Resamples by a ratio of whole numbers: every ``up``-th output lies alike between its neighbours, so that
-    one kernel serves them all."""
+    """Resamples by a ratio of whole numbers: every ``up``-th output lies alike between its neighbours, so
+    that one kernel serves them all."""
     result = np.empty((frames, padded.shape[1]), np.float32)
     taps = 2 * reach
     for channel in range(padded.shape[1]):
@@ -181,7 +181,7 @@ def _by_phases(padded: Floats, frames: int, up: int, down: int, reach: int, rati
 
 
 def _kernel(late: npt.NDArray[np.float64], reach: int, ratio: float) -> Floats:
-    """Returns: [n, 2 · reach] weights of the samples around places that lie ``late`` (0..1) after a sample."""
+    """Returns: [n, 2 · reach] weights of the samples around places ``late`` (0..1) after a sample."""
     cutoff = min(1.0, ratio)
     distance = np.arange(-reach + 1, reach + 1)[None, :] - late[:, None]
     window = np.i0(9.0 * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, 1))) / np.i0(9.0)
