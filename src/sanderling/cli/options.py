@@ -111,7 +111,7 @@ _HOW = {
 }  # fmt: skip
 
 
-_PICTURES = ("mean", "std", "scale")
+_SINGLE = ("mean", "std", "scale", "sample_rate", "front_end", "hop", "tokenizer")
 
 
 def reads_samples(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,9 +119,9 @@ def reads_samples(command: Callable[..., None]) -> Callable[..., None]:
     return _reads(command, tuple(_HOW))
 
 
-def reads_pictures(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of how pixels become inputs, in the same way."""
-    return _reads(command, _PICTURES)
+def reads_things(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of how one thing becomes an input, in the same way."""
+    return _reads(command, _SINGLE)
 
 
 def _reads(command: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:

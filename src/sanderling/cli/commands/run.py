@@ -1,4 +1,4 @@
-"""``sanderling run``: pictures in, answers out."""
+"""``sanderling run``: pictures, sounds and sentences in, answers out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import typer
 from sanderling.cli import options
 from sanderling.cli.options import choices
 
-_TASKS = ("classify", "segment", "detect", "landmarks", "depth", "embed", "image", "other")
+_TASKS = (
+    "classify", "segment", "detect", "landmarks", "depth", "image", "spot", "pitch", "anomaly", "embed", "other",
+)  # fmt: skip
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Pictures, folders, patterns, videos, a camera's number, .npy, .npz, name=FILE.",
+        help="Pictures, WAVs, sentences, folders, patterns, videos, a camera's number, .npy, .npz, name=FILE.",
         show_default=False,
     ),
 ]
@@ -48,7 +50,7 @@ Engine = Annotated[
 ]
 
 
-@options.reads_pictures
+@options.reads_things
 def run(
     model: options.Model,
     inputs: Inputs,
@@ -70,7 +72,7 @@ def run(
     how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
-    """Run a model on pictures and say what it sees; with -o, draw it.
+    """Run a model on pictures, sounds or sentences and say what it makes of them; with -o, draw it.
 
     What the model is for is read from its metadata, its zoo card or best.json, else guessed, and said.
     """
