@@ -61,6 +61,7 @@ class Pipeline:
     ) -> None:
         self.machine = machine
         self.spec, self.ports = settle_ports(machine, spec)
+        self._asked_for = [port for port in self.ports if port.kind.name != "constant"] or self.ports
         self.settled: Settled | None = None
         self._cropper, self._crop = cropper, spec.crop
         self._explain = explain
@@ -70,7 +71,7 @@ class Pipeline:
 
     def sources(self, given: Any) -> list[Source]:
         """Finds what was given. See ``items.sources``."""
-        return sources(given, self.ports)
+        return sources(given, self._asked_for)
 
     def run(self, found: Sequence[Source]) -> Iterator[Answered]:
         """Answers everything, in order, lazily. An item that cannot be read has an error for an answer."""
@@ -144,9 +145,10 @@ class Pipeline:
         return (answers[0] if len(answers) == 1 else stacked(answers, names)), seen
 
     def _parts(self, given: Mapping[str, Any], where: str) -> list[_Part]:
-        port, settings = self.ports[0], self.spec.inputs[0]
+        port = self._asked_for[0]
+        settings = self.spec.inputs[self.ports.index(port)]
         raw = given[port.spec.name]
-        shared = all(given[each.spec.name] is raw and each.kind is port.kind for each in self.ports)
+        shared = all(given[each.spec.name] is raw and each.kind is port.kind for each in self._asked_for)
         if not shared or isinstance(raw, np.ndarray):
             return [_Part(given)]
         if self._crop is not None and self._cropper is not None and port.kind.name == "image":
@@ -157,7 +159,7 @@ class Pipeline:
         if port.kind.parts is None:
             return [_Part(given)]
         parts = port.kind.parts(raw, settings, port.spec, where)
-        return [_Part({each.spec.name: part.raw for each in self.ports}, part.span) for part in parts]
+        return [_Part({each.spec.name: part.raw for each in self._asked_for}, part.span) for part in parts]
 
     def _see(self, part: _Part, where: str) -> Seen:
         fed = feed(self.ports, self.spec, part.given, where)

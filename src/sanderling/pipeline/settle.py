@@ -69,7 +69,8 @@ def settle_inputs(
     notes: list[str] = []
     for position, (each, own) in enumerate(zip(machine.inputs, spec.inputs, strict=True)):
         kind = kind_of(own)
-        things = [found[each.name] for found in opened if not isinstance(found[each.name], _ARRAYS)]
+        named = [found[each.name] for found in opened if each.name in found]
+        things = [thing for thing in named if not isinstance(thing, _ARRAYS)]
         if kind.complete is None or not things:
             settings.append(own)
             continue
@@ -104,8 +105,8 @@ def feed(ports: Sequence[Port], spec: TaskSpec, given: Mapping[str, Any], where:
     array = find_kind("array")
     fed = {}
     for port, settings in zip(ports, spec.inputs, strict=True):
-        raw = given[port.spec.name]
-        plain = isinstance(raw, _ARRAYS) or port.kind.name == "array"
+        raw = given.get(port.spec.name) if port.kind.name == "constant" else given[port.spec.name]
+        plain = (isinstance(raw, _ARRAYS) and port.kind.name != "constant") or port.kind.name == "array"
         kind, own = (array, array.settings()) if plain else (port.kind, settings)
         fed[port.spec.name] = kind.feed(raw, own, port.spec, where)
     return fed
