@@ -192,6 +192,7 @@ def test_an_input_with_one_usual_value_may_stand_beside_the_sound(tmp_path: Path
     net = model(tensor("audio", (1, 1), signature=(1, -1)), *beside)
     samples = load_samples(tmp_path, net, sample_rate=8000)
     assert samples[0]["audio"].shape == (1, 1000)
+    assert samples[0]["fmin"].shape == ()
     assert float(samples[0]["fmin"]) == 46.875
     assert samples[0]["sr"].tolist() == [8000]
     with pytest.raises(SampleError, match="WAV files feed a model"):

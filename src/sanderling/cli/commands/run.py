@@ -10,13 +10,14 @@ from sanderling.cli import options
 from sanderling.cli.options import choices
 
 _TASKS = (
-    "classify", "segment", "detect", "landmarks", "depth", "image", "spot", "pitch", "anomaly", "embed", "other",
+    "classify", "segment", "detect", "landmarks", "depth", "image", "spot", "pitch", "anomaly", "embed",
+    "other",
 )  # fmt: skip
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Pictures, WAVs, sentences, folders, patterns, videos, a camera's number, .npy, .npz, name=FILE.",
+        help="Pictures, WAVs, sentences, folders, patterns, videos, a camera's number, arrays, name=FILE.",
         show_default=False,
     ),
 ]

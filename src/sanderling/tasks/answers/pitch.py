@@ -14,7 +14,7 @@ from sanderling.tasks.answer import Answer, Answering, Asked
 from sanderling.tasks.notes import Note, midi_of, note_name, notes_of, stitched
 from sanderling.tasks.sound import window_of
 from sanderling.tasks.task import Outputs
-from sanderling.tasks.view import View
+from sanderling.tasks.view import Output, View
 from sanderling.tasks.words import output_at, several
 
 Floats = npt.NDArray[np.float64]
@@ -47,19 +47,23 @@ class Options:
 
 
 def _guess(view: View) -> Mapping[str, Any] | None:
-    """Told by names, for the shapes alone say too little."""
-    named = {
-        word: [o for o in view.outputs if word in o.name.lower()]
-        for word in ("onset", "note", "pitch", "conf")
-    }
-    if len(named["onset"]) == 1 and len(named["note"]) == 1:
-        maps = (named["onset"][0], named["note"][0])
-        if all(o.plain[-1:] == (_KEYS,) for o in maps):
-            return {"onset": maps[0].position, "note": maps[1].position, "frame": 256}
-    if len(named["pitch"]) == 1 and len(named["conf"]) == 1:
-        found = (named["pitch"][0], named["conf"][0])
-        if found[0].size == found[1].size:
-            return {"hertz": found[0].position, "confidence": found[1].position}
+    """By names; exports that dropped them by the shapes of basic_pitch's three maps."""
+
+    def named(word: str) -> list[Output]:
+        return [o for o in view.outputs if word in o.name.lower()]
+
+    maps = [o for o in view.outputs if o.plain[-1:] == (_KEYS,)]
+    if len(maps) == 2:
+        onsets = [o for o in maps if o in named("onset")]
+        contours = [o for o in view.outputs if o.plain[-1:] == (3 * _KEYS,)]
+        if len(onsets) == 1 or len(contours) == 1:
+            # Keys are struck for a moment, and sound for longer.
+            onset = onsets[0] if onsets else min(maps, key=lambda o: float(o.flat().mean()))
+            note = next(o for o in maps if o is not onset)
+            return {"onset": onset.position, "note": note.position, "frame": 256}
+    pitch, sure = named("pitch"), named("conf")
+    if len(pitch) == 1 and len(sure) == 1 and pitch[0].size == sure[0].size:
+        return {"hertz": pitch[0].position, "confidence": sure[0].position}
     return None
 
 
