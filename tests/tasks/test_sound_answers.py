@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,12 @@ def test_a_contour_is_heard_where_it_is_sure() -> None:
     assert answer.lines == ("0.20–0.60 s  220 Hz (A3)",)
     assert answer.draw is not None
     assert answer.draw(None).size[0] == 1200
+    window = asked.given["x"]
+    mute = replace(window, whole=Waveform(0 * window.whole.signal, window.whole.rate))
+    silent = pitch.answer(
+        [hertz, sure], pitch.options(hertz=0, confidence=1), replace(asked, given={"x": mute})
+    )
+    assert silent.lines == ("no voice was heard",)
     with pytest.raises(UsageError, match="not known which outputs"):
         pitch.answer([hertz], pitch.options(), asked)
 

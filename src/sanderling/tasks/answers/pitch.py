@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sanderling.errors import UsageError
 from sanderling.tasks.answer import Answer, Answering, Asked
 from sanderling.tasks.notes import Note, midi_of, note_name, notes_of, stitched
-from sanderling.tasks.sound import window_of
+from sanderling.tasks.sound import Window, window_of
 from sanderling.tasks.task import Outputs
 from sanderling.tasks.view import Output, View
 from sanderling.tasks.words import output_at, several
@@ -20,6 +20,7 @@ from sanderling.tasks.words import output_at, several
 Floats = npt.NDArray[np.float64]
 _KEYS = 88
 _SHOWN = 40
+_SILENCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _joined(
     length = spans[0][1] - spans[0][0]
     step = options.frame / window.whole.rate if options.frame else length / len(tables[0])
     joined = stitched(tables, [start for start, _ in spans], length, step)
-    return joined[: int(np.ceil(window.whole.seconds / step)) + 1], step
+    return joined[: max(1, int(np.ceil(window.whole.seconds / step)))], step
 
 
 def _notes(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer:
@@ -129,14 +130,15 @@ def _contour(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer
     pitch, step = _joined(parts, options.hertz, 1, options)
     confidence, _ = _joined(parts, options.confidence, 1, options)
     hertz, sure = pitch[:, 0], confidence[:, 0]
-    voiced = (sure >= options.voiced) & (hertz > 0)
-    times: Floats = np.arange(len(hertz), dtype=np.float64) * step
     window = window_of(parts[0][1])
+    assert window is not None
+    # Of digital silence a model of spectra says anything.
+    voiced = (sure >= options.voiced) & (hertz > 0) & (_peaks(window, len(hertz), step) >= _SILENCE)
+    times: Floats = np.arange(len(hertz), dtype=np.float64) * step
 
     def draw(image: Any) -> Any:
         from sanderling.tasks.sound_picture import contour_picture
 
-        assert window is not None
         return contour_picture(window.whole.mono, window.whole.seconds, times, hertz, voiced)
 
     runs = _runs(times, hertz, voiced, step, options.least)
@@ -146,6 +148,14 @@ def _contour(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answer
         "step": step,
     }
     return Answer(tuple(lines), data, draw, {"times": times, "hertz": hertz, "confidence": sure})
+
+
+def _peaks(window: Window, count: int, step: float) -> Floats:
+    """Returns: the greatest magnitude of the sound in every frame."""
+    size = step * window.whole.rate
+    signal = np.abs(window.whole.mono)
+    ends = np.minimum(np.rint(np.arange(count) * size).astype(np.int64), max(len(signal) - 1, 0))
+    return np.asarray(np.maximum.reduceat(signal, ends), np.float64)
 
 
 def _runs(
