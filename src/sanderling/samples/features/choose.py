@@ -59,11 +59,12 @@ def table_of(spec: Input, features: int) -> Table | None:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A front end that fits an input, and how it was found."""
+    """A front end that fits an input, and how it was found; ``guessed`` from the input's shape alone."""
 
     front_end: FrontEnd
     table: Table
     why: str
+    guessed: bool = False
 
 
 def front_end_for(model: Model | None, spec: Input, wanted: Wanted = None) -> Chosen | None:
@@ -91,7 +92,7 @@ def front_end_for(model: Model | None, spec: Input, wanted: Wanted = None) -> Ch
         rows = len(spec.body) > 1
         if table is not None and table.frames in each.frames and (rows or each.flat):
             why = f"GUESS: by the input's shape, features of {each.what}; give --front-end to be sure"
-            return Chosen(each.front_end, table, why)
+            return Chosen(each.front_end, table, why, guessed=True)
     return None
 
 

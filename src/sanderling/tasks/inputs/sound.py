@@ -12,7 +12,7 @@ from sanderling.graph.graph import Model
 from sanderling.samples.audio import SUFFIXES
 from sanderling.samples.ear import Ear, ear_of
 from sanderling.samples.features.described import to_json
-from sanderling.samples.inputs import Input, keeps_state
+from sanderling.samples.inputs import Input, keeps_state, picture_of
 from sanderling.samples.wav import read_wav, resample
 from sanderling.tasks.input_kind import Fed, InputKind, Part
 from sanderling.tasks.sound import Waveform, Window
@@ -51,7 +51,11 @@ def _ear(settings: SoundInput, model: Model | None, spec: Input, own_rate: int) 
 
 
 def _recognise(model: Model, position: int, spec: Input) -> SoundInput | None:
-    return None if ear_of(model, spec) is None else SoundInput()
+    ear = ear_of(model, spec)
+    if ear is None:
+        return None
+    guessed = ear.chosen is None or ear.chosen.guessed
+    return None if guessed and picture_of(spec) is not None else SoundInput()
 
 
 def _open(path: Path) -> Waveform:
@@ -113,5 +117,5 @@ def _feed(raw: Any, settings: SoundInput, spec: Input, where: str) -> Fed:
 
 
 KIND = InputKind(
-    "sound", "sounds (.wav)", SoundInput, SUFFIXES, _recognise, _open, _feed, _parts, _complete, rank=20
+    "sound", "sounds (.wav)", SoundInput, SUFFIXES, _recognise, _open, _feed, _parts, _complete, rank=8
 )
