@@ -215,3 +215,7 @@ def test_resampling_keeps_short_sounds() -> None:
             found = resample(np.ones((count, 1), np.float32), rate, target)
             assert found.shape == (max(1, round(count * target / rate)), 1)
             assert np.isfinite(found).all()
+    with pytest.raises(
+        SampleError, match="from 1 Hz to 16000 Hz, the sound would hold 1,600,000,000 samples"
+    ):
+        resample(np.zeros((100_000, 1), np.float32), 1, 16000)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sanderling.errors import SampleError, UsageError
+from sanderling.errors import FormatError, SampleError, UsageError
 from sanderling.samples.features.choose import front_end_for, table_of
 from sanderling.samples.features.described import from_json, read_front_end, to_json
 from sanderling.samples.features.mel import Mel, hertz_to_mel, mel_to_hertz
@@ -238,6 +239,8 @@ def test_own_front_end_as_json_and_what_is_wrong_with_others(tmp_path: Path) -> 
         ({"edge": "mirror"}, "expected 'none' or 'reflect' or 'zeros'"),
         ({"mel": {"bands": 0}}, "0 mel bands are not possible"),
         ({"fft": 1 << 40}, "are not possible"),
+        ({"fft": 1 << 20, "mel": {"bands": 1000}}, "are too many"),
+        ({"clip": 1 << 40}, "clip 0 to"),
         ({"log": {"base": "e"}}, "a logarithm needs an offset or a floor"),
         ({"normalize": {"std": [0]}}, "deviations that are not zero"),
         ({"mel": {"low": 3}}, "a field is missing"),
@@ -272,3 +275,34 @@ def test_features_take_the_place_that_the_input_gives_them() -> None:
         front_end_for(net, model_inputs(net)[0], "yamnet")
     with pytest.raises(UsageError, match=r"there is no front end 'kws'; give a \.json file or one of"):
         front_end_for(net, model_inputs(net)[0], "kws")
+
+
+def test_settings_in_a_models_parameters_are_its_front_end(zoo_dir: Path) -> None:
+    from sanderling.runtime.loading import read_model
+
+    net = read_model(zoo_dir / "tflite" / "keyword_on_off_fp32.tflite")
+    chosen = front_end_for(net, model_inputs(net)[0])
+    assert chosen is not None
+    assert chosen.front_end == Micro(
+        "keyword_spotting_on_off_v3", channels=104, noise=Noise(remaining=0.4), gain=None, notch=0.95,
+        output="range", clip=16000,
+    )  # fmt: skip
+    assert chosen.table.frames == 98
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_parameters_are_said_or_read_never_worse(zoo_dir: Path, data: st.DataObject) -> None:
+    from sanderling.runtime.loading import read_model
+    from sanderling.tflite.parameters import PARAMETERS
+
+    net = read_model(zoo_dir / "tflite" / "keyword_on_off_fp32.tflite")
+    blob = bytearray(next(b for name, b in net.metadata if name == PARAMETERS).tobytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
+    damaged = replace(net, metadata=((PARAMETERS, np.frombuffer(bytes(blob), np.uint8)),))
+    try:
+        chosen = front_end_for(damaged, model_inputs(damaged)[0])
+    except (FormatError, SampleError):
+        return
+    assert chosen is None or chosen.front_end.clip <= 1 << 24

@@ -25,6 +25,7 @@ _KINDS = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64), _ALAW: (8,), _MULAW: (8,)}
 Floats = npt.NDArray[np.float32]
 _CROSSINGS = 16  # zeros of the sinc to a side
 _MOST_PHASES = 4096
+_MOST_VALUES = 1 << 29  # a file that states a rate of 1 Hz would grow 16,000-fold
 
 
 class WavFormat(NamedTuple):
@@ -144,11 +145,16 @@ def resample(signal: Floats, rate: int, target: int) -> Floats:
 
     Returns: float32 [round(frames × target / rate), channels].
 
+    Raises:
+        SampleError: the result would be too large.
+
     Source: J. O. Smith, Digital Audio Resampling (bandlimited interpolation).
     """
     if rate == target or signal.shape[0] == 0:
         return signal
     frames = max(1, round(signal.shape[0] * target / rate))
+    if frames * signal.shape[1] > _MOST_VALUES:
+        raise SampleError(f"brought from {rate} Hz to {target} Hz, the sound would hold {frames:,} samples")
     reach = int(np.ceil(_CROSSINGS / min(1.0, target / rate)))
     up, down = target // gcd(rate, target), rate // gcd(rate, target)
     ahead = max(0, (frames - 1) * down // up + 1 - signal.shape[0])  # rounding up may end a sample later

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from sanderling.errors import UsageError
 from sanderling.samples.features.micro_fft import real_fft
-from sanderling.samples.features.spectral import MOST_SAMPLES, Signal
+from sanderling.samples.features.spectral import MOST_CLIP, MOST_SAMPLES, Signal
 from sanderling.samples.features.spectrum import frame_count, frames
 
 Integers = npt.NDArray[np.int64]
@@ -96,8 +96,9 @@ class Micro:
 
     def __post_init__(self) -> None:
         where = f"front end {self.name!r}"
-        if not 1 <= self.rate <= 10_000_000 or self.clip < 0 or self.step < 0:
-            raise UsageError("the sample rate must be positive, and clip and step not negative", where=where)
+        if not 1 <= self.rate <= 10_000_000 or not 0 <= self.clip <= MOST_CLIP or self.step < 0:
+            words = f"the sample rate must be positive, clip 0 to {MOST_CLIP}, and step not negative"
+            raise UsageError(words, where=where)
         if not 33 <= self.window <= 1 << 14 or not 1 <= self.hop <= MOST_SAMPLES:
             raise UsageError(
                 f"frames of {self.window} samples, {self.hop} apart, are not possible", where=where

@@ -14,6 +14,8 @@ from sanderling.samples.features.spectrum import Cosines, Edge, Floats, Taper, d
 
 Signal = npt.NDArray[np.float32]
 MOST_SAMPLES = 1 << 20
+MOST_CLIP = 1 << 24  # samples that are made into features together: 17 minutes at 16 kHz
+_MOST_WEIGHTS = 1 << 24
 _BLOCK = 1 << 22  # elements of spectra at a time, so that an hour of sound needs no gigabytes
 
 
@@ -157,8 +159,10 @@ class Spectral:
                 f" possible: 1 ≤ window ≤ fft ≤ {MOST_SAMPLES} and hop ≥ 1 must hold",
                 where=where,
             )
-        if self.power not in (1, 2) or self.clip < 0 or self.step < 0:
-            raise UsageError("power is 1 or 2, and clip and step are not negative", where=where)
+        if self.power not in (1, 2) or not 0 <= self.clip <= MOST_CLIP or self.step < 0:
+            raise UsageError(f"power is 1 or 2, clip 0 to {MOST_CLIP}, and step not negative", where=where)
+        if self.mel is not None and self.mel.bands * (self.fft // 2 + 1) > _MOST_WEIGHTS:
+            raise UsageError(f"{self.mel.bands} bands of a transform of {self.fft} are too many", where=where)
         if not 0 <= self.mfcc <= self._bands:
             raise UsageError(f"{self.mfcc} coefficients of {self._bands} bands are not possible", where=where)
         for values in () if self.normalize is None else (self.normalize.mean, self.normalize.std):
