@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from sanderling.errors import UsageError
+from sanderling.graph.graph import Graph, Model, Node
+from sanderling.graph.types import DType
 from sanderling.samples.ear import ear_of
 from sanderling.samples.inputs import model_inputs
 from sanderling.tasks.answer import Asked, find_task
 from sanderling.tasks.pooling import mask_of, pooled
 from sanderling.tasks.sound import Waveform, Window
+from tests.models import save
 from tests.samples.models import model, tensor
 
 
@@ -170,3 +173,27 @@ def test_an_anomaly_model_scores_a_hum_alike_in_float_and_int8(zoo_dir: Path, tm
         for kind in ("fp32", "int8")
     ]
     assert scores[1] == pytest.approx(scores[0], rel=0.1)
+
+
+def test_a_state_that_comes_out_goes_in_again_until_the_sound_ends(tmp_path: Path) -> None:
+    from sanderling.verbs import run
+
+    step = np.full((1, 2), 0.1, np.float32)
+    tensors = (
+        tensor("sound", (1, 1000)),
+        tensor("state", (1, 2)),
+        tensor("step", (1, 2), data=step),
+        tensor("axis", (1,), DType.INT32, data=np.array([1], np.int32)),
+        tensor("next", (1, 2)),
+        tensor("score", (1, 1)),
+    )
+    nodes = (
+        Node("ADD", (1, 2), (4,), {"fused_activation_function": "NONE"}, "AddOptions"),
+        Node("MEAN", (4, 3), (5,), {"keep_dims": True}, "ReducerOptions"),
+    )
+    path = save(Model((Graph(tensors, nodes, (0, 1), (5, 4)),)), tmp_path / "counts.tflite")
+    noise = np.random.default_rng(4).standard_normal(4000) / 10
+    sounds = [str(write(tmp_path / f"{name}.wav", noise, 16000)) for name in "ab"]
+    for answered in run(path, sounds, sample_rate=16000, task="spot"):
+        assert answered.answer is not None, answered.error
+        np.testing.assert_allclose(answered.answer.arrays["scores"][:, 0], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)

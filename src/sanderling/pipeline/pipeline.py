@@ -18,10 +18,11 @@ from sanderling.pipeline.explain import explain
 from sanderling.pipeline.items import Item, Source, sources
 from sanderling.pipeline.machine import Machine
 from sanderling.pipeline.seen import Seen
-from sanderling.pipeline.settle import Settled, feed, settle_inputs, settle_ports, settle_task
+from sanderling.pipeline.settle import UNASKED, Settled, feed, settle_inputs, settle_ports, settle_task
 from sanderling.samples.pixels import in_colours
 from sanderling.tasks.answer import Answer, Asked
 from sanderling.tasks.input_kind import Fed
+from sanderling.tasks.inputs.state import StateInput
 from sanderling.tasks.placement import Placement
 from sanderling.tasks.spec import TaskSpec
 from sanderling.tasks.together import stacked
@@ -61,13 +62,14 @@ class Pipeline:
     ) -> None:
         self.machine = machine
         self.spec, self.ports = settle_ports(machine, spec)
-        self._asked_for = [port for port in self.ports if port.kind.name != "constant"] or self.ports
+        self._asked_for = [port for port in self.ports if port.kind.name not in UNASKED] or self.ports
         self.settled: Settled | None = None
         self._cropper, self._crop = cropper, spec.crop
         self._explain = explain
         self._tell = tell or (lambda _: None)
         self._progress = progress
         self._model_seconds = 0.0
+        self._carried: dict[str, Array] = {}  # states that the last part left, by input's name
 
     def sources(self, given: Any) -> list[Source]:
         """Finds what was given. See ``items.sources``."""
@@ -131,6 +133,7 @@ class Pipeline:
             SampleError: what was given does not fit the model.
         """
         self.machine.forget()
+        self._carried = {}
         seen = [self._see(part, where) for part in self._parts(given, where)]
         if not seen:
             what = self._crop.model if self._crop else "the detector"
@@ -162,9 +165,12 @@ class Pipeline:
         return [_Part({each.spec.name: part.raw for each in self._asked_for}, part.span) for part in parts]
 
     def _see(self, part: _Part, where: str) -> Seen:
-        fed = feed(self.ports, self.spec, part.given, where)
+        fed = feed(self.ports, self.spec, {**part.given, **self._carried}, where)
         outputs = self.machine({name: each.array for name, each in fed.items()})
         self._model_seconds += self.machine.seconds
+        for port, settings in zip(self.ports, self.spec.inputs, strict=True):
+            if isinstance(settings, StateInput):
+                self._carried[port.spec.name] = outputs[settings.output]
         if self.settled is None:
             self._settle_task(outputs, next(iter(fed.values()), None))
         return Seen(part.given, fed, outputs, self._asked(part, fed))

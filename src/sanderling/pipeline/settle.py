@@ -21,6 +21,7 @@ from sanderling.tasks.view import View, finite_view, view_of
 # Tasks that rank before this are asked before the guess that the drop is measured by, the others after it.
 _FIRST = 50
 _MOST_CLASSES = 25_000
+UNASKED = frozenset({"constant", "state"})  # kinds of inputs that nobody is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ def feed(ports: Sequence[Port], spec: TaskSpec, given: Mapping[str, Any], where:
     array = find_kind("array")
     fed = {}
     for port, settings in zip(ports, spec.inputs, strict=True):
-        raw = given.get(port.spec.name) if port.kind.name == "constant" else given[port.spec.name]
-        plain = (isinstance(raw, _ARRAYS) and port.kind.name != "constant") or port.kind.name == "array"
+        raw = given.get(port.spec.name) if port.kind.name in UNASKED else given[port.spec.name]
+        plain = (isinstance(raw, _ARRAYS) and port.kind.name not in UNASKED) or port.kind.name == "array"
         kind, own = (array, array.settings()) if plain else (port.kind, settings)
         fed[port.spec.name] = kind.feed(raw, own, port.spec, where)
     return fed

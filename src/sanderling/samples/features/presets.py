@@ -119,11 +119,13 @@ class Waveform:
 
 
 # By the length of the input in samples. basic_pitch: 2 s at 22,050 Hz, less a hop; windows overlap by 30
-# frames of 256 samples, half of them before the sound. 15,600: YAMNet's 0.975 s. 16,000: a second.
+# frames of 256 samples, half of them before the sound. 15,600: YAMNet's 0.975 s. 16,000: a second. 576:
+# Silero's voice activity, 512 new samples after 64 of before.
 WAVEFORMS = {
     43844: Waveform(22050, 43844 - 30 * 256, 15 * 256),
     15600: Waveform(16000),
     16000: Waveform(16000),
+    576: Waveform(16000, 512, 64),
 }
 
 # Inputs beside the sound that have one usual value, by their name; ``sr`` is the sample rate.
