@@ -2,8 +2,8 @@
 
     python examples/face_contour.py photo.jpg -o contour.png
 
-``sanderling run face_landmark photo.jpg -o out.png`` does all of this and draws the whole mesh. Here the second
-model is called as scripts for TFLite's interpreter call it.
+``sanderling run face_landmark photo.jpg -o out.png`` does all of this and draws the whole mesh. Here the
+second model is called as scripts for TFLite's interpreter call it.
 """
 
 import argparse
@@ -36,6 +36,7 @@ def hull(points):
 
 
 def main():
+    """Finds a face, its points, and draws the contour."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo")
     parser.add_argument("-o", "--output", default="contour.png")

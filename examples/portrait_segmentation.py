@@ -14,6 +14,7 @@ import sanderling as sd
 
 
 def main():
+    """Cuts a person out and blurs the rest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo")
     parser.add_argument("-o", "--output", default="portrait.png")
