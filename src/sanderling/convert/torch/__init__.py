@@ -42,10 +42,12 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     missing = [name for name in ("torch", "litert_torch") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtra("converting PyTorch models", "torch")
+    from sanderling.convert.quiet import quiet
     from sanderling.convert.torch.lower import convert_program
     from sanderling.convert.torch.program import open_source
 
-    return convert_program(open_source(source, wishes), wishes)
+    with quiet():
+        return convert_program(open_source(source, wishes), wishes)
 
 
 def refuse_pickles(path: Path) -> None:

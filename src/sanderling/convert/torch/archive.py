@@ -54,7 +54,7 @@ def read_program(path: Path) -> ExportedProgram:
         return torch.export.load(plain)
     except Exception as error:  # noqa: BLE001 - torch raises any kind for a graph that does not fit together
         raise FormatError(
-            f"PyTorch {torch.__version__} cannot read the program ({_first_line(error)})",
+            f"PyTorch {torch.__version__} cannot read the program ({first_line(error)})",
             where=str(path),
             hint="export it again with this version",
         ) from None
@@ -85,7 +85,7 @@ def _plain_archive(path: Path) -> io.BytesIO:
         raise ConvertError(str(error), where=str(path), hint=error.hint or EXPORT_HINT) from None
     except _BROKEN as error:
         raise FormatError(
-            f"is no readable .pt2 archive ({_first_line(error)})", where=str(path), hint=EXPORT_HINT
+            f"is no readable .pt2 archive ({first_line(error)})", where=str(path), hint=EXPORT_HINT
         ) from None
     plain.seek(0)
     return plain
@@ -166,5 +166,6 @@ def _check_payload(key: str, each: Any, entries: Mapping[str, zipfile.ZipInfo], 
         raise ValueError(f"the bytes of {key!r} are missing")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Returns: the first line of what an error says, cut to a readable length."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
