@@ -38,6 +38,7 @@ def convert_program(program: Program, wishes: Wishes) -> Conversion:
     module = wrap(program, last)
     content = _lowered(module, program, last)
     model = _named(parse(memoryview(content), name=program.where or "model"), program)
+    model = _nearest(model)
     model, _ = passes.run(model, [name for name in passes.FASTER if not find(name).grows])
     narrowed = [port.name for port, index in zip(program.inputs, model.main.inputs, strict=True)
                 if str(program.arguments[port.place].dtype)[6:] != model.main.tensors[index].dtype.value]  # fmt: skip
@@ -106,6 +107,20 @@ def _named(model: Model, program: Program) -> Model:
     graph = replace(model.main, tensors=tuple(tensors), inputs=tuple(inputs), outputs=tuple(outputs))
     named = Signature(SIGNATURE, _pairs(program.inputs, inputs), _pairs(program.outputs, outputs))
     return replace(model.with_main(graph), signatures=(named,), source=None)
+
+
+def _nearest(model: Model) -> Model:
+    """Returns: the model with PyTorch's rule for nearest neighbours: the pixel at or before, not the nearest.
+
+    litert-torch asks for half-pixel centers, which comes to the same only for whole factors.
+    """
+    nodes = tuple(
+        replace(node, attrs={**node.attrs, "half_pixel_centers": False})
+        if node.op == "RESIZE_NEAREST_NEIGHBOR" and node.attrs.get("half_pixel_centers")
+        else node
+        for node in model.main.nodes
+    )
+    return model.with_main(replace(model.main, nodes=nodes))
 
 
 def _in_order(indices: dict[str, int], stem: str, count: int) -> list[int]:
