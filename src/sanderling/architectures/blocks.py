@@ -14,13 +14,31 @@ ACTIVATIONS = {
 Shape = tuple[int, int, int]  # channels, height, width
 
 
+class SamePad(nn.Module):
+    """Zeros around a picture as TensorFlow's SAME has them: the odd row and column come last."""
+
+    def __init__(self, kernel: tuple[int, int], stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pads: list[int] = []
+        for size, kernel in ((x.shape[3], self.kernel[1]), (x.shape[2], self.kernel[0])):
+            total = max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        return nn.functional.pad(x, pads)
+
+
 def convolution(
-    before: int, after: int, kernel: int, stride: int, activation: str, epsilon: float, groups: int = 1
+    plan: Plan, before: int, after: int, kernel: int, stride: int, activation: str, groups: int = 1
 ) -> nn.Sequential:
     """Returns: convolution, batch normalization and, unless it is "", activation."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(before, after, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(after, eps=epsilon),
+    same = plan.same and stride > 1
+    layers: list[nn.Module] = [SamePad((kernel, kernel), stride)] if same else []
+    padding = 0 if same else (kernel - 1) // 2
+    layers += [
+        nn.Conv2d(before, after, kernel, stride, padding, groups=groups, bias=False),
+        nn.BatchNorm2d(after, eps=plan.epsilon),
     ]
     if activation:
         layers.append(ACTIVATIONS[activation]())
@@ -59,25 +77,25 @@ class Residual(nn.Module):
 
 
 def _separable(plan: Plan, stage: Stage, before: int, stride: int) -> nn.Module:
-    activation, epsilon = stage.activation or plan.activation, plan.epsilon
+    activation = stage.activation or plan.activation
     return nn.Sequential(
-        convolution(before, before, stage.kernel, stride, activation, epsilon, before),
-        convolution(before, stage.channels, 1, 1, activation, epsilon),
+        convolution(plan, before, before, stage.kernel, stride, activation, before),
+        convolution(plan, before, stage.channels, 1, 1, activation),
     )
 
 
 def _inverted(plan: Plan, stage: Stage, before: int, stride: int) -> nn.Module:
-    activation, epsilon = stage.activation or plan.activation, plan.epsilon
+    activation = stage.activation or plan.activation
     hidden = stage.hidden or before * stage.expand
     layers: list[nn.Module] = []
     if hidden != before:
-        layers.append(convolution(before, hidden, 1, 1, activation, epsilon))
-    layers.append(convolution(hidden, hidden, stage.kernel, stride, activation, epsilon, hidden))
+        layers.append(convolution(plan, before, hidden, 1, 1, activation))
+    layers.append(convolution(plan, hidden, hidden, stage.kernel, stride, activation, hidden))
     if stage.squeeze == "hidden":
         layers.append(SqueezeExcite(hidden, whole(hidden / 4), "relu", plan.gate))
     elif stage.squeeze == "input":
         layers.append(SqueezeExcite(hidden, max(1, before // 4), activation, plan.gate))
-    layers.append(convolution(hidden, stage.channels, 1, 1, "", epsilon))
+    layers.append(convolution(plan, hidden, stage.channels, 1, 1, ""))
     path = nn.Sequential(*layers)
     return Residual(path) if stride == 1 and before == stage.channels else path
 
@@ -103,7 +121,7 @@ class Classifier(nn.Module):
 
 def assemble(plan: Plan, shape: Shape, classes: int) -> Classifier:
     """Returns: the network of a plan, image [N,C,H,W] → scores [N,classes]."""
-    layers: list[nn.Module] = [convolution(shape[0], plan.stem, 3, 2, plan.activation, plan.epsilon)]
+    layers: list[nn.Module] = [convolution(plan, shape[0], plan.stem, 3, 2, plan.activation)]
     channels = plan.stem
     for stage in plan.stages:
         for number in range(stage.repeats):
@@ -111,7 +129,7 @@ def assemble(plan: Plan, shape: Shape, classes: int) -> Classifier:
             layers.append(_BLOCKS[plan.block](plan, stage, channels, stride))
             channels = stage.channels
     if plan.head:
-        layers.append(convolution(channels, plan.head, 1, 1, plan.activation, plan.epsilon))
+        layers.append(convolution(plan, channels, plan.head, 1, 1, plan.activation))
         channels = plan.head
     head: list[nn.Module] = []
     if plan.dense:
@@ -121,19 +139,11 @@ def assemble(plan: Plan, shape: Shape, classes: int) -> Classifier:
     return Classifier(nn.Sequential(*layers), nn.Sequential(*head), shape)
 
 
-def _same(before: int, after: int, kernel: tuple[int, int], stride: int, size: tuple[int, int]) -> nn.Sequential:
-    """Returns: a convolution with TensorFlow's SAME padding, whose odd row and column come last."""
-    pads: list[int] = []
-    for length, window in zip(reversed(size), reversed(kernel), strict=True):
-        total = max((-(-length // stride) - 1) * stride + window - length, 0)
-        pads += [total // 2, total - total // 2]
-    return nn.Sequential(nn.ZeroPad2d(pads), nn.Conv2d(before, after, kernel, stride))
-
-
 def ds_cnn(channels: int, blocks: int, classes: int, shape: Shape) -> Classifier:
     """Returns: a convolution of 10 × 4 with stride 2, then depthwise separable ones."""
     layers: list[nn.Module] = [
-        _same(shape[0], channels, (10, 4), 2, shape[1:]), nn.BatchNorm2d(channels), nn.ReLU(), nn.Dropout(0.2),
+        SamePad((10, 4), 2), nn.Conv2d(shape[0], channels, (10, 4), 2), nn.BatchNorm2d(channels), nn.ReLU(),
+        nn.Dropout(0.2),
     ]  # fmt: skip
     for _ in range(blocks):
         for kernel, groups in ((3, channels), (1, 1)):
@@ -147,7 +157,7 @@ def ds_cnn(channels: int, blocks: int, classes: int, shape: Shape) -> Classifier
 
 def resnet(stages: list[tuple[int, int]], repeats: int, classes: int, shape: Shape) -> Classifier:
     """Returns: residual blocks of two 3 × 3 convolutions, with biases and TensorFlow's padding."""
-    channels, size = stages[0][0], shape[1:]
+    channels = stages[0][0]
     layers: list[nn.Module] = [
         nn.Conv2d(shape[0], channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
     ]  # fmt: skip
@@ -155,10 +165,10 @@ def resnet(stages: list[tuple[int, int]], repeats: int, classes: int, shape: Sha
         for number in range(repeats):
             stride = first if number == 0 else 1
             path = nn.Sequential(
-                _same(channels, after, (3, 3), stride, size), nn.BatchNorm2d(after), nn.ReLU(),
+                SamePad((3, 3), stride), nn.Conv2d(channels, after, 3, stride), nn.BatchNorm2d(after), nn.ReLU(),
                 nn.Conv2d(after, after, 3, padding=1), nn.BatchNorm2d(after),
             )  # fmt: skip
             alike = stride == 1 and channels == after
             layers.append(Residual(path, None if alike else nn.Conv2d(channels, after, 1, stride), nn.ReLU()))
-            channels, size = after, (-(-size[0] // stride), -(-size[1] // stride))
+            channels = after
     return Classifier(nn.Sequential(*layers), nn.Linear(channels, classes), shape)

@@ -30,6 +30,7 @@ LITE0 = replace(
     activation="relu6",
     epsilon=1e-3,
     rigid="ends",
+    same=True,
     stages=tuple(replace(stage, squeeze="") for stage in B0.stages),
 )
 PAPER = "arXiv 1905.11946, table 1"

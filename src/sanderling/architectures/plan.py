@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,9 @@ class Plan:
         activation: ``relu``, ``relu6``, ``silu`` or ``hardswish``.
         gate: of the squeeze-and-excitations: ``sigmoid`` or ``hardsigmoid``.
         epsilon: of the batch normalizations.
-        rigid: first and last convolution and stage do not grow (EfficientNet-Lite); ``head``: only the last
+        rigid: ``ends``: first and last convolution and stage do not grow (EfficientNet-Lite); ``head``: the last
             convolution, which never shrinks (MobileNetV2).
+        same: strides are padded as TensorFlow does, with the odd row and column at the end.
     """
 
     block: str
@@ -79,7 +80,8 @@ class Plan:
     gate: str = "sigmoid"
     epsilon: float = 1e-5
     dropout: float = 0.2
-    rigid: str = field(default="")
+    rigid: str = ""
+    same: bool = False
 
     def grown(self, width: float, depth: float) -> Plan:
         """Returns: the plan with its channels × width and its repeats × depth.

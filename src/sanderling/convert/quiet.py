@@ -9,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO
 
 
@@ -42,23 +42,51 @@ def _moved(descriptor: int, target: IO[bytes]) -> Iterator[None]:
     except OSError:  # a process without a terminal, such as a service
         yield
         return
-    with suppress(OSError, ValueError, AttributeError):
+    twin = _Twin(stream, kept) if _writes_to(stream, descriptor) else None
+    if twin is not None:
         stream.flush()
-    own = _writes_to(stream, descriptor)
-    if own:
-        twin = io.TextIOWrapper(
-            os.fdopen(os.dup(kept), "wb", 0), encoding=stream.encoding, errors=stream.errors, write_through=True
-        )
         setattr(sys, name, twin)
     os.dup2(target.fileno(), descriptor)
     try:
         yield
     finally:
         os.dup2(kept, descriptor)
-        os.close(kept)
-        if own:
+        if twin is not None:
+            twin.kept = -1
             setattr(sys, name, stream)
-            twin.close()
+        os.close(kept)
+
+
+class _Twin(io.TextIOBase):
+    """Stands for a stream while its descriptor points elsewhere; whoever keeps it gets the stream later."""
+
+    def __init__(self, stream: io.TextIOWrapper, kept: int) -> None:
+        self.stream, self.kept = stream, kept
+
+    def write(self, text: str) -> int:
+        if self.kept < 0:
+            return self.stream.write(text)
+        rest = memoryview(text.encode(self.stream.encoding, self.stream.errors or "strict"))
+        while rest:
+            rest = rest[os.write(self.kept, rest) :]
+        return len(text)
+
+    def flush(self) -> None:
+        if self.kept < 0:
+            self.stream.flush()
+
+    def fileno(self) -> int:
+        return self.stream.fileno() if self.kept < 0 else self.kept
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding
 
 
 def _writes_to(stream: object, descriptor: int) -> bool:
