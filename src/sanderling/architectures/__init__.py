@@ -1,13 +1,14 @@
 """Networks worth training, as PyTorch modules of any width, depth and resolution.
 
-The folder is the registry: a file beside this one that holds an ``ARCHITECTURE`` is found by scanning. Most are
-tables of blocks (``plan.py``) and share one assembly (``blocks.py``).
+The folder is the registry: what a file beside this one lists as ``ARCHITECTURES`` is found by scanning. Most
+are tables of blocks (``plan.py``) and share one assembly (``blocks.py``).
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["Architecture", "build", "describe", "load_weights", "macs", "names", "parameters"]
 
 
-@cache
 def names() -> tuple[str, ...]:
     """Returns: the names of all architectures, sorted."""
-    modules = (each.name for each in pkgutil.iter_modules(__path__))
-    found = (getattr(importlib.import_module(f"{__name__}.{name}"), "ARCHITECTURES", ()) for name in modules
-             if name not in _TORCH)  # fmt: skip
-    return tuple(sorted(each.name for group in found for each in group))
+    return tuple(sorted(_known()))
+
+
+@cache
+def _known() -> dict[str, Architecture]:
+    found: dict[str, Architecture] = {}
+    for each in pkgutil.iter_modules(__path__):
+        if each.name not in _TORCH:
+            module = importlib.import_module(f"{__name__}.{each.name}")
+            found |= {one.name: one for one in getattr(module, "ARCHITECTURES", ())}
+    return found
 
 
 # Files that are PyTorch from their first line, imported when something is built.
@@ -40,17 +47,11 @@ def describe(name: str) -> Architecture:
     Raises:
         UsageError: there is none of this name.
     """
-    if name not in names():
+    if name not in _known():
         close = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(names())}"
         raise UsageError(f"there is no architecture {name!r}", hint=hint)
-    for module in pkgutil.iter_modules(__path__):
-        if module.name not in _TORCH:
-            found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "ARCHITECTURES", ())
-            for each in found:
-                if each.name == name:
-                    return each
-    raise AssertionError(name)
+    return _known()[name]
 
 
 def build(name: str, **wishes: Any) -> torch.nn.Module:
@@ -58,8 +59,8 @@ def build(name: str, **wishes: Any) -> torch.nn.Module:
 
     Args:
         name: one of ``names()``.
-        wishes: ``width`` and ``depth`` (factors), ``resolution`` (pixels a side), ``classes``, ``channels`` of
-            the input; for ``bert`` its own (see ``bert.py``). Left out, they are the architecture's.
+        wishes: ``width`` and ``depth`` (factors), ``resolution`` (pixels a side), ``classes``, ``channels``
+            of the input; for ``bert`` its own (see ``bert.py``). Left out, they are the architecture's.
 
     Returns: a module whose ``example`` is the tuple of its inputs, images as [N,C,H,W].
 
@@ -70,14 +71,13 @@ def build(name: str, **wishes: Any) -> torch.nn.Module:
     found = describe(name)
     unknown = sorted(set(wishes) - set(found.defaults))
     if unknown:
-        raise UsageError(
-            f"{name} takes no {unknown[0]!r}", where="architectures", hint=f"it takes {', '.join(found.defaults)}"
-        )
+        takes = ", ".join(found.defaults)
+        raise UsageError(f"{name} takes no {unknown[0]!r}", hint=f"it takes {takes}")
     for key, value in wishes.items():
-        if isinstance(value, int | float) and value <= 0:
+        if isinstance(value, int | float) and value < 0:
             raise UsageError(f"{key} is {value}, expected more than 0", where=name)
     _need_torch()
-    module = found.build(**{**found.defaults, **wishes})
+    module: torch.nn.Module = found.build(**{**found.defaults, **wishes})
     return module
 
 

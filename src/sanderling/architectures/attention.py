@@ -55,7 +55,7 @@ class _Layer(nn.Module):
         n, tokens, hidden = x.shape
         query, key, value = (
             product(x).view(n, tokens, self.heads, -1).transpose(1, 2)
-            for product in self.attention["self"].values()  # type: ignore[operator]
+            for product in self.attention["self"].values()
         )
         scores = query @ key.transpose(2, 3) * (hidden // self.heads) ** -0.5 + mask
         seen = (scores.softmax(3) @ value).transpose(1, 2).reshape(n, tokens, hidden)
@@ -69,8 +69,8 @@ class Bert(nn.Module):
     """Token ids and mask [N,tokens] → scores, unit vectors, or a vector per token."""
 
     def __init__(
-        self, layers: int, hidden: int, heads: int, vocabulary: int, positions: int, tokens: int, classes: int,
-        task: str,
+        self, layers: int, hidden: int, heads: int, vocabulary: int, positions: int, tokens: int,
+        classes: int, task: str,
     ) -> None:  # fmt: skip
         super().__init__()
         self.tokens, self.task = tokens, task
@@ -86,15 +86,17 @@ class Bert(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         present = attention_mask.to(torch.float32)
-        hidden = (present[:, None, None, :] - 1) * 1e4  # no number of its own for "never": it is not finite in half
+        hidden = (
+            present[:, None, None, :] - 1
+        ) * 1e4  # no number of its own for "never": it is not finite in half
         x = self.embeddings(input_ids)
-        for layer in self.encoder["layer"]:  # type: ignore[attr-defined]
+        for layer in self.encoder["layer"]:
             x = layer(x, hidden)
         if self.classifier is not None:
             scores: torch.Tensor = self.classifier(self.pooler["dense"](x[:, 0]).tanh())
             return scores
         if self.task == "encode":
-            return x  # type: ignore[no-any-return]
+            return x
         weight = present[:, :, None]
         mean = (x * weight).sum(1) / weight.sum(1).clamp(min=1.0)
         return nn.functional.normalize(mean, dim=1)

@@ -65,7 +65,9 @@ class SqueezeExcite(nn.Module):
 class Residual(nn.Module):
     """What a path computes, added to its input or to a projection of it."""
 
-    def __init__(self, path: nn.Module, shortcut: nn.Module | None = None, after: nn.Module | None = None) -> None:
+    def __init__(
+        self, path: nn.Module, shortcut: nn.Module | None = None, after: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.path = path
         self.shortcut = shortcut or nn.Identity()
@@ -165,8 +167,8 @@ def resnet(stages: list[tuple[int, int]], repeats: int, classes: int, shape: Sha
         for number in range(repeats):
             stride = first if number == 0 else 1
             path = nn.Sequential(
-                SamePad((3, 3), stride), nn.Conv2d(channels, after, 3, stride), nn.BatchNorm2d(after), nn.ReLU(),
-                nn.Conv2d(after, after, 3, padding=1), nn.BatchNorm2d(after),
+                SamePad((3, 3), stride), nn.Conv2d(channels, after, 3, stride), nn.BatchNorm2d(after),
+                nn.ReLU(), nn.Conv2d(after, after, 3, padding=1), nn.BatchNorm2d(after),
             )  # fmt: skip
             alike = stride == 1 and channels == after
             layers.append(Residual(path, None if alike else nn.Conv2d(channels, after, 1, stride), nn.ReLU()))

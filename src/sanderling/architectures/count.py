@@ -16,7 +16,8 @@ _SKIPPED = "num_batches_tracked"  # a counter of training, which weights saved b
 def count_macs(module: nn.Module) -> int:
     """Returns: the multiplications of all convolutions and linear layers for one example.
 
-    A convolution has result values × kernel × input channels / groups, a linear layer rows × inputs × outputs.
+    A convolution has result values × kernel × input channels / groups, a linear layer rows × inputs ×
+    outputs.
     """
     total = 0
 
@@ -31,7 +32,7 @@ def count_macs(module: nn.Module) -> int:
     training = module.training
     try:
         with torch.no_grad():
-            module.eval()(*module.example)  # type: ignore[operator,misc]
+            module.eval()(*module.example)
     finally:
         module.train(training)
         for hook in hooks:

@@ -1,7 +1,7 @@
 """EfficientNet: one small network, B0, and larger ones that grow in width, depth and resolution together.
 
-B0 to B2: 5,288,548, 7,794,184 and 9,109,994 parameters, 0.39, 0.70 and 1.0 G MACs. Lite0, which leaves out what
-accelerators lack: 4.65 M and 407 M.
+B0 to B2: 5,288,548, 7,794,184 and 9,109,994 parameters, 0.39, 0.70 and 1.0 G MACs. Lite0, which leaves out
+what accelerators lack: 4.65 M and 407 M, of which 385 M are multiplications of convolutions and products.
 
 Source: Tan and Le, EfficientNet, arXiv 1905.11946, tables 1 and 2; Lite0: the table of tensorflow/tpu's
 ``efficientnet/lite``. The counts are torchvision's.

@@ -66,8 +66,8 @@ class Plan:
         activation: ``relu``, ``relu6``, ``silu`` or ``hardswish``.
         gate: of the squeeze-and-excitations: ``sigmoid`` or ``hardsigmoid``.
         epsilon: of the batch normalizations.
-        rigid: ``ends``: first and last convolution and stage do not grow (EfficientNet-Lite); ``head``: the last
-            convolution, which never shrinks (MobileNetV2).
+        rigid: ``ends``: first and last convolution and stage do not grow (EfficientNet-Lite); ``head``: the
+            last convolution never shrinks (MobileNetV2).
         same: strides are padded as TensorFlow does, with the odd row and column at the end.
     """
 
@@ -120,9 +120,7 @@ def whole(channels: float, divisor: int = 8) -> int:
 def planned(name: str, source: str, plan: Plan, *, resolution: int = 224, **defaults: Any) -> Architecture:
     """Returns: the architecture that a plan describes."""
 
-    def build(
-        width: float, depth: float, resolution: int, classes: int, channels: int
-    ) -> torch.nn.Module:
+    def build(width: float, depth: float, resolution: int, classes: int, channels: int) -> torch.nn.Module:
         from sanderling.architectures.blocks import assemble
 
         return assemble(plan.grown(width, depth), (channels, resolution, resolution), classes)

@@ -22,8 +22,8 @@ class Wishes:
         layout: ``nhwc`` gives images to the model with channels last and leaves no transpose inside;
             ``keep`` feeds it as its source is fed.
         function: which of several entry points (a SavedModel's signature); "" for the usual one.
-        example: for a live ``torch.nn.Module``: a tensor or array, the tuple of its arguments, a dict of named
-            ones, or (tuple, dict).
+        example: for a live ``torch.nn.Module``: a tensor or array, the tuple of its arguments, a dict of
+            named ones, or (tuple, dict).
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

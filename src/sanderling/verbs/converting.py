@@ -23,6 +23,7 @@ def convert(
     shape: Shape | Mapping[str, Shape] | None = None,
     layout: str = "keep",
     function: str = "",
+    example: Any = None,
     tolerance: float | None = None,
     strict: bool = True,
     tell: Callable[[str, int, int], None] | None = None,
@@ -38,6 +39,8 @@ def convert(
             an open batch).
         layout: ``nhwc`` takes images with channels last, whatever the source does; ``keep`` does not.
         function: which of several entry points to convert.
+        example: for a live ``torch.nn.Module``: a tensor or array, the tuple of its arguments, a dict of
+            named ones, or (tuple, dict).
         tolerance: largest error, as a share of an output's scale; None takes 1e-4, and of models that
             compute with integers an RMS of 3 %.
         strict: raise when the result does not match; else look at ``ok`` of what is returned.
@@ -56,7 +59,7 @@ def convert(
     path = Path(output).expanduser()
     if path.suffix.lower() != ".tflite":
         raise UsageError(f"got {path.name!r}, expected a name that ends in .tflite", where="output")
-    wishes = Wishes(_shapes(shape), one_of(layout, LAYOUTS, "layout"), function)
+    wishes = Wishes(_shapes(shape), one_of(layout, LAYOUTS, "layout"), function, example)
     done = make(source, path, wishes, samples=samples, reading=reading, tolerance=tolerance, tell=tell)
     if strict and not done.ok:
         raise ConvertError(done.proof.sentence(), where=str(path), hint="nothing was written")

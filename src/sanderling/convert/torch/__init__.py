@@ -37,17 +37,21 @@ def convert(source: object, wishes: Wishes) -> Conversion:
         MissingExtra: litert-torch is not installed.
         UsageError: a wish does not fit the source.
     """
-    if isinstance(source, str | Path):
-        refuse_pickles(Path(source))
-    missing = [name for name in ("torch", "litert_torch") if importlib.util.find_spec(name) is None]
-    if missing:
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None:
+        refuse_pickles(path)
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "litert_torch")):
         raise MissingExtra("converting PyTorch models", "torch")
+    if path is not None:
+        from sanderling.convert.torch.isolated import convert_file
+
+        return convert_file(path, wishes)
     from sanderling.convert.quiet import quiet
-    from sanderling.convert.torch.lower import convert_program
+    from sanderling.convert.torch.lower import conversion_of, lower
     from sanderling.convert.torch.program import open_source
 
     with quiet():
-        return convert_program(open_source(source, wishes), wishes)
+        return conversion_of(lower(open_source(source, wishes), wishes.layout))
 
 
 def refuse_pickles(path: Path) -> None:
@@ -76,7 +80,7 @@ def refuse_pickles(path: Path) -> None:
         raise ConvertError("is TorchScript, whose code runs when it is loaded", where=where, hint=EXPORT)
     if "data.pkl" in names or start[:1] == b"\x80":
         raise ConvertError(
-            "is a pickle (weights, or a whole module), which is never opened: that would run code of the file",
+            "is a pickle (of weights or a module), which is never opened: that would run code of the file",
             where=where,
             hint=f"load the weights into your own module, then {EXPORT}",
         )
@@ -84,4 +88,5 @@ def refuse_pickles(path: Path) -> None:
         raise FormatError("is no .pt2 archive", where=where, hint=EXPORT)
 
 
-CONVERTER = Converter("torch", "a PyTorch program (.pt2, nn.Module)", "torch", reads, takes, convert)
+PACKAGES = ("torch", "litert-torch", "litert-converter")
+CONVERTER = Converter("torch", "a PyTorch program (.pt2)", "torch", reads, takes, convert, PACKAGES)

@@ -1,9 +1,9 @@
 """Opens a ``.pt2`` archive of ``torch.export`` without running anything that is in it.
 
-``torch.export.load`` unpickles, imports modules that the file names, compiles strings of the file as Python and
-looks up any name of the module ``torch`` as an operator. So an archive is looked through first: every entry is
-plain bytes or JSON, and the JSON holds nothing but tensors, names and operators (``innocence.py``). What is
-handed to ``torch.export.load`` is a new archive of the entries that were checked, and of no others.
+``torch.export.load`` unpickles, imports modules that the file names, compiles strings of the file as Python
+and looks up any name of the module ``torch`` as an operator. So an archive is looked through first: every
+entry is plain bytes or JSON, and the JSON holds nothing but tensors, names and operators (``innocence.py``).
+What is handed to ``torch.export.load`` is a new archive of the entries that were checked, and of no others.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> Mapping[str, zipfile.ZipIn
         raise Suspect("is a zip file, but no archive of torch.export")
     if _PROGRAM not in entries:
         models = sorted(name[7:-5] for name in entries if name.startswith("models/"))
-        raise Suspect(f"holds {', '.join(map(repr, models[:5])) or 'no program'}, expected one program 'model'")
+        raise Suspect(
+            f"holds {', '.join(map(repr, models[:5])) or 'no program'}, expected one program 'model'"
+        )
     return entries
 
 
@@ -160,9 +162,10 @@ def _check_payload(key: str, each: Any, entries: Mapping[str, zipfile.ZipInfo], 
     if f"{folder}/{name}" not in entries or not isinstance(meta, dict):
         raise ValueError(f"the bytes of {key!r} are missing")
     sizes = [size.get("as_int") if isinstance(size, dict) else None for size in meta.get("sizes", ())]
-    if meta.get("dtype") not in _DTYPES or not all(isinstance(size, int) and size >= 0 for size in sizes):
+    known = [size for size in sizes if isinstance(size, int) and size >= 0]
+    if meta.get("dtype") not in _DTYPES or len(known) != len(sizes):
         raise ValueError(f"{key!r} has sizes or a type that are not known")
-    if prod(sizes) and not entries[f"{folder}/{name}"].file_size:
+    if prod(known) and not entries[f"{folder}/{name}"].file_size:
         raise ValueError(f"the bytes of {key!r} are missing")
 
 

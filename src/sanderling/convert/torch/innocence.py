@@ -1,8 +1,8 @@
 """Whether the JSON of an exported program says nothing but what a network computes.
 
 When PyTorch loads and runs such a program it evaluates the sizes as Python expressions (SymPy), compiles the
-guards and the names of values and arguments as Python source, imports the modules of container types and takes
-any ``torch.…`` name for an operator. Each of these has a narrow form here; nothing else passes.
+guards and the names of values and arguments as Python source, imports the modules of container types and
+takes any ``torch.…`` name for an operator. Each of these has a narrow form here; nothing else passes.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ _HOST = re.compile(r"torch\.ops\.aten\.(?:from_file|save|load|_?print|warn|backt
 _PATH = re.compile(r"[A-Za-z_0-9]+(?:\.[A-Za-z_0-9]+)*")
 _SYMBOL = re.compile(r"z?[suf]\w{0,30}")
 _CONTAINERS = {"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", None}
-_FUNCTIONS = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Max Min Abs Mod FloorDiv ModularIndexing Where PythonMod "
-    "CleanDiv CeilToInt FloorToInt CeilDiv LShift RShift PowByNatural FloatPow FloatTrueDiv IntTrueDiv "
-    "TruncToFloat TruncToInt RoundToInt RoundDecimal ToFloat Identity Eq Ne Equality Unequality "
-    "GreaterThan LessThan StrictGreaterThan StrictLessThan Ge Le Gt Lt And Or Not true false "
-    "BooleanTrue BooleanFalse".split()
-)
+_FUNCTIONS = frozenset({
+    "Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Abs", "Mod",
+    "FloorDiv", "ModularIndexing", "Where", "PythonMod", "CleanDiv", "CeilToInt", "FloorToInt",
+    "CeilDiv", "LShift", "RShift", "PowByNatural", "FloatPow", "FloatTrueDiv", "IntTrueDiv",
+    "TruncToFloat", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat", "Identity", "Eq", "Ne",
+    "Equality", "Unequality", "GreaterThan", "LessThan", "StrictGreaterThan", "StrictLessThan",
+    "Ge", "Le", "Gt", "Lt", "And", "Or", "Not", "true", "false", "BooleanTrue", "BooleanFalse",
+})  # fmt: skip
 _ARITHMETIC = (
     ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.Compare, ast.keyword, ast.Add, ast.Sub, ast.Mult,
     ast.Div, ast.FloorDiv, ast.Mod, ast.USub, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq, ast.Call,
@@ -188,5 +189,6 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "target": _operator, "as_operator": _operator, "as_custom_obj": _refused, "custom_obj": _refused,
     "expr_str": _expression, "in_spec": _arguments, "out_spec": _containers, "forward_arg_names": _names,
     "name": _name, "as_name": _name, "fqn": _path, "parameter_name": _path, "buffer_name": _path,
-    "tensor_constant_name": _path, "custom_obj_name": _refused, "user_input_name": _name, "class_fqn": _refused,
+    "tensor_constant_name": _path, "custom_obj_name": _refused, "user_input_name": _name,
+    "class_fqn": _refused,
 }  # fmt: skip

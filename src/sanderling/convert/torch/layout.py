@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # NCHW → NHWC and back
 
 # Operators whose operand of rank 4 is [N,C,H,W] by definition.
-_SPATIAL = frozenset(
-    "adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d batch_norm channel_shuffle conv2d conv_transpose2d "
-    "convolution grid_sampler group_norm instance_norm max_pool2d max_pool2d_with_indices "
-    "max_unpool2d pixel_shuffle pixel_unshuffle prelu reflection_pad2d replication_pad2d "
-    "upsample_bicubic2d upsample_bilinear2d upsample_nearest2d upsample_nearest_exact2d "
-    "_native_batch_norm_legit_no_training native_group_norm _adaptive_avg_pool2d".split()
-)
+_SPATIAL = frozenset({
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "channel_shuffle",
+    "conv2d", "conv_transpose2d", "convolution", "grid_sampler", "group_norm", "instance_norm",
+    "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "pixel_shuffle", "pixel_unshuffle",
+    "prelu", "reflection_pad2d", "replication_pad2d", "upsample_bicubic2d", "upsample_bilinear2d",
+    "upsample_nearest2d", "upsample_nearest_exact2d", "_native_batch_norm_legit_no_training",
+    "native_group_norm", "_adaptive_avg_pool2d",
+})  # fmt: skip
 # Operators behind which a dimension is no longer what it was before.
-_MOVING = frozenset(
-    "bmm einsum expand flatten index_select linear matmul movedim mT numpy_T permute reshape "
-    "scaled_dot_product_attention squeeze swapaxes t transpose unflatten unfold unsqueeze view _unsafe_view".split()
-)
+_MOVING = frozenset({
+    "bmm", "einsum", "expand", "flatten", "index_select", "linear", "matmul", "movedim", "mT",
+    "numpy_T", "permute", "reshape", "scaled_dot_product_attention", "squeeze", "swapaxes", "t",
+    "transpose", "unflatten", "unfold", "unsqueeze", "view", "_unsafe_view",
+})  # fmt: skip
 
 
 def image_values(graph: Graph) -> set[Node]:
@@ -58,7 +60,7 @@ def _reaches(start: Node, *, forward: bool) -> bool:
 
 
 def _name(node: Node) -> str:
-    """Returns: an operator's name without namespace and overload; without a final ``_``: it works in place."""
+    """Returns: an operator's name without namespace and overload, and without the ``_`` of one in place."""
     packet = getattr(node.target, "overloadpacket", None)
     name = str(getattr(packet, "__name__", getattr(node.target, "__name__", "")))
     return name.removesuffix("_") if not name.startswith("__") else name

@@ -3,55 +3,88 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sanderling import passes
-from sanderling.convert.conversion import Conversion, Reference, Wishes
+from sanderling.convert.conversion import Conversion
+from sanderling.convert.finish import finish, named
 from sanderling.convert.torch.archive import first_line
 from sanderling.convert.torch.edge import example, wrap
 from sanderling.convert.torch.layout import TO_LAST
-from sanderling.convert.torch.program import OPEN, Port, Program
+from sanderling.convert.torch.program import OPEN, Program
 from sanderling.errors import ConvertError
-from sanderling.graph.graph import Model, Signature
+from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.passes.registry import find
 from sanderling.tflite.read import parse
 
-if TYPE_CHECKING:
-    import torch
-
-SIGNATURE = "serving_default"
 _OPERATOR = re.compile(r"(?:aten|prims|torch|higher_order)(?:\.|::)[\w.]+")
 
 
-def convert_program(program: Program, wishes: Wishes) -> Conversion:
-    """Converts a program.
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program, ready to be run as its source and as what became of it.
+
+    Attributes:
+        content: the ``.tflite`` file as litert-torch wrote it.
+        inputs, outputs: names, in the order of the program.
+        run: arrays in the order of ``inputs`` → outputs, by PyTorch.
+        notes: what the user must be told.
+    """
+
+    content: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    run: Callable[[Sequence[Array]], list[Array]]
+    notes: tuple[str, ...]
+
+
+def lower(program: Program, layout: str) -> Lowered:
+    """Lowers a program.
+
+    Args:
+        layout: ``nhwc`` takes and gives images as [N,H,W,C].
 
     Raises:
         ConvertError: litert-torch cannot, with the operator that is in the way.
     """
-    last = wishes.layout == "nhwc"
-    notes = list(program.notes)
+    last = layout == "nhwc"
     module = wrap(program, last)
-    content = _lowered(module, program, last)
-    model = _named(parse(memoryview(content), name=program.where or "model"), program)
-    model = _nearest(model)
-    model, _ = passes.run(model, [name for name in passes.FASTER if not find(name).grows])
-    narrowed = [port.name for port, index in zip(program.inputs, model.main.inputs, strict=True)
-                if str(program.arguments[port.place].dtype)[6:] != model.main.tensors[index].dtype.value]  # fmt: skip
-    if narrowed:
-        notes.append(f"64-bit inputs take 32 bits: {', '.join(narrowed)}")
+    content = _litert_torch(module, program, last)
+    notes = list(program.notes)
+    types = [program.arguments[port.place].dtype for port in program.inputs]
+    wide = [port.name for port, kind in zip(program.inputs, types, strict=True) if kind.itemsize == 8]
+    if wide:
+        notes.append(f"64-bit inputs take 32 bits: {', '.join(wide)}")
     moved = [port.name for port in (*program.inputs, *program.outputs) if last and port.image]
     if moved:
         notes.append(f"channels come last in {', '.join(map(repr, moved))}: [N,H,W,C]")
+    inputs, outputs = ([port.name for port in ports] for ports in (program.inputs, program.outputs))
+    return Lowered(content, tuple(inputs), tuple(outputs), _runner(module, types), tuple(notes))
+
+
+def conversion_of(lowered: Lowered) -> Conversion:
+    """Returns: what every converter hands over, with names and our own rewrites."""
+    model = parse(memoryview(lowered.content))
+    (signature,) = model.signatures
+    graph = replace(
+        model.main,
+        inputs=tuple(dict(signature.inputs)[f"args_{i}"] for i in range(len(lowered.inputs))),
+        outputs=tuple(dict(signature.outputs)[f"output_{i}"] for i in range(len(lowered.outputs))),
+    )
+    model = named(_nearest(model.with_main(graph)), lowered.inputs, lowered.outputs)
+    model = finish(model)
+    types = [model.main.tensors[index].dtype.numpy for index in model.main.outputs]
+
+    def reference(arrays: Sequence[Array]) -> list[Array]:
+        return [found.astype(kind) for found, kind in zip(lowered.run(arrays), types, strict=True)]
+
     route = f"PyTorch {version('torch')} → torch.export → litert-torch {version('litert-torch')}"
-    return Conversion(model, _reference(module, program, model), route, tuple(notes))
+    return Conversion(model, reference, route, lowered.notes)
 
 
-def _lowered(module: torch.nn.Module, program: Program, last: bool) -> bytes:
+def _litert_torch(module: Any, program: Program, last: bool) -> bytes:
     """Returns: the bytes of the ``.tflite`` file."""
     import litert_torch
     import torch
@@ -64,7 +97,7 @@ def _lowered(module: torch.nn.Module, program: Program, last: bool) -> bytes:
                 module, example(program, last), dynamic_shapes=_open_sizes(program, last)
             )
             content: bytes = converted.model_content()
-    except Exception as error:  # noqa: BLE001 - litert-torch raises any kind, and MLIR its own
+    except Exception as error:
         raise _told(error, program.where) from error
     finally:
         progress.config.show_progress = shown
@@ -86,31 +119,18 @@ def _open_sizes(program: Program, last: bool) -> Any:
 
 def _told(error: Exception, where: str) -> ConvertError:
     """Returns: what litert-torch could not do, in a sentence."""
-    text = str(error)
-    found = _OPERATOR.search(text)
+    found = _OPERATOR.search(str(error))
     what = f"operator {found[0]}" if found else "the program"
+    tool = f"litert-torch {version('litert-torch')}"
     return ConvertError(
-        f"litert-torch {version('litert-torch')} cannot lower {what} ({type(error).__name__}: {first_line(error)})",
+        f"{tool} cannot lower {what} ({type(error).__name__}: {first_line(error)})",
         where=where,
         hint="write it with other operators, or export the model to ONNX and convert that",
     )
 
 
-def _named(model: Model, program: Program) -> Model:
-    """Returns: the model with the program's names and order of inputs and outputs."""
-    (signature,) = model.signatures
-    inputs = _in_order(dict(signature.inputs), "args", len(program.inputs))
-    outputs = _in_order(dict(signature.outputs), "output", len(program.outputs))
-    tensors = list(model.main.tensors)
-    for index, port in [*zip(outputs, program.outputs, strict=True), *zip(inputs, program.inputs, strict=True)]:
-        tensors[index] = replace(tensors[index], name=port.name)
-    graph = replace(model.main, tensors=tuple(tensors), inputs=tuple(inputs), outputs=tuple(outputs))
-    named = Signature(SIGNATURE, _pairs(program.inputs, inputs), _pairs(program.outputs, outputs))
-    return replace(model.with_main(graph), signatures=(named,), source=None)
-
-
 def _nearest(model: Model) -> Model:
-    """Returns: the model with PyTorch's rule for nearest neighbours: the pixel at or before, not the nearest.
+    """Returns: the model with PyTorch's rule for nearest neighbours: the pixel at or before.
 
     litert-torch asks for half-pixel centers, which comes to the same only for whole factors.
     """
@@ -123,32 +143,14 @@ def _nearest(model: Model) -> Model:
     return model.with_main(replace(model.main, nodes=nodes))
 
 
-def _in_order(indices: dict[str, int], stem: str, count: int) -> list[int]:
-    return [indices[f"{stem}_{number}"] for number in range(count)]
-
-
-def _pairs(ports: Sequence[Port], indices: Sequence[int]) -> tuple[tuple[str, int], ...]:
-    names: list[str] = []
-    for port in ports:
-        names.append(port.name if port.name not in names else f"{port.name}_{len(names)}")
-    return tuple(zip(names, indices, strict=True))
-
-
-def _reference(module: torch.nn.Module, program: Program, model: Model) -> Reference:
+def _runner(module: Any, types: Sequence[Any]) -> Callable[[Sequence[Array]], list[Array]]:
     """Returns: the program itself, for arrays as the model takes them."""
     import torch
 
-    graph = model.main
-    types = [graph.tensors[index].dtype.numpy for index in graph.outputs]
-    given = [program.arguments[port.place].dtype for port in program.inputs]
-
     def run(arrays: Sequence[Array]) -> list[Array]:
-        tensors = [torch.from_numpy(array).to(dtype) for array, dtype in zip(arrays, given, strict=True)]
+        tensors = [torch.tensor(array).to(kind) for array, kind in zip(arrays, types, strict=True)]
         with torch.no_grad():
             results = module(*tensors)
-        return [
-            result.detach().resolve_conj().resolve_neg().numpy().astype(dtype)
-            for result, dtype in zip(results, types, strict=True)
-        ]
+        return [result.resolve_conj().resolve_neg().numpy() for result in results]
 
     return run

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.convert.conversion import Wishes
-from sanderling.convert.torch.archive import first_line, read_program
+from sanderling.convert.torch.archive import first_line
 from sanderling.convert.torch.layout import image_values
 from sanderling.errors import ConvertError, UsageError
 
@@ -59,21 +58,20 @@ class Program:
 
 
 def open_source(source: object, wishes: Wishes) -> Program:
-    """Exports a live module, or reads a file, and fixes the sizes.
+    """Exports a live module, or takes an exported program, and fixes the sizes.
 
     Raises:
         ConvertError: PyTorch cannot export the module.
-        FormatError: the file is damaged.
         UsageError: an example is missing, or a size that was asked for does not fit.
     """
     import torch
 
-    if isinstance(source, str | Path):
-        return _described(read_program(Path(source)), wishes, str(source))
     if isinstance(source, torch.export.ExportedProgram):
-        return _described(source, wishes, "")
+        return describe(source, wishes, "")
     if isinstance(source, torch.jit.ScriptModule):
-        raise ConvertError("is TorchScript, which cannot be exported", hint="give the module it was made from")
+        raise ConvertError(
+            "is TorchScript, which cannot be exported", hint="give the module it was made from"
+        )
     assert isinstance(source, torch.nn.Module)
     args, kwargs = _example(wishes.example)
     with _evaluating(source):
@@ -82,7 +80,7 @@ def open_source(source: object, wishes: Wishes) -> Program:
             shapes = _wanted(exported, wishes)
             args, kwargs, collection = _resized(args, kwargs, shapes)
             exported = _export(source, args, kwargs, collection)
-    return _described(exported, wishes, "")
+    return describe(exported, wishes, "")
 
 
 def _example(example: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -132,10 +130,10 @@ def _export(module: torch.nn.Module, args: Any, kwargs: Any, shapes: Any) -> Exp
     try:
         with torch.no_grad():
             return torch.export.export(module, args, kwargs, dynamic_shapes=shapes)
-    except Exception as error:  # noqa: BLE001 - whatever the module's own code raises
+    except Exception as error:
         raise ConvertError(
             f"torch.export cannot trace this module ({type(error).__name__}: {first_line(error)})",
-            hint="torch.export.export(module, args) has to work first: its message says which line is in the way",
+            hint="torch.export.export(module, args) has to work first: it says which line is in the way",
         ) from error
 
 
@@ -167,7 +165,13 @@ def _repeated(tensor: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     return tensor
 
 
-def _described(exported: ExportedProgram, wishes: Wishes, where: str) -> Program:
+def describe(exported: ExportedProgram, wishes: Wishes, where: str) -> Program:
+    """Returns: an exported program with its inputs, outputs and sizes.
+
+    Raises:
+        ConvertError: it gives no tensor.
+        UsageError: a size that was asked for does not fit.
+    """
     import torch
     from torch.utils._pytree import tree_unflatten
 
@@ -193,7 +197,9 @@ def _described(exported: ExportedProgram, wishes: Wishes, where: str) -> Program
     results = _user_specs(exported.graph_signature.output_specs, "USER_OUTPUT")
     values = next(node for node in exported.graph.nodes if node.op == "output").args[0]
     by_name = {node.name: node for node in values if hasattr(node, "name")}
-    names = _result_names(tree_unflatten(list(range(len(results))), exported.call_spec.out_spec), len(results))
+    names = _result_names(
+        tree_unflatten(list(range(len(results))), exported.call_spec.out_spec), len(results)
+    )
     outputs = []
     for place, spec in enumerate(results):
         node = by_name.get(getattr(spec.arg, "name", ""))

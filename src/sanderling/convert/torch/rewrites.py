@@ -1,7 +1,7 @@
 """The same computation with other operators, where litert-torch has no lowering, a slow or a wrong one.
 
 Each function stands in the place of PyTorch's operator while litert-torch traces the program. What works on
-[N,C,H,W] is written for [N,H,W,C] between two permutes: these cancel with those of the convolutions around it.
+[N,C,H,W] is written for [N,H,W,C] between two permutes, which cancel with those of the convolutions around.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def rewrite(module: GraphModule) -> None:
 
 
 @cache
-def _table() -> dict[object, Callable[..., torch.Tensor]]:
+def _table() -> dict[object, Callable[..., Any]]:
     """Returns: PyTorch's operator → what stands in its place."""
     import torch
 
@@ -79,8 +79,8 @@ def _broadcasts_anyway(node: Node) -> bool:
 
 
 def conv_transpose2d(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, stride: Any = 1,
+    padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
 ) -> torch.Tensor:  # fmt: skip
     """The transposed convolution without padding, of which the padding cuts off the borders.
 
@@ -133,7 +133,9 @@ def _pooled(
 ) -> torch.Tensor:
     import torch
 
-    sizes = [have if want is None else want for want, have in zip(_pair(output_size), x.shape[2:], strict=True)]
+    sizes = [
+        have if want is None else want for want, have in zip(_pair(output_size), x.shape[2:], strict=True)
+    ]
     if all(have % want == 0 for want, have in zip(sizes, x.shape[2:], strict=True)):
         return pool(x, [have // want for want, have in zip(sizes, x.shape[2:], strict=True)])
     last = x.permute(TO_LAST)
@@ -162,7 +164,7 @@ def upsample_nearest2d(x: torch.Tensor, output_size: Any, scale_factors: Any) ->
 def upsample_bilinear2d(
     x: torch.Tensor, output_size: Any, align_corners: bool, scale_factors: Any
 ) -> torch.Tensor:
-    """By two products with weights where the scale is not the ratio of the sizes, as RESIZE_BILINEAR has it."""
+    """By two products with weights where the scale is not the ratio of sizes that RESIZE_BILINEAR takes."""
     import torch
 
     sizes = torch.ops.aten.upsample_bilinear2d.vec(x, output_size, align_corners, scale_factors).shape[2:]

@@ -1,4 +1,4 @@
-"""Channel shuffles (ShuffleNet), which come as a view of five dimensions, and are one TRANSPOSE of channels."""
+"""Channel shuffles (ShuffleNet): they come as views of five dimensions and are one TRANSPOSE of channels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shuffled_groups(node: Node) -> tuple[Node, int] | None:
     import torch
 
     if node.target is torch.ops.aten.channel_shuffle.default:
-        return (node.args[0], node.args[1])  # type: ignore[return-value]
+        return (node.args[0], node.args[1])
     if _kind(node) not in ("view", "reshape", "_unsafe_view", "flatten"):
         return None
     swap = _before(node, ("transpose", "permute", "clone", "contiguous"))
@@ -50,15 +50,15 @@ def shuffled_groups(node: Node) -> tuple[Node, int] | None:
     swapped = axes == {1, 2} if axes is not None else list(swap.args[1]) == [0, 2, 1, 3, 4]
     if not swapped or parts != (n, parts[1], c // max(parts[1], 1), h, w):
         return None
-    return source, parts[1]  # type: ignore[return-value]
+    return source, parts[1]
 
 
 def _before(node: Node | None, kinds: tuple[str, ...]) -> Node | None:
     """Returns: what a node works on, if that is one of these operators and nobody else reads it."""
     before = node.args[0] if node is not None and node.args else None
-    if before is None or not hasattr(before, "users") or len(before.users) != 1:  # type: ignore[union-attr]
+    if before is None or not hasattr(before, "users") or len(before.users) != 1:
         return None
-    return before if _kind(before) in kinds else None  # type: ignore[return-value,arg-type]
+    return before if _kind(before) in kinds else None
 
 
 def _kind(node: Node) -> str:
