@@ -12,8 +12,7 @@ from sanderling.convert.conversion import Conversion
 from sanderling.convert.finish import finish, named
 from sanderling.convert.torch.archive import first_line
 from sanderling.convert.torch.edge import example, wrap
-from sanderling.convert.torch.layout import TO_LAST
-from sanderling.convert.torch.program import OPEN, Program
+from sanderling.convert.torch.program import Program
 from sanderling.errors import ConvertError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
@@ -93,28 +92,13 @@ def _litert_torch(module: Any, program: Program, last: bool) -> bytes:
     shown, progress.config.show_progress = progress.config.show_progress, False
     try:
         with torch.no_grad():
-            converted = litert_torch.convert(
-                module, example(program, last), dynamic_shapes=_open_sizes(program, last)
-            )
+            converted = litert_torch.convert(module, example(program, last))
             content: bytes = converted.model_content()
     except Exception as error:
         raise _told(error, program.where) from error
     finally:
         progress.config.show_progress = shown
     return content
-
-
-def _open_sizes(program: Program, last: bool) -> Any:
-    """Returns: for ``torch.export``, which sizes of the inputs stay open; None for none."""
-    import torch
-
-    if not any(OPEN in port.shape for port in program.inputs):
-        return None
-    axes = []
-    for port in program.inputs:
-        shape = [port.shape[axis] for axis in TO_LAST] if last and port.image else port.shape
-        axes.append({axis: torch.export.Dim.AUTO for axis, size in enumerate(shape) if size == OPEN})
-    return (tuple(axes),)
 
 
 def _told(error: Exception, where: str) -> ConvertError:

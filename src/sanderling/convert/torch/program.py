@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 Shape = tuple[int, ...]
-OPEN = -1  # a size that stays open
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Port:
     Attributes:
         name: the argument's, or the key or place of a result.
         place: where it stands among the leaves of the program's arguments or results.
-        shape: −1 where the size stays open; () for outputs, which follow.
+        shape: () for outputs, whose sizes follow.
         image: it is [N,C,H,W] and goes into, or comes from, a convolution or the like.
     """
 
@@ -42,7 +41,7 @@ class Program:
     """An exported program and how it is called.
 
     Attributes:
-        exported: with all sizes fixed but those that stay open.
+        exported: as it came; its open sizes are fixed when it is traced with ``arguments``.
         arguments: its leaves: a tensor for every input, else the constant that it was exported with.
         inputs, outputs: those that are tensors.
         where: the file, "" for a live object.
@@ -75,11 +74,9 @@ def open_source(source: object, wishes: Wishes) -> Program:
     assert isinstance(source, torch.nn.Module)
     args, kwargs = _example(wishes.example)
     with _evaluating(source):
-        exported = _export(source, args, kwargs, None)
+        exported = _export(source, args, kwargs)
         if wishes.shapes:
-            shapes = _wanted(exported, wishes)
-            args, kwargs, collection = _resized(args, kwargs, shapes)
-            exported = _export(source, args, kwargs, collection)
+            exported = _export(source, *_resized(args, kwargs, _wanted(exported, wishes)))
     return describe(exported, wishes, "")
 
 
@@ -121,7 +118,7 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _export(module: torch.nn.Module, args: Any, kwargs: Any, shapes: Any) -> ExportedProgram:
+def _export(module: torch.nn.Module, args: Any, kwargs: Any) -> ExportedProgram:
     import torch
 
     away = {str(value.device) for value in (*module.parameters(), *module.buffers())} - {"cpu"}
@@ -129,7 +126,7 @@ def _export(module: torch.nn.Module, args: Any, kwargs: Any, shapes: Any) -> Exp
         raise ConvertError(f"the module is on {', '.join(sorted(away))}", hint="convert(module.cpu(), …)")
     try:
         with torch.no_grad():
-            return torch.export.export(module, args, kwargs, dynamic_shapes=shapes)
+            return torch.export.export(module, args, kwargs)
     except Exception as error:
         raise ConvertError(
             f"torch.export cannot trace this module ({type(error).__name__}: {first_line(error)})",
@@ -137,23 +134,15 @@ def _export(module: torch.nn.Module, args: Any, kwargs: Any, shapes: Any) -> Exp
         ) from error
 
 
-def _resized(args: Any, kwargs: Any, shapes: Mapping[int, Shape]) -> tuple[Any, Any, Any]:
-    """Returns: the arguments in other sizes, by the place of their leaf, and which sizes are open."""
-    import torch
+def _resized(args: Any, kwargs: Any, shapes: Mapping[int, Shape]) -> tuple[Any, Any]:
+    """Returns: the arguments in other sizes, by the place of their leaf."""
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
     leaves, spec = tree_flatten((args, kwargs))
-    open_sizes = torch.export.ShapesCollection()
     for place, shape in shapes.items():
-        had = leaves[place].shape
-        sizes = [max(have, 2) if size == OPEN else size for size, have in zip(shape, had, strict=True)]
-        leaves[place] = _repeated(leaves[place], sizes)
-        if OPEN in shape:
-            axes = {axis: torch.export.Dim.AUTO for axis, size in enumerate(shape) if size == OPEN}
-            open_sizes[leaves[place]] = axes
+        leaves[place] = _repeated(leaves[place], shape)
     args, kwargs = tree_unflatten(leaves, spec)
-    any_open = any(OPEN in shape for shape in shapes.values())
-    return args, kwargs, open_sizes if any_open else None
+    return args, kwargs
 
 
 def _repeated(tensor: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
@@ -193,7 +182,7 @@ def describe(exported: ExportedProgram, wishes: Wishes, where: str) -> Program:
         else:
             shape = _fixed(node.name, value.shape, exported, notes)
         inputs.append(Port(node.name, place, shape, node in images))
-        arguments.append(torch.zeros([2 if size == OPEN else size for size in shape], dtype=value.dtype))
+        arguments.append(torch.zeros(shape, dtype=value.dtype))
     results = _user_specs(exported.graph_signature.output_specs, "USER_OUTPUT")
     values = next(node for node in exported.graph.nodes if node.op == "output").args[0]
     by_name = {node.name: node for node in values if hasattr(node, "name")}
@@ -249,8 +238,8 @@ def _wanted(exported: ExportedProgram, wishes: Wishes, where: str = "") -> dict[
 
 def _fits(name: str, asked: Shape, shape: Sequence[Any], where: str) -> Shape:
     """Raises: UsageError, if a program that was exported for a fixed size is asked to take another."""
-    fixed = [size if isinstance(size, int) else OPEN for size in shape]
-    if any(size not in (OPEN, other) for size, other in zip(fixed, asked, strict=True)):
+    fixed = [size if isinstance(size, int) else -1 for size in shape]
+    if any(size not in (-1, other) for size, other in zip(fixed, asked, strict=True)):
         raise UsageError(
             f"input {name!r} was exported with the shape {fixed} and cannot take {list(asked)}",
             where=where,

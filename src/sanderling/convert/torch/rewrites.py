@@ -28,6 +28,8 @@ def rewrite(module: GraphModule) -> None:
             node.target, node.args, node.kwargs = shuffle_channels, groups, {}
         elif _broadcasts_anyway(node):
             node.replace_all_uses_with(node.args[0])
+        elif _weighs_pixels(node):
+            node.args, node.target = (node.target, *node.args), channels_last
     module.graph.eliminate_dead_code()
     module.recompile()
 
@@ -76,6 +78,24 @@ def _broadcasts_anyway(node: Node) -> bool:
         and any(each is not node and each.meta["val"].shape == shape for each in user.all_input_nodes)
         for user in node.users
     )
+
+
+def _weighs_pixels(node: Node) -> bool:
+    """Returns: whether all channels of an image meet one value per pixel."""
+    import torch
+
+    aten = torch.ops.aten
+    if node.target not in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor) or node.kwargs:
+        return False
+    if len(node.all_input_nodes) != 2 or any(_rank(each) != 4 for each in node.all_input_nodes):
+        return False
+    a, b = (each.meta["val"].shape for each in node.all_input_nodes)
+    return bool((a[1] == 1) != (b[1] == 1))
+
+
+def channels_last(function: Callable[..., torch.Tensor], *images: torch.Tensor) -> torch.Tensor:
+    """What a function of images gives, computed on [N,H,W,C]."""
+    return function(*(image.permute(TO_LAST) for image in images)).permute(TO_FIRST)
 
 
 def conv_transpose2d(
@@ -152,8 +172,9 @@ def upsample_nearest2d(x: torch.Tensor, output_size: Any, scale_factors: Any) ->
 
     sizes = torch.ops.aten.upsample_nearest2d.vec(x, output_size, scale_factors).shape[2:]
     for axis, (have, want) in enumerate(zip(x.shape[2:], sizes, strict=True), 2):
-        factor = None if scale_factors is None else float(scale_factors[axis - 2])
-        step = have / want if factor is None else 1 / factor
+        # PyTorch forgets the factor where the size stays or doubles.
+        exact = scale_factors is None or want in (have, 2 * have)
+        step = have / want if exact else 1 / float(scale_factors[axis - 2])
         taken = [min(int(i * step), have - 1) for i in range(want)]
         if taken == [min(int(i * (have / want)), have - 1) for i in range(want)]:
             continue
@@ -183,6 +204,7 @@ def upsample_bilinear2d(
 def _between(have: int, want: int, factor: float) -> list[list[float]]:
     """Returns: for each pixel of the result, how much it takes of each pixel there is [want,have]."""
     table = []
+    factor = 1.0 if want == have else factor  # as PyTorch does, whatever the factor
     for i in range(want):
         place = min(max((i + 0.5) / factor - 0.5, 0.0), have - 1.0)
         before = int(place)
