@@ -74,7 +74,7 @@ def build(name: str, **wishes: Any) -> torch.nn.Module:
         takes = ", ".join(found.defaults)
         raise UsageError(f"{name} takes no {unknown[0]!r}", hint=f"it takes {takes}")
     for key, value in wishes.items():
-        if isinstance(value, int | float) and value < 0:
+        if isinstance(value, int | float) and value <= 0 and key != "heads":
             raise UsageError(f"{key} is {value}, expected more than 0", where=name)
     _need_torch()
     module: torch.nn.Module = found.build(**{**found.defaults, **wishes})
