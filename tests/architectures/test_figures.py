@@ -119,7 +119,9 @@ def test_weights_are_taken_by_name_and_in_order() -> None:
 def test_weights_of_another_network_are_refused() -> None:
     network = architectures.build("resnet8")
     other = architectures.build("resnet8", classes=3).state_dict()
-    with pytest.raises(UsageError, match=r"weights: 'head.weight' has shape \[3, 64\], where 'head.weight' has"):
+    with pytest.raises(
+        UsageError, match=r"weights: 'head.weight' has shape \[3, 64\], where 'head.weight' has"
+    ):
         architectures.load_weights(network, other)
     with pytest.raises(UsageError, match="2 tensors were given, the network has"):
         architectures.load_weights(network, nn.Linear(2, 2).state_dict())

@@ -38,6 +38,14 @@ def image_values(graph: Graph) -> set[Node]:
     return found
 
 
+def is_image(node: Node) -> bool:
+    """Returns: whether a value comes from, or goes to, an operator on [N,C,H,W] with its dimensions as they are.
+
+    Values of rank 4 need not: attention has [N,heads,tokens,tokens].
+    """
+    return _reaches(node, forward=False) or _reaches(node, forward=True)
+
+
 def _reaches(start: Node, *, forward: bool) -> bool:
     """Looks along values of rank 4 whose dimensions keep their meaning."""
     seen, ahead = {start}, [start]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sanderling.convert.torch.layout import TO_FIRST, TO_LAST
+from sanderling.convert.torch.layout import TO_FIRST, TO_LAST, is_image
 from sanderling.convert.torch.shuffle import shuffle_channels, shuffled_groups
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def rewrite(module: GraphModule) -> None:
     """Replaces, in place, what is better said otherwise."""
     for node in list(module.graph.nodes):
         instead = _table().get(node.target)
-        if instead is not None and _rank(node.args[0] if node.args else None) == 4:
+        if instead is not None and _rank(node.args[0] if node.args else None) == 4 and is_image(node.args[0]):
             node.target = instead
         elif groups := shuffled_groups(node):
             node.target, node.args, node.kwargs = shuffle_channels, groups, {}
@@ -90,7 +90,7 @@ def _weighs_pixels(node: Node) -> bool:
     if len(node.all_input_nodes) != 2 or any(_rank(each) != 4 for each in node.all_input_nodes):
         return False
     a, b = (each.meta["val"].shape for each in node.all_input_nodes)
-    return bool((a[1] == 1) != (b[1] == 1))
+    return bool((a[1] == 1) != (b[1] == 1)) and is_image(node)
 
 
 def channels_last(function: Callable[..., torch.Tensor], *images: torch.Tensor) -> torch.Tensor:
