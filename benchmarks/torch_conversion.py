@@ -1,7 +1,7 @@
 """PyTorch networks, converted by us, by bare litert-torch, and (if given) by another converter, side by side.
 
-Run: ``python benchmarks/torch_conversion.py [NAME…] [--peer NAME=FILE.tflite …] [--seconds 6]``. All files of a
-network are timed in turns by LiteRT on one thread. Exits with 1 where ours is slower than 0.95× a peer.
+Run: ``python benchmarks/torch_conversion.py [NAME…] [--peer NAME=FILE.tflite …] [--seconds 6]``. All files of
+a network are timed in turns by LiteRT on one thread. Exits with 1 where ours is slower than 0.95× a peer.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def apply(model: Model) -> tuple[Model, list[str]]:
     open_inputs = [graph.tensors[i] for i in graph.inputs if -1 in graph.tensors[i].shape_signature]
     if not open_inputs or len(model.graphs) > 1 or any(min(t.shape, default=1) < 1 for t in open_inputs):
         return model, []
-    fixed = _declared(replace(graph, tensors=tuple(_closed(t) for t in graph.tensors)))
+    fixed = declared(replace(graph, tensors=tuple(_closed(t) for t in graph.tensors)))
     notes = [f"input {t.name!r} is fixed to {'×'.join(map(str, t.shape))}" for t in open_inputs]
     return model.with_main(fixed), notes
 
@@ -28,7 +28,7 @@ def _closed(tensor: Tensor) -> Tensor:
     return replace(tensor, shape_signature=()) if -1 in tensor.shape_signature else tensor
 
 
-def _declared(graph: Graph) -> Graph:
+def declared(graph: Graph) -> Graph:
     """Returns: the graph whose values declare the shapes that follow from the inputs, where these are
     certain: what a file says about values between may be an example of another size."""
     shapes = known_shapes(graph)

@@ -283,7 +283,7 @@ def optimize(
     allow_ops: Sequence[str] | None = None, without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
-    listen: Listener | None = None, **reading: Any,
+    resolutions: Sequence[int] = (), listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
 
@@ -307,6 +307,7 @@ def optimize(
         recipe: apply just this recipe: a ``Recipe`` or the ``best.json`` of an earlier search.
         resume: go on from the study in ``output``.
         seed: fixes splits and resampling.
+        resolutions: rows of the picture in which the first model competes as well; samples are read anew.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -331,9 +332,10 @@ def optimize(
     target = find.one_of(target, find.TARGETS, "target", find.LATER_TARGETS)
     io = find.one_of(io, find.IO, "io")
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
+    files = tuple(find.find_model(each) for each in named)
     request = Request(
-        models=tuple(find.find_model(each) for each in named), samples=found, output=Path(output),
-        reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
+        models=(*files, *find.at_resolutions(files[0], resolutions, Path(output))), samples=found,
+        output=Path(output), reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
         evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
         without_passes=_passes(without_passes), threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling import zoo
-from sanderling.errors import FormatError, SampleError, UsageError
+from sanderling.errors import FormatError, SampleError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from sanderling.convert.conversion import Wishes
@@ -93,6 +93,33 @@ def _converted(path: Path, wishes: Wishes | None = None, samples: Any = None) ->
 
 def _note(sentence: str) -> None:
     print(f"note: {sentence}", file=sys.stderr)  # noqa: T201 - on stdout there may be JSON
+
+
+def at_resolutions(model: Path, pixels: Sequence[int], output: Path) -> tuple[Path, ...]:
+    """Writes a model for pictures of other sizes, each as a file of its own in ``output/resolutions``.
+
+    Raises:
+        UsageError: a layer of the model depends on the size of its picture.
+        StorageError: they cannot be written.
+    """
+    if not pixels:
+        return ()
+    from sanderling.compress.resolution import at_resolution, rows
+    from sanderling.runtime.loading import read_model
+    from sanderling.tflite import write
+
+    original = read_model(model)
+    wanted = {each: at_resolution(original, each) for each in pixels if each != rows(original)}
+    folder = output / "resolutions"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot be made ({error.strerror or error})", where=str(folder)) from None
+    files = []
+    for each, resized in wanted.items():
+        files.append(folder / f"{model.stem}-{each}px.tflite")
+        write(resized, files[-1])
+    return tuple(files)
 
 
 def _folder(path: Path) -> FormatError:

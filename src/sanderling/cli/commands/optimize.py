@@ -66,6 +66,12 @@ WithoutPass = Annotated[
     list[str] | None,
     _search("--without-pass", "NAME", "A rewrite not to use; may be repeated.", show_default=False),
 ]
+Resolutions = Annotated[
+    str | None,
+    _search(
+        "--resolutions", "LIST", "Also try smaller pictures: 160,192 (pixels of a side).", show_default=False
+    ),
+]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUT)
 ]
@@ -96,6 +102,7 @@ def optimize(
     recipe: Recipe = None,
     resume: Resume = False,
     seed: Seed = 0,
+    resolutions: Resolutions = None,
     output: Output = "optimized",
     device: Device = "local",
     cluster: Cluster = None,
@@ -125,6 +132,7 @@ def optimize(
         recipe=recipe,
         resume=resume,
         seed=seed,
+        resolutions=() if resolutions is None else units.sizes(resolutions, "--resolutions", "160,192"),
         output=output,
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
         **how,

@@ -39,7 +39,7 @@ def image_values(graph: Graph) -> set[Node]:
 
 
 def is_image(node: Node) -> bool:
-    """Returns: whether a value comes from, or goes to, an operator on [N,C,H,W] with its dimensions as they are.
+    """Returns: whether a value comes from, or goes to, an operator on [N,C,H,W], its dimensions as they are.
 
     Values of rank 4 need not: attention has [N,heads,tokens,tokens].
     """
