@@ -45,6 +45,19 @@ def test_it_is_the_network_built_for_that_size(tmp_path: Path, pool: str, pixels
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+def test_channels_may_come_first(tmp_path: Path) -> None:
+    """As in a model of PyTorch's that keeps its layout."""
+    net = Net((1, 3, 16, 24), seed=4)
+    order = net.constant(np.array([0, 2, 3, 1], np.int32), "order")
+    net.op("TRANSPOSE", (1, 16, 24, 3), (order,), "TransposeOptions").conv(8)
+    axes = net.constant(np.array([1, 2], np.int32), "axes")
+    model = net.op("MEAN", (1, 8), (axes,), "ReducerOptions", keep_dims=False).dense(5).model()
+    made = at_resolution(model, 12)
+    assert made.main.tensors[made.main.inputs[0]].shape == (1, 3, 12, 18)
+    x = np.random.default_rng(0).random((1, 3, 12, 18), np.float32)
+    assert sd.Session(save(made, tmp_path / "made.tflite"))(x).shape == (1, 5)
+
+
 def test_a_layer_on_all_pixels_is_named() -> None:
     net = Net((1, 16, 16, 3)).conv(4)
     model = net.reshape(1, 16 * 16 * 4).dense(5).model()

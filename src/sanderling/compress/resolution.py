@@ -16,7 +16,7 @@ from sanderling.passes._known_shapes import known_shapes
 from sanderling.passes.static_batch import declared
 
 _POOLS = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
-_CHANNELS = (1, 3, 4)  # grey, colour, colour with alpha
+_CHANNELS = frozenset({1, 3, 4})  # grey, colour, colour with alpha
 LEAST = 8
 
 
@@ -32,12 +32,14 @@ def at_resolution(model: Model, pixels: int) -> Model:
     where = str(model.source or model.name)
     graph = model.main
     index = _picture(model, where)
-    n, rows, columns, channels = graph.tensors[index].shape
+    shape = graph.tensors[index].shape
+    height, width = _sides(shape)
     if pixels < LEAST:
         raise UsageError(f"{pixels} pixels were asked for, expected at least {LEAST}", where=where)
-    size = (n, pixels, max(1, round(columns * pixels / rows)), channels)
+    size = list(shape)
+    size[height], size[width] = pixels, max(1, round(shape[width] * pixels / shape[height]))
     whole = _whole_pools(graph)
-    resized = _with_input(graph, index, size)
+    resized = _with_input(graph, index, tuple(size))
     shapes = known_shapes(resized)
     for _ in whole:  # behind a pool nothing is known before the pool itself fits
         nodes = tuple(_fitted(node, shapes) if at in whole else node for at, node in enumerate(resized.nodes))
@@ -53,25 +55,31 @@ def rows(model: Model) -> int:
     Raises:
         UsageError: it takes none.
     """
-    return model.main.tensors[_picture(model, str(model.source or model.name))].shape[1]
+    shape = model.main.tensors[_picture(model, str(model.source or model.name))].shape
+    return shape[_sides(shape)[0]]
 
 
 def _picture(model: Model, where: str) -> int:
-    """Returns: the input that is a picture [N,H,W,C]."""
+    """Returns: the input that is a picture, [N,H,W,C] or [N,C,H,W]."""
     tensors = model.main.tensors
     found = [
         index
         for index in model.main.inputs
-        if len(tensors[index].shape) == 4 and tensors[index].shape[3] in _CHANNELS
+        if len(tensors[index].shape) == 4 and {tensors[index].shape[1], tensors[index].shape[3]} & _CHANNELS
     ]
     if len(found) != 1 or len(model.graphs) > 1:
         inputs = ", ".join(f"{tensors[i].name} {list(tensors[i].shape)}" for i in model.main.inputs)
         raise UsageError(
             f"has no input of which the resolution could be changed ({inputs})",
             where=where,
-            hint="it takes one picture [N,H,W,C], and the model has one graph",
+            hint="it takes one picture, [N,H,W,C] or [N,C,H,W], and the model has one graph",
         )
     return found[0]
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Returns: the axes of rows and columns."""
+    return (1, 2) if shape[3] in _CHANNELS else (2, 3)
 
 
 def _with_input(graph: Graph, index: int, size: tuple[int, ...]) -> Graph:
