@@ -8,7 +8,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
 SCRIPT = """
-import logging, os, sys, warnings
+import logging, os, sys, threading, warnings
 from sanderling.convert.quiet import quiet
 handler = None
 with quiet() as said:
@@ -17,11 +17,13 @@ with quiet() as said:
     warnings.warn("careful")
     logging.warning("watch out")
     handler = logging.StreamHandler()  # a library that keeps the stream
-    print("ours")
-    print("progress", file=sys.stderr)
+    print("from Python")
+    ours = threading.Thread(target=lambda: (print("ours"), print("progress", file=sys.stderr)))
+    ours.start()
+    ours.join()
     said.seek(0)
     heard = said.read()
-assert heard == b"loud\\nlouder\\nfrom C\\n", heard
+assert heard == b"loud\\nlouder\\nfrom C\\nfrom Python\\n", heard
 logging.getLogger().addHandler(handler)
 logging.getLogger().warning("later")
 print("after")

@@ -176,6 +176,27 @@ def test_what_cannot_be_converted_is_one_sentence() -> None:
         CONVERTER.convert(script, Wishes(example=torch.ones(1, 2)))
 
 
+class Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x * 2
+
+
+def test_what_is_not_kept_is_told() -> None:
+    done = CONVERTER.convert(Counting(), Wishes(example=torch.ones(1, 3)))
+    assert "changes of its buffers (calls) are not kept from call to call" in done.notes
+
+
+def test_half_precision_is_refused() -> None:
+    half = nn.Linear(2, 2).half()
+    with pytest.raises(ConvertError, match=r"computes in float16, for which LiteRT has few operators; export"):
+        CONVERTER.convert(half, Wishes(example=torch.ones(1, 2).half()))
+
+
 def test_the_command_proves_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from sanderling.cli import main
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from typing import IO
 def quiet() -> Iterator[IO[bytes]]:
     """Sends to a file what compiled code writes to the process's output, and mutes logging and warnings.
 
-    Output is a property of the whole process, so this is for as short as can be. Python's own ``sys.stdout``
-    and ``sys.stderr`` stay the terminal's, so that progress can be shown meanwhile.
+    Output is a property of the whole process, so this is for as short as can be. What other threads print in
+    Python still reaches the terminal, so that progress can be shown meanwhile.
 
     Yields: the file, for whoever wants to look what was said.
     """
@@ -34,7 +35,7 @@ def quiet() -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _moved(descriptor: int, target: IO[bytes]) -> Iterator[None]:
-    """Points a descriptor elsewhere; the stream of Python that writes to it goes on writing where it did."""
+    """Points a descriptor elsewhere; Python's stream goes on writing where it did for all other threads."""
     name = {1: "stdout", 2: "stderr"}[descriptor]
     stream = getattr(sys, name)
     try:
@@ -42,7 +43,7 @@ def _moved(descriptor: int, target: IO[bytes]) -> Iterator[None]:
     except OSError:  # a process without a terminal, such as a service
         yield
         return
-    twin = _Twin(stream, kept) if _writes_to(stream, descriptor) else None
+    twin = _Twin(stream, descriptor, kept) if _writes_to(stream, descriptor) else None
     if twin is not None:
         stream.flush()
         setattr(sys, name, twin)
@@ -60,15 +61,17 @@ def _moved(descriptor: int, target: IO[bytes]) -> Iterator[None]:
 class _Twin(io.TextIOBase):
     """Stands for a stream while its descriptor points elsewhere; whoever keeps it gets the stream later."""
 
-    def __init__(self, stream: io.TextIOWrapper, kept: int) -> None:
-        self.stream, self.kept = stream, kept
+    def __init__(self, stream: io.TextIOWrapper, descriptor: int, kept: int) -> None:
+        self.stream, self.descriptor, self.kept = stream, descriptor, kept
+        self.muted = threading.get_ident()
 
     def write(self, text: str) -> int:
         if self.kept < 0:
             return self.stream.write(text)
+        target = self.descriptor if threading.get_ident() == self.muted else self.kept
         rest = memoryview(text.encode(self.stream.encoding, self.stream.errors or "strict"))
         while rest:
-            rest = rest[os.write(self.kept, rest) :]
+            rest = rest[os.write(target, rest) :]
         return len(text)
 
     def flush(self) -> None:

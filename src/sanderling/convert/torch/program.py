@@ -158,12 +158,19 @@ def describe(exported: ExportedProgram, wishes: Wishes, where: str) -> Program:
     """Returns: an exported program with its inputs, outputs and sizes.
 
     Raises:
-        ConvertError: it gives no tensor.
+        ConvertError: it gives no tensor, or computes in half precision.
         UsageError: a size that was asked for does not fit.
     """
     import torch
     from torch.utils._pytree import tree_unflatten
 
+    narrow = {str(each.dtype)[6:] for each in exported.state_dict.values()} & {"float16", "bfloat16"}
+    if narrow:
+        raise ConvertError(
+            f"computes in {' and '.join(sorted(narrow))}, for which LiteRT has few operators",
+            where=where,
+            hint="export or convert module.float()",
+        )
     notes: list[str] = []
     wanted = _wanted(exported, wishes, where)
     images = image_values(exported.graph_module.graph)
@@ -198,10 +205,21 @@ def describe(exported: ExportedProgram, wishes: Wishes, where: str) -> Program:
             notes.append(f"the result {names[place]!r} is no tensor and was left out")
     if not outputs:
         raise ConvertError("gives no tensor", where=where)
-    if exported.graph_signature.buffers_to_mutate:
-        changed = ", ".join(sorted(set(exported.graph_signature.buffers_to_mutate.values()))[:3])
-        notes.append(f"changes of its buffers ({changed}) are not kept from call to call")
+    changed = _changed_buffers(exported)
+    if changed:
+        notes.append(f"changes of its buffers ({', '.join(changed[:3])}) are not kept from call to call")
     return Program(exported, tuple(arguments), tuple(inputs), tuple(outputs), where, tuple(notes))
+
+
+def _changed_buffers(exported: ExportedProgram) -> list[str]:
+    """Returns: the buffers that a call writes into: as results, or by an operator that works in place."""
+    signature = exported.graph_signature
+    written = set(signature.buffers_to_mutate.values())
+    for node in exported.graph.nodes:
+        in_place = str(getattr(node.target, "overloadpacket", "")).endswith("_")
+        if in_place and node.args and node.args[0].name in signature.inputs_to_buffers:
+            written.add(signature.inputs_to_buffers[node.args[0].name])
+    return sorted(written)
 
 
 def _user_specs(specs: Sequence[Any], kind: str) -> list[Any]:
