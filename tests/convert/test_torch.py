@@ -193,7 +193,9 @@ def test_what_is_not_kept_is_told() -> None:
 
 def test_half_precision_is_refused() -> None:
     half = nn.Linear(2, 2).half()
-    with pytest.raises(ConvertError, match=r"computes in float16, for which LiteRT has few operators; export"):
+    with pytest.raises(
+        ConvertError, match=r"computes in float16, for which LiteRT has few operators; export"
+    ):
         CONVERTER.convert(half, Wishes(example=torch.ones(1, 2).half()))
 
 

@@ -55,6 +55,26 @@ def test_adaptive_pools(height: int, width: int, tall: int, wide: int) -> None:
 
 
 @few
+@given(
+    st.tuples(sizes, sizes), st.tuples(st.integers(1, 4), st.integers(1, 4)), st.integers(1, 3),
+    st.tuples(small, small), st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_pools_that_do_not_count_their_padding(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: int,
+    padding: tuple[int, int],
+    ceil: bool,
+    count: bool,
+) -> None:
+    assume(all(2 * pad <= window for pad, window in zip(padding, kernel, strict=True)))
+    assume(all(n + 2 * pad >= k for n, pad, k in zip(size, padding, kernel, strict=True)))
+    x = image(3, *size)
+    given_ = (list(kernel), [stride, stride], list(padding), ceil, count)
+    same(rewrites.avg_pool2d(x, *given_), F.avg_pool2d(x, *given_))
+
+
+@few
 @given(sizes, sizes, st.floats(0.3, 3.7), st.floats(0.3, 3.7), st.booleans())
 def test_interpolation_by_a_factor(height: int, width: int, down: float, across: float, align: bool) -> None:
     assume(int(height * down) and int(width * across))

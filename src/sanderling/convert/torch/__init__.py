@@ -17,7 +17,7 @@ _PICKLES = {".pt", ".pth", ".ckpt"}
 
 def reads(path: Path) -> bool:
     """Returns: whether a file is PyTorch's, also of a kind that is refused with a reason."""
-    return path.suffix.lower() in {".pt2", *_PICKLES}
+    return path.suffix.lower() in {".pt2", *_PICKLES} and path.is_file()
 
 
 def takes(source: object) -> bool:
@@ -85,7 +85,7 @@ def refuse_pickles(path: Path) -> None:
             hint=f"load the weights into your own module, then {EXPORT}",
         )
     if not names:
-        raise FormatError("is no .pt2 archive", where=where, hint=EXPORT)
+        raise FormatError("is no .pt2 archive, or a damaged one", where=where, hint=EXPORT)
 
 
 PACKAGES = ("torch", "litert-torch", "litert-converter")

@@ -42,6 +42,7 @@ def _table() -> dict[object, Callable[..., Any]]:
     aten = torch.ops.aten
     return {
         aten.conv_transpose2d.input: conv_transpose2d,
+        aten.avg_pool2d.default: avg_pool2d,
         aten.adaptive_avg_pool2d.default: adaptive_avg_pool2d,
         aten._adaptive_avg_pool2d.default: adaptive_avg_pool2d,
         aten.adaptive_max_pool2d.default: adaptive_max_pool2d,
@@ -129,6 +130,28 @@ def conv_transpose2d(
         if left < size:
             full = F.pad(full, (0, size - left) if axis == 3 else (0, 0, 0, size - left))
     return full if bias is None else full + bias.view(1, -1, 1, 1)
+
+
+def avg_pool2d(
+    x: torch.Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """Where zeros around the picture do not count: with them, times what that makes too little."""
+    import torch
+
+    steps = stride or kernel_size
+    options = (kernel_size, steps, padding, ceil_mode)
+    if count_include_pad or ceil_mode or divisor_override is not None or not any(_pair(padding)):
+        return torch.ops.aten.avg_pool2d.default(x, *options, count_include_pad, divisor_override)
+    pooled = torch.ops.aten.avg_pool2d.default(x, *options)
+    rows, columns = (
+        [window / (min(i * step - pad + window, size) - max(i * step - pad, 0)) for i in range(count)]
+        for window, step, pad, size, count in zip(
+            _pair(kernel_size), _pair(steps), _pair(padding), x.shape[2:], pooled.shape[2:], strict=True
+        )
+    )
+    factors = torch.tensor([[row * column for column in columns] for row in rows], dtype=x.dtype)
+    return (pooled.permute(TO_LAST) * factors[None, :, :, None]).permute(TO_FIRST)
 
 
 def adaptive_avg_pool2d(x: torch.Tensor, output_size: Any) -> torch.Tensor:
