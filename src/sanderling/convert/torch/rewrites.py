@@ -197,12 +197,19 @@ def upsample_nearest2d(x: torch.Tensor, output_size: Any, scale_factors: Any) ->
     for axis, (have, want) in enumerate(zip(x.shape[2:], sizes, strict=True), 2):
         # PyTorch forgets the factor where the size stays or doubles.
         exact = scale_factors is None or want in (have, 2 * have)
-        step = have / want if exact else 1 / float(scale_factors[axis - 2])
-        taken = [min(int(i * step), have - 1) for i in range(want)]
-        if taken == [min(int(i * (have / want)), have - 1) for i in range(want)]:
+        taken = _before(have, want, have / want if exact else 1 / float(scale_factors[axis - 2]))
+        if taken == _before(have, want, have / want):
             continue
         x = torch.cat([x.narrow(axis, i, 1) for i in taken], axis)
     return torch.ops.aten.upsample_nearest2d.vec(x, list(sizes), None)
+
+
+def _before(have: int, want: int, step: float) -> list[int]:
+    """Returns: for each pixel of the result the pixel at or before its place, in PyTorch's own precision."""
+    import numpy as np
+
+    places = np.arange(want, dtype=np.float32) * np.float32(step)
+    return [min(int(place), have - 1) for place in places]
 
 
 def upsample_bilinear2d(
