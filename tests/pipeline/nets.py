@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sanderling import tflite
 from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
 from sanderling.graph.types import DType, TensorType
 from tests.models import Net, save
@@ -84,3 +86,23 @@ def disc(
 def is_red(image: Image.Image) -> np.ndarray:
     """Returns: [H,W], true where the disc is."""
     return np.asarray(image.convert("RGB"))[:, :, 0] > 150
+
+
+def boxes_of_nobodys_anchors(folder: Path) -> Path:
+    """A picture's pixels as 150 boxes and 150 scores, which no known layout of anchors has."""
+    net = Net((1, 20, 30, 1)).reshape(1, 150, 4)
+    boxes = net.last
+    net.last = 0
+    net.op("LOGISTIC", (1, 20, 30, 1)).reshape(1, 150, 4)
+    graph = Graph(tuple(net.tensors), tuple(net.nodes), (0,), (boxes, net.last), "main")
+    return save(Model((graph,), (), description="made for a test"), folder / "boxes.tflite")
+
+
+def any_size(folder: Path) -> Path:
+    """``red_mask`` for pictures of any size."""
+    path = red_mask(folder)
+    model = tflite.read(path)
+    graph = model.main
+    free = [replace(t, shape_signature=(1, -1, -1, t.shape[3])) for t in (graph.tensors[i] for i in (0, -1))]
+    tensors = (free[0], *graph.tensors[1:-1], free[1])
+    return save(replace(model, graphs=(replace(graph, tensors=tensors),)), folder / "any_size.tflite")

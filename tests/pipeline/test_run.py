@@ -16,7 +16,16 @@ from sanderling import zoo
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import FormatError, SampleError, UsageError
 from sanderling.pipeline.answered import Answered
-from tests.pipeline.nets import disc, is_red, larger, red_mask, red_or_not, weighed_sum
+from tests.pipeline.nets import (
+    any_size,
+    boxes_of_nobodys_anchors,
+    disc,
+    is_red,
+    larger,
+    red_mask,
+    red_or_not,
+    weighed_sum,
+)
 
 MASK = "segment:scores=probability,mean=0,std=255"
 
@@ -280,3 +289,24 @@ def test_an_optimized_model_remembers_its_inputs_and_classes(tmp_path: Path) -> 
             b.answer.lines[0][0] for b in second if b.answer
         ]
     assert told == []
+
+
+def test_boxes_that_nobody_can_place_are_shown_as_numbers(tmp_path: Path) -> None:
+    told: list[str] = []
+    answered = one(boxes_of_nobodys_anchors(tmp_path), disc(), mean=0, std=1, tell=told.append)
+    assert answered.answer is not None
+    assert len(answered.answer.data["outputs"]) == 2
+    assert any("boxes of 150 anchors cannot be placed" in note for note in told)
+    with pytest.raises(UsageError, match="boxes of 150 anchors cannot be placed"):
+        one(boxes_of_nobodys_anchors(tmp_path), disc(), task="detect", mean=0, std=1)
+
+
+def test_a_model_of_any_size_takes_the_pictures_own(tmp_path: Path) -> None:
+    model = any_size(tmp_path)
+    image = disc((331, 173), (200, 20, 300, 120))
+    answer = one(model, image, task="segment:mean=0,std=255,resize=keep").answer
+    assert answer is not None
+    assert iou(answer.arrays["mask"] == 1, is_red(image)) > 0.95
+    guessed = one(model, image, mean=0, std=1, scale=1 / 255)
+    assert guessed.answer is not None
+    assert iou(guessed.answer.arrays["mask"] == 1, is_red(image)) > 0.9

@@ -19,6 +19,7 @@ from sanderling.report.format import format_ms, plain
 if TYPE_CHECKING:
     from sanderling.pipeline.answered import Answered
     from sanderling.pipeline.items import Source
+    from sanderling.pipeline.pipeline import Pipeline
     from sanderling.pipeline.video import VideoWriter
 
 
@@ -48,6 +49,7 @@ class Running:
         self._spent = [0.0, 0.0]  # ms: model, rest
         self._written: set[Path] = set()
         self._bar: Any = None
+        self._videos, self._began = False, 0.0
 
     def run(self) -> None:
         """Answers everything; exits with 1 when something could not be read."""
@@ -63,6 +65,8 @@ class Running:
             )
         try:
             sources = pipeline.sources(self._inputs)
+            self._videos = all(source.fps is not None for source in sources)
+            self._began = time.perf_counter()
             many = len(sources) > 1 or sources[0].count != 1
             self._check_output(sources, many)
             with self._progress(sources, many):
@@ -72,7 +76,7 @@ class Running:
             pipeline.close()
         self._end(pipeline, many)
 
-    def _source(self, pipeline: Any, source: Source, many: bool) -> None:
+    def _source(self, pipeline: Pipeline, source: Source, many: bool) -> None:
         from sanderling.pipeline.video import VideoWriter
 
         with ExitStack() as stack:
@@ -82,13 +86,12 @@ class Running:
             last = time.perf_counter()
             for answered in pipeline.run([source]):
                 self._take(answered, many)
-                if self._output is not None and answered.answer is not None:
-                    now = time.perf_counter()
-                    if video is not None:
-                        _frame(video, answered, 1 / max(now - last, 1e-6))
-                    else:
-                        self._write(answered, many)
-                    last = time.perf_counter() if video is None else now
+                now = time.perf_counter()
+                last, fps = now, 1 / max(now - last, 1e-6)
+                if video is not None:
+                    _frame(video, answered, fps)
+                elif self._output is not None and answered.answer is not None:
+                    self._write(answered)
 
     def _take(self, answered: Answered, many: bool) -> None:
         self._done += 1
@@ -136,7 +139,7 @@ class Running:
             return self._output
         return self._output / f"{Path(source.name).stem.replace(' ', '-')}.mp4"
 
-    def _write(self, answered: Answered, many: bool) -> None:
+    def _write(self, answered: Answered) -> None:
         out = self._output
         assert out is not None
         if out.suffix and not out.is_dir():
@@ -171,7 +174,7 @@ class Running:
         if self._bar is not None:
             self._bar.within(done, total)
 
-    def _end(self, pipeline: Any, many: bool) -> None:
+    def _end(self, pipeline: Pipeline, many: bool) -> None:
         if self._json:
             print_json({
                 "model": str(self._model), "engine": pipeline.machine.engine,
@@ -184,6 +187,8 @@ class Running:
                 f"{good} answered by {pipeline.machine.engine}: {format_ms(self._spent[0] / good)} model and "
             )
             words += f"{format_ms(self._spent[1] / good)} all the rest each"
+            if self._videos:
+                words += f", {self._done / (time.perf_counter() - self._began):.0f} fps"
             stderr().print(Text(words, "dim"), soft_wrap=True)
         if self._failed:
             exit_with(1)
@@ -192,6 +197,11 @@ class Running:
 def _frame(video: VideoWriter, answered: Answered, fps: float) -> None:
     from sanderling.tasks.drawing.legend import caption
 
+    if answered.answer is None:
+        return  # told already
     drawn = answered.drawn()
-    if drawn is not None:
-        video.write(caption(drawn, f"{fps:.0f} fps"))
+    if drawn is None:
+        raise UsageError(
+            "there is nothing to draw these answers on", where="--output", hint="leave -o out, or take --json"
+        )
+    video.write(caption(drawn, f"{fps:.0f} fps"))

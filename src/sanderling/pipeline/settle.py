@@ -13,7 +13,7 @@ from sanderling.graph.types import Array
 from sanderling.pipeline.items import Port
 from sanderling.pipeline.machine import Machine
 from sanderling.tasks import fields, guess
-from sanderling.tasks.answer import Answering, find_task, task_names
+from sanderling.tasks.answer import Answering, Asked, find_task, task_names
 from sanderling.tasks.input_kind import Fed, find_kind, kind_of, recognise_input
 from sanderling.tasks.spec import TaskSpec
 from sanderling.tasks.view import View, finite_view, view_of
@@ -125,9 +125,7 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
         UsageError: the outputs cannot be read as the task that was asked for.
     """
     notes: tuple[str, ...]
-    view = view_of(machine.model, [outputs])
-    if fed is not None:
-        view = View(view.outputs, fed.array.shape)
+    view = view_of(machine.model, [outputs], None if fed is None else fed.array.shape)
     if spec.name:
         task = find_task(spec.name)
         options, notes = _as_asked(task, spec, machine.model, view, outputs), ()
@@ -144,7 +142,7 @@ def _as_asked(
 ) -> dict[str, Any]:
     if task.name in guess.NAMES:
         try:
-            found = guess.get_task(task.name, model, [outputs])
+            found = guess.get_task(task.name, model, [outputs], input_shape=view.input_shape)
         except UsageError:
             if not spec.options:
                 raise
@@ -167,13 +165,19 @@ def _guessed(model: Model, view: View, outputs: Sequence[Array]) -> tuple[Answer
         found = _asked(early, view)
         if found is not None:
             return found
-    usual = guess.guess_task(model, [outputs])
+    usual = guess.guess_task(model, [outputs], input_shape=view.input_shape)
     if usual.name == "other" and finite_view(view):
         found = _asked([task for task in tasks if task.rank >= _FIRST], view)
         if found is not None:
             return found
     task = find_task(usual.name)
-    return task, _known(task, usual.reads), _told(usual.why)
+    reads = _known(task, usual.reads)
+    try:
+        task.answer(outputs, fields.build(task.options, reads, task.name), Asked(side=view.side))
+    except UsageError as error:  # a drop can compare what nobody can place: boxes of unknown anchors
+        why = f"{_told(usual.why)}, but {error.what}: the outputs are shown as numbers"
+        return find_task("other"), {}, why
+    return task, reads, _told(usual.why)
 
 
 def _known(task: Answering, reads: Mapping[str, Any]) -> dict[str, Any]:

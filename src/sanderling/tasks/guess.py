@@ -16,20 +16,27 @@ from sanderling.tasks.view import View, finite_view, view_of
 NAMES = ("classify", "segment", "detect", "landmarks", "embed", "other")
 
 
-def guess_task(model: Model, outputs: Sequence[Outputs], *, labels: Sequence[Any] | None = None) -> Task:
+def guess_task(
+    model: Model,
+    outputs: Sequence[Outputs],
+    *,
+    labels: Sequence[Any] | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Task:
     """Decides what kind of answer a model gives.
 
     Args:
         model: the float model.
         outputs: its outputs on some samples (one is enough, more tell more), real values.
         labels: of all samples, where there are any: labels are for classes.
+        input_shape: what the first input took; None: as the file says.
 
     Returns: the task; ``why`` says how it was decided, and which output is the one that budgets speak of.
 
     Raises:
         SampleError: no outputs are given, or not as many as the model has.
     """
-    view = view_of(model, outputs)
+    view = view_of(model, outputs, input_shape)
     if not finite_view(view):
         return other(why="the model's own answers are not finite, so nothing could be told from them")
     if _repeats_input(view):
@@ -50,7 +57,12 @@ def guess_task(model: Model, outputs: Sequence[Outputs], *, labels: Sequence[Any
 
 
 def get_task(
-    name: str, model: Model, outputs: Sequence[Outputs], *, labels: Sequence[Any] | None = None
+    name: str,
+    model: Model,
+    outputs: Sequence[Outputs],
+    *,
+    labels: Sequence[Any] | None = None,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Task:
     """Builds the task that the user named (``auto`` guesses).
 
@@ -59,12 +71,12 @@ def get_task(
         SampleError: no outputs are given.
     """
     if name == "auto":
-        return guess_task(model, outputs, labels=labels)
+        return guess_task(model, outputs, labels=labels, input_shape=input_shape)
     if name not in NAMES:
         raise UsageError(
             f"there is no task {name!r}", where="--task", hint=f"choose one of: auto, {', '.join(NAMES)}"
         )
-    view = view_of(model, outputs)
+    view = view_of(model, outputs, input_shape)
     recognisers: dict[str, Callable[[], Task | None]] = {
         "classify": lambda: classify.recognise(view, labels, forced=True),
         "segment": lambda: segment.recognise(view, forced=True),

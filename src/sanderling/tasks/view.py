@@ -88,8 +88,13 @@ class View:
         return None
 
 
-def view_of(model: Model, outputs: Sequence[Outputs]) -> View:
+def view_of(model: Model, outputs: Sequence[Outputs], input_shape: tuple[int, ...] | None = None) -> View:
     """Looks at some samples' outputs.
+
+    Args:
+        model: what gave them.
+        outputs: of each sample, real values.
+        input_shape: what the first input took, where the model takes any size; None: as the file says.
 
     Raises:
         SampleError: there are no samples, or they have different numbers of outputs.
@@ -107,7 +112,7 @@ def view_of(model: Model, outputs: Sequence[Outputs]) -> View:
     )
     graph = model.main
     shape = graph.tensors[graph.inputs[0]].shape if graph.inputs else ()
-    return View(seen, shape)
+    return View(seen, input_shape or shape)
 
 
 def finite_view(view: View) -> bool:
