@@ -91,12 +91,12 @@ def neighbours(points: Floats) -> list[tuple[int, int]]:
     count = len(points)
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     order = np.argsort(apart, axis=1)[:, 1 : _CANDIDATES + 1]
-    first = np.repeat(np.arange(count), order.shape[1])
-    second = order.ravel()
-    middles = (points[first] + points[second]) / 2
-    radius = apart[first, second] / 4
-    distance = ((middles[:, None] - points[None]) ** 2).sum(axis=2)
-    # Both ends lie on the ball; rounding must not let them count as inside.
-    free = (distance < radius[:, None] * (1 - 1e-9)).sum(axis=1) == 0
-    pairs = {(int(min(a, b)), int(max(a, b))) for a, b in zip(first[free], second[free], strict=True)}
+    near = points[order]  # [n, candidates, dims]
+    # c lies in the ball over the line from a to b where the angle at c is blunt; it is then nearer to a than b.
+    towards = points[:, None] - near
+    blunt = np.einsum("nid,njid->nji", towards, near[:, :, None] - near[:, None]) < -1e-12
+    nearer = np.tri(order.shape[1], k=-1, dtype=bool)
+    free = ~(blunt & nearer).any(axis=2)
+    first = np.broadcast_to(np.arange(count)[:, None], order.shape)[free]
+    pairs = {(int(min(a, b)), int(max(a, b))) for a, b in zip(first, order[free], strict=True)}
     return sorted(pairs)
