@@ -92,7 +92,7 @@ def neighbours(points: Floats) -> list[tuple[int, int]]:
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
     order = np.argsort(apart, axis=1)[:, 1 : _CANDIDATES + 1]
     near = points[order]  # [n, candidates, dims]
-    # c lies in the ball over the line from a to b where the angle at c is blunt; it is then nearer to a than b.
+    # c lies in the ball over the line from a to b where the angle at c is blunt; b is then farther from a.
     towards = points[:, None] - near
     blunt = np.einsum("nid,njid->nji", towards, near[:, :, None] - near[:, None]) < -1e-12
     nearer = np.tri(order.shape[1], k=-1, dtype=bool)
