@@ -30,7 +30,7 @@ SAMPLES = [
     ("--samples missing", 1, "missing: there are no such samples"),
     ("--samples nothing", 1, "nothing: the folder is empty"),
     ("--samples texts", 1, "sentences feed a model that takes token ids"),
-    ("--samples texts/a.txt", 1, "text cannot be fed as it is"),
+    ("--samples texts/a.txt", 1, "sentences feed a model that takes token ids"),
     ("--samples flat.npy", 1, "flat.npy: an array of shape [40, 30] does not fit input 'x'"),
     ("--samples scalar.npy", 1, "an array of shape [] does not fit input 'x'"),
     ("--samples complex.npy", 1, "takes numbers, got an array of complex64"),
