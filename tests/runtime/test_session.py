@@ -177,7 +177,7 @@ def test_what_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Session(tmp_path / "none.tflite")
     with pytest.raises(RecipeError, match="cannot be read"):
         Session(tmp_path / "none.json")
-    with pytest.raises(FormatError, match=r"expected .tflite; this version reads .tflite only: export it"):
+    with pytest.raises(FormatError, match=r"expected .tflite; convert it first: sanderling convert"):
         Session("net.onnx")
     with pytest.raises(UsageError, match="there is no engine 'tpu'"):
         Session(models.save(models.add_one(), tmp_path), engine="tpu")
