@@ -14,6 +14,7 @@ import numpy as np
 from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.finish import finish, named
 from sanderling.convert.keras.lower import Lowered, lower
+from sanderling.convert.keras.ports import arguments
 from sanderling.graph.types import Array
 from sanderling.tflite.read import parse
 
@@ -36,8 +37,8 @@ def convert_model(model: Any, wishes: Wishes) -> Conversion:
         done = convert_file(path, wishes)
 
     def reference(arrays: Sequence[Array]) -> list[Array]:
-        fed = keras.tree.pack_sequence_as(model._inputs_struct, list(arrays))
-        answer = model(fed, training=False)
+        args, kwargs = arguments(model, arrays)
+        answer = model(*args, training=False, **kwargs)
         return [np.asarray(keras.ops.convert_to_numpy(each)) for each in keras.tree.flatten(answer)]
 
     return replace(done, reference=reference)

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.convert.finish import distinct
+from sanderling.convert.keras.ports import arguments, input_ports, output_names
+from sanderling.convert.keras.recurrent import hoisted
 from sanderling.convert.stablehlo import to_tflite
-from sanderling.errors import ConvertError, UsageError
+from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
-
-_NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32"}  # JAX's widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,86 +47,65 @@ def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
         UsageError: a size is missing, or does not fit.
     """
     import jax
-    import keras
 
-    ports = _inputs(model, shapes)
-    structure = model._inputs_struct if hasattr(model, "_inputs_struct") else model.inputs
-    trained = [each.value for each in model.trainable_variables]
-    fixed = [each.value for each in model.non_trainable_variables]
+    ports, notes = input_ports(model, shapes)
+    inputs = [port.name for port in ports]
+    call = _call(model)
+    specimens = [jax.ShapeDtypeStruct(port.shape, port.dtype) for port in ports]
+    names: list[str] = []
 
     def program(*arrays: Any) -> list[Any]:
-        fed = keras.tree.pack_sequence_as(structure, list(arrays))
-        answer, _ = model.stateless_call(trained, fixed, fed, training=False)
-        return list(keras.tree.flatten(answer))
+        answer = call(arrays)
+        names[:] = output_names(model, answer)
+        return _flat(answer)
 
-    compiled = jax.jit(program)
-    with _unrolled(model):
+    with _unrolled(model), hoisted():
         try:
-            lowered = compiled.lower(*(jax.ShapeDtypeStruct(shape, kind) for _, shape, kind in ports))
+            lowered = jax.jit(program).trace(*specimens).lower(lowering_platforms=("cpu",))
+        except SanderlingError:
+            raise
         except Exception as error:
             raise ConvertError(f"Keras cannot trace it ({type(error).__name__}: {_line(error)})") from error
     bytecode = io.BytesIO()
     lowered.compiler_ir("stablehlo").operation.write_bytecode(bytecode)
-    outputs = _output_names(model, len(lowered.out_info))
-    inputs = distinct([name for name, _, _ in ports])
-    content = to_tflite(bytecode.getvalue(), inputs, outputs, "JAX")
+    content = to_tflite(bytecode.getvalue(), inputs, names, "JAX")
+    source = jax.jit(lambda *arrays: _flat(call(arrays)))
 
     def run(arrays: Sequence[Array]) -> list[Array]:
-        return [np.asarray(each) for each in compiled(*arrays)]
+        return [np.asarray(each) for each in source(*arrays)]
 
-    return Lowered(content, tuple(inputs), tuple(outputs), run, _narrowed(model))
-
-
-def _inputs(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple[int, ...], str]]:
-    """Returns: name, shape and dtype of every input, with open sizes settled."""
-    if not getattr(model, "inputs", None):
-        raise ConvertError(
-            f"model {model.name!r} has no fixed inputs",
-            hint="make it a functional model: keras.Model(x, model(x)) of a keras.Input x",
-        )
-    names = [str(each.name) for each in model.inputs]
-    unknown = [name for name in shapes if name and name not in names]
-    if unknown or ("" in shapes and len(names) > 1):
-        raise UsageError(
-            f"there is no input {unknown[0]!r}" if unknown else f"the model has {len(names)} inputs",
-            where="--shape",
-            hint=f"name one of: {', '.join(names)}",
-        )
-    ports = []
-    for name, tensor in zip(names, model.inputs, strict=True):
-        if tensor.dtype == "string":
-            raise ConvertError(f"input {name!r} takes text", hint="convert the model behind its lookup layer")
-        shape = _settled(name, tuple(tensor.shape), shapes.get(name) or shapes.get(""))
-        ports.append((name, shape, _NARROW.get(tensor.dtype, tensor.dtype)))
-    return ports
+    return Lowered(content, tuple(inputs), tuple(names), run, tuple(notes))
 
 
-def _settled(name: str, declared: tuple[int | None, ...], given: tuple[int, ...] | None) -> tuple[int, ...]:
-    listed = ",".join("?" if size is None else str(size) for size in declared)
-    if given is not None:
-        fits = len(given) == len(declared) and all(
-            d in (None, g) for d, g in zip(declared, given, strict=False)
-        )
-        if not fits:
-            raise UsageError(f"input {name!r} has the shape {listed}, got {list(given)}", where="--shape")
-        return given
-    if None in declared[1:]:
-        raise UsageError(
-            f"input {name!r} leaves sizes open: {listed}",
-            where="--shape",
-            hint=f"for example --shape {name}={','.join(str(s or 1) for s in declared)}",
-        )
-    return tuple(size or 1 for size in declared)
+def _call(model: Any) -> Callable[[Sequence[Any]], Any]:
+    """Returns: the model as a function of its inputs in a row, which changes nothing.
+
+    Raises:
+        ConvertError: the model is changed by being run.
+    """
+    variables = model.non_trainable_variables
+    trained = [each.value for each in model.trainable_variables]
+    fixed = [each.value for each in variables]
+
+    def call(arrays: Sequence[Any]) -> Any:
+        args, kwargs = arguments(model, arrays)
+        answer, after = model.stateless_call(trained, fixed, *args, training=False, **kwargs)
+        for variable, before, now in zip(variables, fixed, after, strict=True):
+            if now is not before:
+                raise ConvertError(
+                    f"running it changes its variable {variable.path!r}: it keeps state between calls, or"
+                    " draws random numbers",
+                    hint="make the state an input and an output (stateful=False, return_state=True)",
+                )
+        return answer
+
+    return call
 
 
-def _output_names(model: Any, count: int) -> list[str]:
-    names = [str(name) for name in getattr(model, "output_names", None) or []]
-    return distinct(names if len(names) == count else [f"output_{i}" for i in range(count)])
+def _flat(answer: Any) -> list[Any]:
+    import keras
 
-
-def _narrowed(model: Any) -> tuple[str, ...]:
-    wide = [str(each.name) for each in model.inputs if each.dtype in _NARROW]
-    return (f"64-bit inputs take 32 bits: {', '.join(wide)}",) if wide else ()
+    return list(keras.tree.flatten(answer))
 
 
 @contextmanager
