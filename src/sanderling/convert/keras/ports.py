@@ -131,7 +131,7 @@ def arguments(model: Any, flat: Sequence[Any]) -> tuple[tuple[Any, ...], dict[st
 
 
 def output_names(model: Any, results: Any) -> list[str]:
-    """Returns: a name for every leaf of a call's results: the keys of a dict, else the layers' that gave them."""
+    """Returns: a name for every leaf of a call's results: a dict's keys, else the layers' that gave them."""
     from keras import tree
 
     paths = [path for path, _ in tree.flatten_with_path(results)]

@@ -62,8 +62,8 @@ def lstm(
 
 
 def gru(
-    inputs: Any, initial_state: Any, mask: Any, kernel: Any, recurrent_kernel: Any, bias: Any, activation: Any,
-    recurrent_activation: Any, return_sequences: bool = False, go_backwards: bool = False,
+    inputs: Any, initial_state: Any, mask: Any, kernel: Any, recurrent_kernel: Any, bias: Any,
+    activation: Any, recurrent_activation: Any, return_sequences: bool = False, go_backwards: bool = False,
     unroll: bool = False, reset_after: bool = True,
 ) -> tuple[Any, Any, list[Any]]:  # fmt: skip
     """Cho et al. 2014, gates in Keras's order: update, reset, candidate.
