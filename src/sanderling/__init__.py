@@ -6,6 +6,8 @@ The verbs and types below are loaded when they are first used, so that ``import 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -124,3 +126,15 @@ def _version() -> str:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """This package, where the verb ``convert`` keeps its place when the folder ``convert/`` is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system hangs every folder that is imported into its package under the folder's name.
+        if not (name in _VERBS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -17,7 +17,10 @@ from typing import IO, Any
 from sanderling.errors import ConvertError, FormatError
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-_MOST_PACKED = 1100  # no deflate stream unpacks to more
+_MOST_PACKED = (
+    64  # times its size on disk: Keras compresses nothing, and what is packed again seldom shrinks much
+)
+_SPARE = 1 << 20  # bytes that anything may have beyond that
 _LARGEST_CONFIG = 64 << 20
 _PICKLED = "a pickle, which is never opened: loading one runs whatever its author wrote into it"
 
@@ -52,11 +55,9 @@ def _wrong_start(start: bytes) -> str:
 def _check_zip(path: Path) -> None:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.file_size > _MOST_PACKED * max(entry.compress_size, 1) or entry.file_size > size * 1100:
-                raise FormatError(
-                    f"{entry.filename!r} would unpack to {entry.file_size} bytes", where=str(path)
-                )
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > _MOST_PACKED * size + _SPARE:
+            raise FormatError(f"has {size} bytes and would unpack to {unpacked}", where=str(path))
         names = archive.namelist()
         if "config.json" not in names:
             raise FormatError("holds no config.json: it is no .keras archive", where=str(path))
@@ -78,11 +79,17 @@ def _check_hdf5(file: IO[bytes], path: Path, *, whole: bool) -> bytes:
     """
     import h5py
 
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
     with h5py.File(file, "r") as opened:
+        declared = 0
         for name, found in _members(opened):
             wrong = _wrong_member(found)
             if wrong:
                 raise FormatError(f"{name!r} {wrong}", where=str(path), hint="save it again")
+            declared += found.nbytes if isinstance(found, h5py.Dataset) else 0
+        if declared > _MOST_PACKED * size + _SPARE:
+            raise FormatError(f"has {size} bytes and declares arrays of {declared}", where=str(path))
         if not whole:
             return b""
         config = opened.attrs.get("model_config")
@@ -100,14 +107,14 @@ def _wrong_member(found: Any) -> str:
 
     if isinstance(found, h5py.ExternalLink):
         return "is a link to another file"
+    if isinstance(found, h5py.SoftLink):
+        return "is a link, which Keras never writes"
     if not isinstance(found, h5py.Dataset):
         return ""
     if found.external or found.is_virtual:
         return "keeps its data in another file"
     if found.dtype.kind == "O" and h5py.check_string_dtype(found.dtype) is None:
         return "holds neither numbers nor text"
-    if found.nbytes > _MOST_PACKED * max(found.id.get_storage_size(), 64):
-        return f"declares {found.nbytes} bytes that are not there"
     return ""
 
 
@@ -139,24 +146,42 @@ def _check_config(text: bytes, path: Path) -> None:
         settings = found.get("config")
         name = str(settings.get("name", "")) if isinstance(settings, Mapping) else ""
         called = f"layer {name!r}" if name else f"a {kind}"
-        if kind in ("Lambda", "__lambda__") or "__lambda__" in str(found.get("function_type", "")):
+        if kind in _CODE:
             raise ConvertError(
-                f"{called} is a Lambda, which holds Python code: code from a file is never run",
+                f"{called} is a {kind.strip('_')}, which {_CODE[kind]}",
                 where=str(path),
                 hint="write it as a layer, or build the model in Python and convert it live",
             )
-        module = found.get("module")
-        own = module is None or str(module).split(".")[0] in ("keras", "builtins")
-        if not own or str(found.get("registered_name") or "").partition(">")[0] not in _KNOWN:
+        if isinstance(settings, Mapping) and isinstance(settings.get("vocabulary"), str):
             raise ConvertError(
-                f"{called} is a {module or kind}, a class of your own that is not in the file",
+                f"{called} takes its vocabulary from {settings['vocabulary']!r}, a file outside of the model",
+                where=str(path),
+                hint="look words up before the model, and give it integers",
+            )
+        own, package, _ = str(found.get("registered_name") or "").rpartition(">")
+        if _root(found.get("module")) not in _KNOWN or (package and own not in _KNOWN):
+            raise ConvertError(
+                f"{called} is a {kind} of {own or found.get('module')}, a class that is not in the file",
                 where=str(path),
                 hint="load the model in Python, where that class is known, and convert it live",
             )
 
 
-# Prefixes of registered names: Keras's own classes have none, or their module.
-_KNOWN = {"", "keras", "Keras", "builtins"}
+# Layers that are more than settings and weights, and what is wrong with them.
+_CODE = {
+    "Lambda": "holds Python code: code from a file is never run",
+    "__lambda__": "holds Python code: code from a file is never run",
+    "TorchModuleWrapper": "holds a pickle, which is never opened",
+    "TFSMLayer": "reads another folder",
+    "TFOpLambda": "calls TensorFlow, and Keras 3 cannot read it",
+    "SlicingOpLambda": "calls TensorFlow, and Keras 3 cannot read it",
+}
+# Where Keras's own classes come from; old files do not tell.
+_KNOWN = {"", "keras", "builtins"}
+
+
+def _root(module: object) -> str:
+    return "" if module is None else str(module).partition(".")[0]
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:

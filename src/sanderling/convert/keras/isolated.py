@@ -29,7 +29,6 @@ def convert_file(path: Path, wishes: Wishes) -> Conversion:
     Raises:
         ConvertError, FormatError: see ``archive.check`` and ``lower``.
     """
-    check(path)
     worker = Worker(name="Keras")
     shapes = {name: list(sizes) for name, sizes in wishes.shapes.items()}
     found = worker.call(
@@ -59,13 +58,14 @@ def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     Returns: ``content`` (uint8), ``inputs``, ``outputs`` and ``notes``.
 
     Raises:
-        ConvertError: Keras cannot read it.
+        ConvertError, FormatError: see ``archive.check``; Keras cannot read it, or it cannot be converted.
     """
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     # A user's keras.json is of no concern to what a file means.
     with tempfile.TemporaryDirectory() as folder:
         os.environ["KERAS_HOME"] = folder
+        check(Path(path))
         import keras
 
         readable = mended(Path(path), Path(folder))
