@@ -15,6 +15,7 @@ from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.finish import finish, named
 from sanderling.convert.keras.lower import Lowered, lower
 from sanderling.convert.keras.ports import arguments
+from sanderling.convert.stand_ins import take_up
 from sanderling.graph.types import Array
 from sanderling.tflite.read import parse
 
@@ -46,7 +47,7 @@ def convert_model(model: Any, wishes: Wishes) -> Conversion:
 
 def conversion_of(lowered: Lowered) -> Conversion:
     """Returns: what every converter hands over, with names and our own rewrites."""
-    model = parse(memoryview(lowered.content))
+    model = take_up(parse(memoryview(lowered.content)))
     model = finish(named(model, lowered.inputs, lowered.outputs))
     route = (
         f"Keras {version('keras')} → JAX {version('jax')} → StableHLO →"

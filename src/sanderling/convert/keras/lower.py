@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.convert.keras.operators import replaced
 from sanderling.convert.keras.ports import arguments, input_ports, output_names
-from sanderling.convert.keras.recurrent import hoisted
 from sanderling.convert.stablehlo import to_tflite
 from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
@@ -59,7 +59,7 @@ def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
         names[:] = output_names(model, answer)
         return _flat(answer)
 
-    with _unrolled(model), hoisted():
+    with _unrolled(model), replaced():
         try:
             lowered = jax.jit(program).trace(*specimens).lower(lowering_platforms=("cpu",))
         except SanderlingError:

@@ -6,27 +6,10 @@ matrices here, which XNNPACK computes several times faster than many products wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Step = Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]
-_LOOPS = ("lstm", "gru")
-
-
-@contextmanager
-def hoisted() -> Iterator[None]:
-    """While it lasts, Keras's LSTM and GRU layers call the functions of this file."""
-    from keras.src import backend
-
-    kept = {name: getattr(backend, name) for name in _LOOPS}
-    try:
-        for name in _LOOPS:
-            setattr(backend, name, globals()[name])
-        yield
-    finally:
-        for name, function in kept.items():
-            setattr(backend, name, function)
 
 
 def lstm(
