@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sanderling.graph.calls import called
 from sanderling.graph.graph import Model, Node
 
 _MARK = "sanderling.op_"
@@ -48,7 +49,7 @@ def take_up(model: Model) -> Model:
     if nodes == model.main.nodes:
         return model
     changed = model.with_main(replace(model.main, nodes=nodes))
-    if any(node.op == _COMPOSITE for node in nodes):
+    if any(called(node) for node in nodes):
         return changed
     return replace(changed, graphs=changed.graphs[:1])  # the others held what stand-ins computed
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -14,12 +17,13 @@ from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.keras.archive import check
 from sanderling.convert.keras.legacy import mended
 from sanderling.convert.keras.live import conversion_of
-from sanderling.convert.keras.lower import Lowered, lower
-from sanderling.errors import ConvertError
+from sanderling.convert.keras.lower import Lowered, lower, told
+from sanderling.errors import ConvertError, FormatError
 from sanderling.graph.types import Array
 from sanderling.measure.client import Worker
 
 _HERE = "sanderling.convert.keras.isolated"
+_MOST_WEIGHTS, _SPARE = 4, 16 << 20  # times the file's size, and bytes beyond that
 _loaded: list[Lowered] = []  # in the worker: what ``run`` runs
 
 
@@ -70,11 +74,13 @@ def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
         readable = mended(Path(path), Path(folder))
         try:
-            model = keras.models.load_model(readable, compile=False, safe_mode=True)
+            with _bounded(_MOST_WEIGHTS * Path(path).stat().st_size + _SPARE):
+                model = keras.models.load_model(readable, compile=False, safe_mode=True)
+        except _TooLarge as error:
+            raise FormatError(str(error), where=path, hint="save it again") from None
         except Exception as error:
-            words = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             raise ConvertError(
-                f"Keras {keras.__version__} cannot read it ({type(error).__name__}: {words[:300]})",
+                f"Keras {keras.__version__} cannot read it ({told(error)})",
                 where=path,
                 hint="save it again as .keras with a recent Keras",
             ) from error
@@ -84,6 +90,27 @@ def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         "content": np.frombuffer(lowered.content, np.uint8), "inputs": lowered.inputs,
         "outputs": lowered.outputs, "notes": lowered.notes,
     }  # fmt: skip
+
+
+class _TooLarge(Exception):
+    """A file whose config asks for more memory than its weights can fill."""
+
+
+@contextmanager
+def _bounded(limit: int) -> Iterator[None]:
+    """Counts the bytes of the variables that Keras makes, however few letters a config needs for many."""
+    from keras.src.backend import Variable
+
+    own, made = Variable.__init__, [0]
+
+    def counted(self: Any, initializer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> None:
+        made[0] += 4 * prod(size or 1 for size in shape) if shape is not None else 0
+        if made[0] > limit:
+            raise _TooLarge(f"describes weights of more than {limit} bytes, which the file does not hold")
+        own(self, initializer, shape, *args, **kwargs)
+
+    with patch.object(Variable, "__init__", counted):
+        yield
 
 
 def run(arrays: Sequence[Array]) -> list[Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from sanderling.convert.keras.ports import arguments, input_ports, output_names
 from sanderling.convert.stablehlo import to_tflite
 from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
+
+_COLOUR = re.compile(r"\x1b\[\d*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,18 @@ def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
         names[:] = output_names(model, answer)
         return _flat(answer)
 
-    with _unrolled(model), replaced():
+    with _in_float32(model, notes):
         try:
-            lowered = jax.jit(program).trace(*specimens).lower(lowering_platforms=("cpu",))
+            with _unrolled(model), replaced():
+                lowered = jax.jit(program).trace(*specimens).lower(lowering_platforms=("cpu",))
+            source = jax.jit(lambda *arrays: _flat(call(arrays))).lower(*specimens).compile()
         except SanderlingError:
             raise
         except Exception as error:
-            raise ConvertError(f"Keras cannot trace it ({type(error).__name__}: {_line(error)})") from error
+            raise ConvertError(f"Keras cannot trace it: {told(error)}") from error
     bytecode = io.BytesIO()
     lowered.compiler_ir("stablehlo").operation.write_bytecode(bytecode)
     content = to_tflite(bytecode.getvalue(), inputs, names, "JAX")
-    source = jax.jit(lambda *arrays: _flat(call(arrays)))
 
     def run(arrays: Sequence[Array]) -> list[Array]:
         return [np.asarray(each) for each in source(*arrays)]
@@ -125,5 +129,31 @@ def _unrolled(model: Any) -> Iterator[None]:
             layer.unroll = False
 
 
-def _line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), "")[:300]
+@contextmanager
+def _in_float32(model: Any, notes: list[str]) -> Iterator[None]:
+    """Computes in float32 what was trained in halves of it, which LiteRT's CPU kernels do not take."""
+    import keras
+
+    halves = {"float16", "bfloat16"}
+    changed = [
+        (layer, layer.dtype_policy) for layer in model._flatten_layers() if layer.compute_dtype in halves
+    ]
+    if changed:
+        kind = changed[0][1].compute_dtype
+        notes.append(f"{len(changed)} layers compute in {kind}: source and result are compared in float32")
+    try:
+        for layer, _ in changed:
+            layer.dtype_policy = keras.DTypePolicy("float32")
+        yield
+    finally:
+        for layer, policy in changed:
+            layer.dtype_policy = policy
+
+
+def told(error: BaseException) -> str:
+    """Returns: the cause of an error of Keras, which wraps it in pages about arguments."""
+    lines = [_COLOUR.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered"):
+        lines[0] = f"{lines[0].rstrip('.')}: {lines[1]}"
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
