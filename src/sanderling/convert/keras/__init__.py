@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sanderling.convert.conversion import Conversion, Converter, Wishes
-from sanderling.errors import MissingExtra
+from sanderling.errors import ConvertError, MissingExtra
 
 ENDINGS = {".keras", ".h5", ".hdf5"}
 PACKAGES = ("keras", "jax", "litert-converter")
@@ -34,12 +35,28 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     if any(importlib.util.find_spec(name) is None for name in ("keras", "jax", "litert_converter")):
         raise MissingExtra("converting Keras models", "keras")
     if isinstance(source, str | Path):
-        from sanderling.convert.keras.isolated import convert_file
-
-        return convert_file(Path(source), wishes)
+        return _convert_file(Path(source), wishes)
     from sanderling.convert.keras.live import convert_model
 
     return convert_model(source, wishes)
+
+
+def _convert_file(path: Path, wishes: Wishes) -> Conversion:
+    """Converts a file without TensorFlow; what that cannot take, by TensorFlow where it is installed."""
+    from sanderling.convert.keras.isolated import convert_file
+
+    try:
+        return convert_file(path, wishes)
+    except ConvertError as error:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise
+        from sanderling.convert.saved_model import by_tensorflow
+
+        try:
+            done = by_tensorflow("load_keras", path, wishes)
+        except ConvertError:
+            raise error from None  # the usual way's reason is the one to act on
+        return replace(done, notes=(*done.notes, f"by TensorFlow's converter, since {error.what}"))
 
 
 CONVERTER = Converter("keras", "a Keras model (.keras, .h5)", "keras", reads, takes, convert, PACKAGES)

@@ -66,24 +66,7 @@ def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    # A user's keras.json is of no concern to what a file means.
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["KERAS_HOME"] = folder
-        check(Path(path))
-        import keras
-
-        readable = mended(Path(path), Path(folder))
-        try:
-            with _bounded(_MOST_WEIGHTS * Path(path).stat().st_size + _SPARE):
-                model = keras.models.load_model(readable, compile=False, safe_mode=True)
-        except _TooLarge as error:
-            raise FormatError(str(error), where=path, hint="save it again") from None
-        except Exception as error:
-            raise ConvertError(
-                f"Keras {keras.__version__} cannot read it ({told(error)})",
-                where=path,
-                hint="save it again as .keras with a recent Keras",
-            ) from error
+    model = read(Path(path))
     lowered = lower(model, {name: tuple(sizes) for name, sizes in shapes.items()})
     _loaded[:] = [lowered]
     return {
@@ -111,6 +94,32 @@ def _bounded(limit: int) -> Iterator[None]:
 
     with patch.object(Variable, "__init__", counted):
         yield
+
+
+def read(path: Path) -> Any:
+    """Returns: the model of a file, by Keras on the backend that the environment names.
+
+    Raises:
+        ConvertError, FormatError: see ``archive.check``; or Keras cannot read it.
+    """
+    check(path)
+    # A user's keras.json is of no concern to what a file means.
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KERAS_HOME"] = folder
+        import keras
+
+        readable = mended(path, Path(folder))
+        try:
+            with _bounded(_MOST_WEIGHTS * path.stat().st_size + _SPARE):
+                return keras.models.load_model(readable, compile=False, safe_mode=True)
+        except _TooLarge as error:
+            raise FormatError(str(error), where=str(path), hint="save it again") from None
+        except Exception as error:
+            raise ConvertError(
+                f"Keras {keras.__version__} cannot read it ({told(error)})",
+                where=str(path),
+                hint="save it again as .keras with a recent Keras",
+            ) from error
 
 
 def run(arrays: Sequence[Array]) -> list[Array]:
