@@ -38,7 +38,7 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     """
     if importlib.util.find_spec("tensorflow") is None:
         raise MissingExtra("reading SavedModels", "tensorflow")
-    return by_tensorflow("load_saved_model", Path(str(source)), wishes, function=wishes.function)
+    return by_tensorflow("load_saved_model", Path(str(source)), wishes, signature=wishes.function)
 
 
 def by_tensorflow(load: str, path: Path, wishes: Wishes, **more: Any) -> Conversion:

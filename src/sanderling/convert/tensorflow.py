@@ -23,13 +23,13 @@ _REACHING = re.compile(
 _UNKNOWN = re.compile(r"tf\.(\w+)")
 
 
-def load_saved_model(path: str, shapes: Mapping[str, Sequence[int]], function: str) -> dict[str, Any]:
+def load_saved_model(path: str, shapes: Mapping[str, Sequence[int]], signature: str) -> dict[str, Any]:
     """Reads and converts a SavedModel.
 
     Args:
         path: its folder.
         shapes: input name → shape, for sizes that it leaves open.
-        function: the signature to convert; "" for ``serving_default``, or the only one.
+        signature: which to convert; "" for ``serving_default``, or the only one.
 
     Returns: ``content`` (the ``.tflite``, uint8), ``version`` of TensorFlow.
 
@@ -42,11 +42,10 @@ def load_saved_model(path: str, shapes: Mapping[str, Sequence[int]], function: s
         model = tf.saved_model.load(path)
     except Exception as error:
         raise FormatError(f"TensorFlow cannot read it ({_line(error)})", where=path) from error
-    name = _signature(list(model.signatures), function)
-    signature = model.signatures[name]
-    specs = _settled(tf, signature.structured_input_signature[1], shapes)
-    fixed = tf.function(lambda **given: signature(**given)).get_concrete_function(**specs)
-    _loaded[:] = [lambda **given: signature(**given)]
+    function = model.signatures[_signature(list(model.signatures), signature)]
+    specs = _settled(tf, function.structured_input_signature[1], shapes)
+    fixed = tf.function(lambda **given: function(**given)).get_concrete_function(**specs)
+    _loaded[:] = [lambda **given: function(**given)]
     return _converted(tf, fixed, model)
 
 
