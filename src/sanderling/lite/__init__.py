@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sanderling.lite import experimental
+    from sanderling.lite.conversion_options import OpsSet, Optimize, RepresentativeDataset, TargetSpec
+    from sanderling.lite.converter import TFLiteConverter
     from sanderling.lite.delegates import EngineDelegate, GpuDelegate, load_delegate
     from sanderling.lite.interpreter import Delegate, Interpreter, InterpreterWithCustomOps, SignatureRunner
     from sanderling.lite.op_resolver import OpResolverType
@@ -23,23 +25,24 @@ __all__ = [
     "Interpreter",
     "InterpreterWithCustomOps",
     "OpResolverType",
+    "OpsSet",
+    "Optimize",
+    "RepresentativeDataset",
     "SignatureRunner",
+    "TFLiteConverter",
+    "TargetSpec",
     "experimental",
     "load_delegate",
 ]
 
 _HOMES = {"EngineDelegate": "delegates", "GpuDelegate": "delegates", "load_delegate": "delegates",
-          "OpResolverType": "op_resolver"}  # fmt: skip
-_CONVERSION = frozenset({"OpsSet", "Optimize", "RepresentativeDataset", "TFLiteConverter", "TargetSpec"})
+          "OpResolverType": "op_resolver", "TFLiteConverter": "converter"} | dict.fromkeys(
+    ("OpsSet", "Optimize", "RepresentativeDataset", "TargetSpec"), "conversion_options"
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Loads a public name at its first use (PEP 562)."""
-    if name in _CONVERSION:
-        raise AttributeError(
-            f"module {__name__!r} has no {name}: it runs models and does not convert them; make the .tflite"
-            " with the converter of TensorFlow or LiteRT, then shrink it with sanderling.optimize"
-        )
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "experimental":
