@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 
 from sanderling.convert.keras.operators import replaced
 from sanderling.convert.keras.ports import arguments, input_ports, output_names
+from sanderling.convert.quiet import quiet
 from sanderling.convert.stablehlo import to_tflite
 from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
@@ -49,6 +51,11 @@ def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
         ConvertError: it has no fixed inputs, or something in it has no counterpart.
         UsageError: a size is missing, or does not fit.
     """
+    with quiet():
+        return _lowered(model, shapes)
+
+
+def _lowered(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
     import jax
 
     ports, notes = input_ports(model, shapes)
@@ -87,20 +94,25 @@ def _call(model: Any) -> Callable[[Sequence[Any]], Any]:
     Raises:
         ConvertError: the model is changed by being run.
     """
-    variables = model.non_trainable_variables
-    trained = [each.value for each in model.trainable_variables]
-    fixed = [each.value for each in variables]
+    import keras
+
+    told = {"training": False} if "training" in inspect.signature(model.call).parameters else {}
+    values = [(variable, variable.value) for variable in model.variables]
 
     def call(arrays: Sequence[Any]) -> Any:
         args, kwargs = arguments(model, arrays)
-        answer, after = model.stateless_call(trained, fixed, *args, training=False, **kwargs)
-        for variable, before, now in zip(variables, fixed, after, strict=True):
-            if now is not before:
-                raise ConvertError(
-                    f"running it changes its variable {variable.path!r}: it keeps state between calls, or"
-                    " draws random numbers",
-                    hint="make the state an input and an output (stateful=False, return_state=True)",
-                )
+        with keras.StatelessScope(state_mapping=values) as scope:
+            answer = model(*args, **kwargs, **told)
+        # What was not there before is the state of a recurrent layer, which Keras does not list.
+        given = {id(variable): value for variable, value in values}
+        changed = [key for key, value in scope.state_mapping.items() if value is not given.get(key)]
+        if changed:
+            names = {id(variable): variable.path for variable, _ in values}
+            which = next((f" {names[key]!r}" for key in changed if key in names), "s of its recurrent layers")
+            raise ConvertError(
+                f"running it changes the variable{which}: it keeps state, or draws random numbers",
+                hint="make the state an input and an output (stateful=False, return_state=True)",
+            )
         return answer
 
     return call

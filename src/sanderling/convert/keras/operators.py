@@ -176,6 +176,23 @@ def _stretched(x: Any, kernel: Any, given: tuple[Any, ...], shape: Sequence[int]
     return y.reshape(shape)
 
 
+def _take(own: Function) -> Function:
+    def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+        table, places = _value(x), _value(indices)
+        whole = str(getattr(places, "dtype", "")) in ("int32", "int64", "uint8", "int8", "int16", "uint16")
+        if axis != 0 or getattr(table, "ndim", 0) != 2 or not whole or not _is_float32(table):
+            return own(x, indices, axis)
+        # An embedding. Keras on JAX gives NaN for a word that is not in the table, and LiteRT an error.
+        from jax import numpy as jnp
+
+        rows = jnp.asarray(places, "int32")
+        result = ((*rows.shape, table.shape[1]), table.dtype)
+        attrs = {"axis": 0, "batch_dims": 0}
+        return stand_in("GATHER", [table, rows], result, attrs=attrs, options="GatherOptions")
+
+    return take
+
+
 def _sort(_: Function) -> Function:
     def sort(x: Any, axis: int = -1) -> Any:
         return _sorted(x, axis)[0]
@@ -249,6 +266,7 @@ _TABLE: tuple[tuple[str, str, Callable[[Function], Function]], ...] = (
     (_NN, "conv_transpose", _conv_transpose),
     (_NN, "gelu", _gelu),
     (_NN, "elu", _elu),
+    (_ARRAYS, "take", _take),
     (_ARRAYS, "sort", _sort),
     (_ARRAYS, "argsort", _argsort),
     ("keras.src.backend.jax.math", "top_k", _top_k),

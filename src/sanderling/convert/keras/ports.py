@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,15 @@ def _built(model: Any, wished: Mapping[str, Sequence[int]]) -> list[tuple[str, S
         raise ConvertError(
             f"model {model.name!r} has never been called, so that nobody knows its inputs",
             hint="call it once, or make it a functional model: keras.Model(x, model(x)) of a keras.Input x",
+        )
+    required = [
+        each.name for each in inspect.signature(model.call).parameters.values()
+        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD and each.name != "training"
+    ]  # fmt: skip
+    if len(required) > len(shapes):
+        raise ConvertError(
+            f"model {model.name!r} takes several inputs ({', '.join(required)}) and does not declare them",
+            hint="make it a functional model: keras.Model(inputs, model(*inputs)) of keras.Input",
         )
     rows: list[tuple[str, Shape, str]] = []
     for key, shape in shapes.items():
