@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,17 @@ def load_keras(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]
         return dict(zip(map(_word, names), keras.tree.flatten(answer), strict=True))
 
     specs = {_word(port.name): tf.TensorSpec(port.shape, port.dtype, _word(port.name)) for port in ports}
-    try:
-        fixed = tf.function(program).get_concrete_function(**specs)
-    except Exception as error:
-        raise ConvertError(f"TensorFlow cannot trace it ({_line(error)})", where=path) from error
+    module = tf.Module()
+    module.held = [each.value for each in model.variables]  # what is saved is frozen, as converting asks for
+    with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
+        try:
+            function = tf.function(program).get_concrete_function(**specs)
+            tf.saved_model.save(module, folder, signatures={"serving_default": function})
+        except Exception as error:
+            raise ConvertError(f"TensorFlow cannot trace it ({_line(error)})", where=path) from error
+        done = load_saved_model(folder, {}, "")
     _loaded[:] = [program]
-    return _converted(tf, fixed, model)
+    return done
 
 
 def run(feed: Mapping[str, Array]) -> dict[str, Array]:
