@@ -98,9 +98,10 @@ def test_what_differs_is_not_written(change: Any, says: str, net: Any, tmp_path:
 
 @pytest.mark.usefixtures("known")
 def test_the_tolerance_is_a_share_of_the_scale(net: Any, tmp_path: Path) -> None:
-    source = Source(net, lambda outputs: [outputs[0] * 1.001])
+    source = Source(net, lambda outputs: [outputs[0] + 1e-3])
     done = sd.convert(source, tmp_path / "out.tflite", tolerance=2e-3)
-    assert done.proof.worst.relative == pytest.approx(1e-3, rel=0.02)
+    assert done.proof.worst.max_error == pytest.approx(1e-3, rel=0.02)
+    assert done.proof.worst.relative == pytest.approx(1e-3 / done.proof.worst.scale, rel=0.02)
     with pytest.raises(sd.UsageError, match="expected a share from 0 to 1"):
         sd.convert(source, tmp_path / "out.tflite", tolerance=2)
 
