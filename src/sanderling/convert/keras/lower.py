@@ -71,7 +71,7 @@ def _lowered(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
 
     with _in_float32(model, notes):
         try:
-            with _unrolled(model), replaced():
+            with replaced():
                 lowered = jax.jit(program).trace(*specimens).lower(lowering_platforms=("cpu",))
             source = jax.jit(lambda *arrays: _flat(call(arrays))).lower(*specimens).compile()
         except SanderlingError:
@@ -122,23 +122,6 @@ def _flat(answer: Any) -> list[Any]:
     import keras
 
     return list(keras.tree.flatten(answer))
-
-
-@contextmanager
-def _unrolled(model: Any) -> Iterator[None]:
-    """Writes recurrent layers out step by step: as a loop they cannot be converted, and are slower."""
-    import keras
-
-    changed = []
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.RNN) and not getattr(layer, "unroll", True):
-            layer.unroll = True
-            changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            layer.unroll = False
 
 
 @contextmanager

@@ -262,6 +262,7 @@ _NN, _ARRAYS = "keras.src.backend.jax.nn", "keras.src.backend.jax.numpy"
 _TABLE: tuple[tuple[str, str, Callable[[Function], Function]], ...] = (
     ("keras.src.backend", "lstm", lambda _: recurrent.lstm),
     ("keras.src.backend", "gru", lambda _: recurrent.gru),
+    ("jax.lax", "scan", lambda _: recurrent.scan),
     ("keras.src.backend.jax.image", "resize", _resize),
     (_NN, "conv_transpose", _conv_transpose),
     (_NN, "gelu", _gelu),
