@@ -129,15 +129,6 @@ def test_the_native_handle_is_an_address(path: Path) -> None:
         lite.Interpreter(str(path), experimental_delegates=[lite.load_delegate("reference")])._native_handle()
 
 
-@pytest.mark.parametrize(
-    "name", ["TFLiteConverter", "Optimize", "TargetSpec", "OpsSet", "RepresentativeDataset"]
-)
-def test_converting_is_said_to_be_absent(name: str) -> None:
-    assert not hasattr(lite, name)
-    with pytest.raises(AttributeError, match=f"has no {name}: it runs models"):
-        getattr(lite, name)
-
-
 def test_every_name_is_there() -> None:
     for name in lite.__all__:
         assert getattr(lite, name) is not None
