@@ -125,7 +125,7 @@ def _check_operators(tf: Any, folder: Path) -> None:
 
 
 def _signature(known: list[str], wanted: str) -> str:
-    listed = ", ".join(known) or "none"
+    listed = ", ".join(sorted(known)) or "none"
     if wanted and wanted not in known:
         raise UsageError(f"there is no signature {wanted!r}", where="--function", hint=f"there is: {listed}")
     if not known:
