@@ -1,0 +1,275 @@
+"""Builds a graph of ONNX operators; every value knows in which order its axes are stored.
+
+TFLite keeps channels last, ONNX second. Instead of transposing around every convolution, a value remembers how
+its stored axes map to TFLite's: what does not care about the order goes on in the one it is given, constants are
+stored as needed, and a Transpose is written only where a value is asked for in another order.
+
+Values that TFLite stores as integers are stored as integers here, too. What computes with them reads them through
+DequantizeLinear and gives its result through QuantizeLinear (the QDQ form), from which a runtime makes its own
+integer kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from sanderling.errors import UnsupportedOperator
+from sanderling.graph.types import Array, DType, Quant, TensorType
+from sanderling.onnx.read.proto import OnnxNode
+
+Order = tuple[int, ...]
+NEWEST = 21  # the opset that brings 16 bit integers to QuantizeLinear
+# Element type → the opset from which QuantizeLinear and DequantizeLinear take it. Smaller integers are unpacked to
+# bytes: no kernel behind DequantizeLinear takes them packed.
+_QUANTIZED = {DType.INT8: 13, DType.UINT8: 13, DType.INT16: NEWEST, DType.UINT16: NEWEST, DType.INT4: 13, DType.INT2: 13, DType.UINT4: 13}
+
+
+class NeedsOpset(Exception):  # noqa: N818 - it ends no run: the export begins anew
+    """A model holds what only a later opset has."""
+
+    def __init__(self, opset: int, what: str) -> None:
+        super().__init__(f"{what} needs opset {opset}")
+        self.opset, self.what = opset, what
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of the TFLite graph.
+
+    Attributes:
+        name: of the ONNX value that holds it.
+        type: its shape, dtype and quantization in TFLite; sizes that only a run tells are −1.
+        order: ONNX's axis ``i`` is TFLite's axis ``order[i]``.
+        data: a constant's elements as TFLite has them, sub-byte integers unpacked.
+    """
+
+    name: str
+    type: TensorType
+    order: Order
+    data: Array | None = None
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The sizes as ONNX has them."""
+        return tuple(self.type.shape[axis] for axis in self.order)
+
+
+def plain_order(rank: int) -> Order:
+    """Returns: the axes as TFLite has them."""
+    return tuple(range(rank))
+
+
+def first_order(rank: int) -> Order:
+    """Returns: channels second, as ONNX's convolutions want them: [N, spatial…, C] stored as [N, C, spatial…]."""
+    return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else plain_order(rank)
+
+
+@dataclass(slots=True)
+class Names:
+    """Names that are taken; a graph within a graph shares them."""
+
+    taken: dict[str, int] = field(default_factory=dict)
+
+    def fresh(self, name: str) -> str:
+        """Returns: the name, with a number where it is taken."""
+        while True:
+            count = self.taken.get(name, 0)
+            self.taken[name] = count + 1
+            if not count:
+                return name
+            name = f"{name}_{count}"
+
+
+@dataclass(slots=True)
+class Builder:
+    """The graph that is being made.
+
+    Attributes:
+        opset: version of ONNX's operators.
+        names: what is taken.
+        constants: initializers, shared with the graphs within.
+        nodes: in order.
+    """
+
+    opset: int
+    names: Names = field(default_factory=Names)
+    constants: dict[str, Array] = field(default_factory=dict)
+    nodes: list[OnnxNode] = field(default_factory=list)
+    _arranged: dict[tuple[str, Order], str] = field(default_factory=dict)
+    _real: dict[str, str] = field(default_factory=dict)
+    _small: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+
+    def within(self) -> Builder:
+        """Returns: a builder for a graph within this one, which sees all that is here so far."""
+        return Builder(
+            self.opset, self.names, self.constants, [], dict(self._arranged), dict(self._real), self._small
+        )
+
+    def emit(self, op: str, inputs: Sequence[str], *, name: str = "", count: int = 1, domain: str = "",
+             **attrs: Any) -> list[str]:  # fmt: skip
+        """Adds a node. Returns: the names of its outputs."""
+        stem = name or op
+        outputs = tuple(self.names.fresh(stem) for _ in range(count))
+        self.nodes.append(OnnxNode(op, domain, outputs[0], tuple(inputs), outputs, attrs))
+        return list(outputs)
+
+    def constant(self, array: Array, name: str = "constant") -> str:
+        """Adds an initializer, small equal ones once. Returns: its name."""
+        data = np.asarray(array)
+        key = (data.dtype.name, data.shape, data.tobytes()) if data.size <= 16 and data.dtype != object else None
+        if key is not None and key in self._small:
+            return self._small[key]
+        fresh = self.names.fresh(name)
+        # not ascontiguousarray alone, which makes a vector of a scalar
+        self.constants[fresh] = np.ascontiguousarray(data).reshape(data.shape)
+        if key is not None:
+            self._small[key] = fresh
+        return fresh
+
+    def integers(self, *numbers: int) -> str:
+        """Adds a vector of int64, as ONNX has shapes and axes. Returns: its name."""
+        return self.constant(np.array(numbers, np.int64), "integers")
+
+    # ---- the same value in another form
+
+    def read(self, value: Value, order: Order | None = None, *, folded: bool = False) -> str:
+        """Returns: the name of what computes with a value: real numbers where TFLite stores integers for them.
+
+        Args:
+            value: the value.
+            order: of the axes; None: as TFLite has them.
+            folded: a constant becomes plain real numbers instead of integers behind DequantizeLinear.
+        """
+        order = plain_order(len(value.type.shape)) if order is None else order
+        if not value.type.is_quantized:
+            return self.stored(value, order)
+        quant = value.type.quant
+        assert quant is not None
+        if value.data is not None and (folded or self._no_dequantize(value.type)):
+            return self._stored_constant(replace(real_constant(value), name=f"{value.name}/real"), order)
+        stored = self.stored(value, order)
+        if stored not in self._real:
+            self._real[stored] = self._dequantize(stored, value.type, order, value.name)
+        return self._real[stored]
+
+    def stored(self, value: Value, order: Order | None = None) -> str:
+        """Returns: the name of the value as it is stored, in an order of axes."""
+        order = plain_order(len(value.type.shape)) if order is None else order
+        if value.data is not None:
+            return self._stored_constant(value, order)
+        if value.order == order:
+            return value.name
+        key = (value.name, tuple(value.order.index(axis) for axis in order))
+        if key not in self._arranged:
+            self._arranged[key] = self._moved(value, order, key[1])
+        return self._arranged[key]
+
+    def quantize(self, real: str, kind: TensorType, order: Order, name: str) -> str:
+        """Adds QuantizeLinear. Returns: the name of the integers.
+
+        Raises:
+            UnsupportedOperator: ONNX has no such integers.
+        """
+        if kind.dtype not in _QUANTIZED:
+            raise UnsupportedOperator(f"ONNX cannot quantize to {kind.dtype.value}")
+        self._require(kind.dtype)
+        inputs, attrs = self._parameters(kind, order)
+        return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
+
+    def _dequantize(self, stored: str, kind: TensorType, order: Order, name: str) -> str:
+        if kind.dtype is not DType.INT32:
+            self._require(kind.dtype)
+        inputs, attrs = self._parameters(kind, order)
+        return self.emit("DequantizeLinear", (stored, *inputs), name=f"{name}/real", **attrs)[0]
+
+    def _require(self, dtype: DType) -> None:
+        needed = _QUANTIZED.get(dtype)
+        if needed is None:
+            raise UnsupportedOperator(f"ONNX has no quantized {dtype.value}")
+        if needed > self.opset:
+            raise NeedsOpset(needed, f"quantized {dtype.value}")
+
+    def _no_dequantize(self, kind: TensorType) -> bool:
+        """Returns: whether DequantizeLinear of this opset does not take such constants."""
+        quant = kind.quant
+        if kind.dtype is DType.INT32:
+            return quant is not None and bool(quant.zero_point.any())
+        return _QUANTIZED.get(kind.dtype, NEWEST + 1) > self.opset
+
+    def _parameters(self, kind: TensorType, order: Order) -> tuple[list[str], dict[str, int]]:
+        quant = kind.quant
+        assert quant is not None
+        scale, zero_point = quant.scale.astype(np.float32), quant.zero_point
+        attrs = {}
+        if quant.axis is None:
+            scale, zero_point = scale[:1].reshape(()), zero_point[:1].reshape(())
+        else:
+            attrs["axis"] = order.index(quant.axis)
+        inputs = [self.constant(scale, "scale")]
+        if kind.dtype is not DType.INT32:
+            inputs.append(self.constant(zero_point.astype(kind.dtype.numpy), "zero_point"))
+        return inputs, attrs
+
+    def _stored_constant(self, value: Value, order: Order) -> str:
+        assert value.data is not None
+        key = (value.name, order)
+        if key not in self._arranged:
+            data = np.transpose(value.data, order) if value.data.ndim else value.data
+            self._arranged[key] = self.constant(data, value.name)
+        return self._arranged[key]
+
+    def _moved(self, value: Value, order: Order, permutation: Order) -> str:
+        real, kind = self.real_of(value), value.type
+        sizes = tuple(kind.shape[axis] for axis in order)
+        if in_order(permutation, value.stored):  # only axes of size 1 move: nothing does
+            moved = self.emit("Reshape", (real, self.integers(*sizes)), name=f"{value.name}/moved")[0]
+        else:
+            moved = self.emit("Transpose", (real,), name=f"{value.name}/moved", perm=permutation)[0]
+        return self.quantize(moved, kind, order, f"{value.name}/moved") if kind.is_quantized else moved
+
+    def real_of(self, value: Value) -> str:
+        """Returns: the name of the value's real numbers in the order in which they are stored."""
+        return self.read(value, value.order)
+
+
+def in_order(permutation: Sequence[int], shape: Sequence[int]) -> bool:
+    """Returns: whether axes that hold more than one element keep their order, so that no element moves."""
+    moving = [axis for axis in permutation if shape[axis] != 1]
+    return moving == sorted(moving)
+
+
+def real_constant(value: Value) -> Value:
+    """Returns: a quantized constant as plain float32.
+
+    Source: TFLite 8-bit quantization specification: real = scale × (stored − zero_point).
+    """
+    quant, data = value.type.quant, value.data
+    assert quant is not None
+    assert data is not None
+    scale, zero_point = _along(quant, quant.scale, data.ndim), _along(quant, quant.zero_point, data.ndim)
+    real = ((data.astype(np.float64) - zero_point) * scale).astype(np.float32)
+    return replace(value, type=TensorType(value.type.shape, DType.FLOAT32), data=real)
+
+
+def _along(quant: Quant, numbers: Array, rank: int) -> Array:
+    shape = [1] * rank
+    if quant.axis is None:
+        return numbers[:1].reshape(shape)
+    shape[quant.axis] = -1
+    return numbers.reshape(shape)
+
+
+def count(shape: Sequence[int]) -> int:
+    """Returns: the number of elements.
+
+    Raises:
+        UnsupportedOperator: only a run tells.
+    """
+    if min(shape, default=0) < 0:
+        raise UnsupportedOperator("the sizes of an operand depend on values that only a run tells")
+    return prod(shape)

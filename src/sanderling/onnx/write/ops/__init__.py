@@ -1,0 +1,1 @@
+"""How TFLite's operators are written as ONNX's, one file per family."""
