@@ -46,12 +46,14 @@ class Value:
         type: its shape, dtype and quantization in TFLite; sizes that only a run tells are −1.
         order: ONNX's axis ``i`` is TFLite's axis ``order[i]``.
         data: a constant's elements as TFLite has them, sub-byte integers unpacked.
+        unsigned: what TFLite has as int8 is held as uint8, 128 higher.
     """
 
     name: str
     type: TensorType
     order: Order
     data: Array | None = None
+    unsigned: bool = False
 
     @property
     def stored(self) -> tuple[int, ...]:
@@ -148,20 +150,56 @@ class Builder:
         order = plain_order(len(value.type.shape)) if order is None else order
         if not value.type.is_quantized:
             return self.stored(value, order)
-        quant = value.type.quant
-        assert quant is not None
         if value.data is not None and (folded or self._no_dequantize(value.type)):
-            return self._stored_constant(replace(real_constant(value), name=f"{value.name}/real"), order)
-        stored = self.stored(value, order)
-        if stored not in self._real:
-            self._real[stored] = self._dequantize(stored, value.type, order, value.name)
-        return self._real[stored]
+            return self._constant_in(replace(real_constant(value), name=f"{value.name}/real"), order)
+        if value.data is None and _signed(value.type) and not value.unsigned:
+            value = self._as_unsigned(value)
+        held = self._held(value, order)
+        if held not in self._real:
+            self._real[held] = self._dequantize(held, value, order)
+        return self._real[held]
 
     def stored(self, value: Value, order: Order | None = None) -> str:
-        """Returns: the name of the value as it is stored, in an order of axes."""
+        """Returns: the name of the value as TFLite stores it, in an order of axes."""
         order = plain_order(len(value.type.shape)) if order is None else order
+        if not value.unsigned:
+            return self._held(value, order)
+        key = (f"{value.name}/signed", order)
+        if key not in self._arranged:
+            self._arranged[key] = self._quantize(self.read(value, order), value.type, order, key[0], unsigned=False)
+        return self._arranged[key]
+
+    def quantized(self, real: str, kind: TensorType, order: Order, name: str) -> Value:
+        """Adds QuantizeLinear.
+
+        What TFLite stores as int8 is uint8 from here on, 128 higher. It is the same number, and the one type that
+        ONNX Runtime's integer kernels take on every processor: on x86 it turns int8 into uint8 itself, but not where
+        two nodes read a value, and no kernel takes one of each.
+
+        Raises:
+            UnsupportedOperator: ONNX has no such integers.
+        """
+        unsigned = _signed(kind)
+        return Value(self._quantize(real, kind, order, name, unsigned=unsigned), kind, order, unsigned=unsigned)
+
+    def _quantize(self, real: str, kind: TensorType, order: Order, name: str, *, unsigned: bool) -> str:
+        if kind.dtype not in _QUANTIZED:
+            raise UnsupportedOperator(f"ONNX cannot quantize to {kind.dtype.value}")
+        self._require(kind.dtype)
+        inputs, attrs = self._parameters(kind, order, unsigned=unsigned)
+        return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
+
+    def _as_unsigned(self, value: Value) -> Value:
+        key = (f"{value.name}/unsigned", value.order)
+        if key not in self._arranged:
+            real = self._dequantize(value.name, value, value.order)
+            self._arranged[key] = self._quantize(real, value.type, value.order, key[0], unsigned=True)
+        return replace(value, name=self._arranged[key], unsigned=True)
+
+    def _held(self, value: Value, order: Order) -> str:
+        """Returns: the name of the value as it is held, in an order of axes."""
         if value.data is not None:
-            return self._stored_constant(value, order)
+            return self._constant_in(value, order)
         if value.order == order:
             return value.name
         key = (value.name, tuple(value.order.index(axis) for axis in order))
@@ -169,23 +207,11 @@ class Builder:
             self._arranged[key] = self._moved(value, order, key[1])
         return self._arranged[key]
 
-    def quantize(self, real: str, kind: TensorType, order: Order, name: str) -> str:
-        """Adds QuantizeLinear. Returns: the name of the integers.
-
-        Raises:
-            UnsupportedOperator: ONNX has no such integers.
-        """
-        if kind.dtype not in _QUANTIZED:
-            raise UnsupportedOperator(f"ONNX cannot quantize to {kind.dtype.value}")
-        self._require(kind.dtype)
-        inputs, attrs = self._parameters(kind, order)
-        return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
-
-    def _dequantize(self, stored: str, kind: TensorType, order: Order, name: str) -> str:
-        if kind.dtype is not DType.INT32:
-            self._require(kind.dtype)
-        inputs, attrs = self._parameters(kind, order)
-        return self.emit("DequantizeLinear", (stored, *inputs), name=f"{name}/real", **attrs)[0]
+    def _dequantize(self, held: str, value: Value, order: Order) -> str:
+        if value.type.dtype is not DType.INT32:
+            self._require(value.type.dtype)
+        inputs, attrs = self._parameters(value.type, order, unsigned=value.unsigned)
+        return self.emit("DequantizeLinear", (held, *inputs), name=f"{value.name}/real", **attrs)[0]
 
     def _require(self, dtype: DType) -> None:
         needed = _QUANTIZED.get(dtype)
@@ -201,7 +227,9 @@ class Builder:
             return quant is not None and bool(quant.zero_point.any())
         return _QUANTIZED.get(kind.dtype, NEWEST + 1) > self.opset
 
-    def _parameters(self, kind: TensorType, order: Order) -> tuple[list[str], dict[str, int]]:
+    def _parameters(
+        self, kind: TensorType, order: Order, *, unsigned: bool
+    ) -> tuple[list[str], dict[str, int]]:
         quant = kind.quant
         assert quant is not None
         scale, zero_point = quant.scale.astype(np.float32), quant.zero_point
@@ -212,10 +240,11 @@ class Builder:
             attrs["axis"] = order.index(quant.axis)
         inputs = [self.constant(scale, "scale")]
         if kind.dtype is not DType.INT32:
-            inputs.append(self.constant(zero_point.astype(kind.dtype.numpy), "zero_point"))
+            points = (zero_point + 128).astype(np.uint8) if unsigned else zero_point.astype(kind.dtype.numpy)
+            inputs.append(self.constant(points, "zero_point"))
         return inputs, attrs
 
-    def _stored_constant(self, value: Value, order: Order) -> str:
+    def _constant_in(self, value: Value, order: Order) -> str:
         assert value.data is not None
         key = (value.name, order)
         if key not in self._arranged:
@@ -224,17 +253,42 @@ class Builder:
         return self._arranged[key]
 
     def _moved(self, value: Value, order: Order, permutation: Order) -> str:
-        real, kind = self.real_of(value), value.type
+        real, kind = self.as_held(value), value.type
         sizes = tuple(kind.shape[axis] for axis in order)
         if in_order(permutation, value.stored):  # only axes of size 1 move: nothing does
             moved = self.emit("Reshape", (real, self.integers(*sizes)), name=f"{value.name}/moved")[0]
         else:
             moved = self.emit("Transpose", (real,), name=f"{value.name}/moved", perm=permutation)[0]
-        return self.quantize(moved, kind, order, f"{value.name}/moved") if kind.is_quantized else moved
+        if not kind.is_quantized:
+            return moved
+        return self._quantize(moved, kind, order, f"{value.name}/moved", unsigned=value.unsigned)
 
-    def real_of(self, value: Value) -> str:
-        """Returns: the name of the value's real numbers in the order in which they are stored."""
-        return self.read(value, value.order)
+    def as_held(self, value: Value) -> str:
+        """Returns: the name of the value's real numbers in the order in which it is held."""
+        if not value.type.is_quantized or value.data is not None:
+            return self.read(value, value.order)
+        if value.name not in self._real:
+            self._real[value.name] = self._dequantize(value.name, value, value.order)
+        return self._real[value.name]
+
+
+def _signed(kind: TensorType) -> bool:
+    return kind.is_quantized and kind.dtype is DType.INT8 and kind.quant is not None and kind.quant.axis is None
+
+
+def relabelled(value: Value, dtype: DType) -> Value:
+    """Returns: a constant of bytes as the other kind of bytes, int8 or uint8, 128 lower or higher: the same numbers.
+
+    ONNX Runtime's kernels are fastest with activations of uint8 and weights of int8; beside activations of uint8 any
+    other operand must be uint8, too.
+    """
+    kind, quant = value.type, value.type.quant
+    if value.data is None or quant is None or {kind.dtype, dtype} != {DType.INT8, DType.UINT8}:
+        return value
+    change = 128 if dtype is DType.UINT8 else -128
+    data = (value.data.astype(np.int16) + change).astype(dtype.numpy)
+    kind = replace(kind, dtype=dtype, quant=replace(quant, zero_point=quant.zero_point + change))
+    return replace(value, name=f"{value.name}/{dtype.value}", type=kind, data=data)
 
 
 def in_order(permutation: Sequence[int], shape: Sequence[int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,13 +11,23 @@ import numpy as np
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.graph import Node
 from sanderling.graph.types import Array, DType, TensorType
-from sanderling.onnx.write.builder import Builder, NeedsOpset, Order, Value, in_order, plain_order
+from sanderling.onnx.write.builder import (
+    Builder,
+    NeedsOpset,
+    Order,
+    Value,
+    in_order,
+    plain_order,
+    relabelled,
+)
 from sanderling.onnx.write.element_types import code
+from sanderling.ops.registry import find_for
 
 # The fused activations as ranges; TANH is a function.
 _RANGES = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 # What ONNX Runtime computes with. Other integers become one of these and go back.
 _COMPUTED = {DType.FLOAT32, DType.FLOAT64, DType.INT32, DType.INT64}
+_CHOSEN = _COMPUTED | {DType.UINT8, DType.STRING}
 _LARGE = {DType.UINT32, DType.UINT64}
 
 
@@ -123,7 +133,14 @@ class Call:
 
     def read(self, position: int = 0, order: Order | None = None) -> str:
         """Returns: the name of an operand's real numbers, in an order of axes."""
-        return self.builder.read(self.value(position), order, folded=not self.integers)
+        value = relabelled(self.value(position), DType.INT8 if position in self.weights else DType.UINT8)
+        return self.builder.read(value, order, folded=not self.integers)
+
+    @property
+    def weights(self) -> Collection[int]:
+        """The positions of weights: kernels take these as int8 beside values of uint8."""
+        op = find_for(self.node)
+        return () if op is None else op.quant.weights
 
     def integer_vector(self, position: int) -> str:
         """Returns: the name of an operand of whole numbers as a vector of int64."""
@@ -175,7 +192,7 @@ class Call:
         kind = self.outputs[position]
         order = plain_order(len(kind.shape)) if order is None else order
         if kind.is_quantized:
-            name = self.builder.quantize(name, kind, order, self.name)
+            return self.builder.quantized(name, kind, order, self.name)
         return Value(name, kind, order)
 
     def give_stored(self, name: str, order: Order | None = None, position: int = 0) -> Value:
@@ -207,7 +224,7 @@ class Call:
 
     def aligned(self, *positions: int) -> tuple[Order, list[str]]:
         """Brings operands to one rank and order of axes. Returns: the order, and their names."""
-        values = [self.value(position) for position in positions]
+        values = [relabelled(self.value(position), DType.UINT8) for position in positions]
         rank = max(len(value.order) for value in values)
         raised = [self.raised(value, rank) for value in values]
         changing = [value for value in raised if value.data is None] or raised
@@ -224,12 +241,13 @@ class Call:
             kind = replace(kind, quant=replace(kind.quant, axis=kind.quant.axis + more))
         order = (*range(more), *(axis + more for axis in value.order))
         if value.data is not None:
-            return Value(f"{value.name}/raised{rank}", kind, order, value.data.reshape(kind.shape))
+            data = value.data.reshape(kind.shape)
+            return replace(value, name=f"{value.name}/raised{rank}", type=kind, order=order, data=data)
         return self.restored(value, kind, order)
 
     def restored(self, value: Value, kind: TensorType, order: Order) -> Value:
         """Returns: a value whose stored elements are those of ``value`` in other sizes, none moved."""
-        real = self.builder.real_of(value)
+        real = self.builder.as_held(value)
         if -1 in kind.shape:
             axes = [i for i, axis in enumerate(order) if kind.shape[axis] == 1]
             more = len(order) - len(value.order)
@@ -237,7 +255,7 @@ class Call:
         else:
             name = self.reshape(real, tuple(kind.shape[axis] for axis in order))
         if kind.is_quantized:
-            name = self.builder.quantize(name, kind, order, f"{value.name}/raised")
+            return self.builder.quantized(name, kind, order, f"{value.name}/raised")
         return Value(name, kind, order)
 
     def widened(self, names: Sequence[str], dtype: DType) -> tuple[list[str], DType]:
@@ -248,6 +266,12 @@ class Call:
             return [self.cast(name, DType.FLOAT32) for name in names], DType.FLOAT32
         wide = DType.INT64 if dtype in _LARGE else DType.INT32
         return [self.cast(name, wide) for name in names], wide
+
+    def where(self, condition: str, a: str, b: str, dtype: DType) -> str:
+        """Returns: the name of a choice between two values of a dtype, which ONNX Runtime may not choose between."""
+        names, wide = ([a, b], dtype) if dtype in _CHOSEN else self.widened([a, b], dtype)
+        result = self.op("Where", condition, *names)
+        return result if wide is dtype else self.cast(result, dtype)
 
     def computed_dtype(self, position: int = 0) -> DType:
         """Returns: the dtype of an operand's real numbers."""

@@ -13,7 +13,7 @@ from sanderling.onnx.read.proto import OnnxGraph, OnnxNode, Port
 from sanderling.onnx.write.builder import Builder, Value, plain_order
 from sanderling.onnx.write.call import Call, Regions
 from sanderling.onnx.write.element_types import code, unpacked
-from sanderling.onnx.write.registry import rules
+from sanderling.onnx.write.registry import Rule, rules
 from sanderling.onnx.write.variables import Variables
 from sanderling.ops._stored import compute
 from sanderling.ops.registry import find_for
@@ -22,6 +22,11 @@ Sizes = Mapping[int, tuple[int, ...]]
 # A constant may be computed now if that does not make the file much larger.
 _FOLDED_BYTES = 2**20
 _UNPACKING = {"DEQUANTIZE", "DENSIFY"}
+# LiteRT's kernels take stored integers for these as they are, without their scale: see ``ops/_bare.py``.
+_BARE = {
+    "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "REDUCE_WINDOW", "SCATTER_ND", "STABLEHLO_ADD", "STABLEHLO_AND",
+    "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM", "STABLEHLO_MULTIPLY", "STABLEHLO_SHIFT_LEFT",
+}  # fmt: skip
 _STATES = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 
 
@@ -203,8 +208,17 @@ class Scope:
             rule = rules().get(node.kind)
             if rule is None:
                 raise UnsupportedOperator("there is no counterpart for it", hint=_HINT)
-            results = list(rule(self._call(node, operands, kinds)))
+            results = self._ruled(rule, node, operands, kinds)
         self.values.update(zip(node.outputs, results, strict=True))
+
+    def _ruled(
+        self, rule: Rule, node: Node, operands: Sequence[Value | None], kinds: Sequence[TensorType]
+    ) -> list[Value]:
+        if node.op not in _BARE:
+            return list(rule(self._call(node, operands, kinds)))
+        plain = [None if v is None else replace(v, type=replace(v.type, quant=None)) for v in operands]
+        results = rule(self._call(node, plain, [replace(kind, quant=None) for kind in kinds]))
+        return [replace(value, type=kind) for value, kind in zip(results, kinds, strict=True)]
 
     def _variable(self, node: Node) -> None:
         if self.nested:

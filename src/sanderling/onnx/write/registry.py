@@ -6,13 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from sanderling.onnx.write.builder import Value
     from sanderling.onnx.write.call import Call
 
-    Rule = Callable[[Call], Sequence[Value]]
+Rule: TypeAlias = "Callable[[Call], Sequence[Value]]"
 
 _MARK = "tflite_operators"
 

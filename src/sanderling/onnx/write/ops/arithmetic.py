@@ -132,6 +132,9 @@ def shift(call: Call) -> list[Value]:
     dtype = call.value().type.dtype
     order, names = call.aligned(0, 1)
     x, by = (call.cast(name, DType.INT64) for name in names)
+    if call.node.op == "RIGHT_SHIFT":  # a shift past the width counts as the widest one
+        widest = call.scalar(dtype.bits - 1, DType.INT64)
+        by = call.op("Min", call.op("Max", by, call.scalar(0, DType.INT64)), widest)
     by = call.cast(by, DType.UINT64)
 
     def moved(name: str, direction: str) -> str:
@@ -151,20 +154,13 @@ def shift(call: Call) -> list[Value]:
 def select(call: Call) -> list[Value]:
     """SELECT's condition may be a vector that chooses along the first axis."""
     order, (a, b) = call.aligned(1, 2)
-    condition = call.value(0)
-    rank = len(order)
+    condition, rank, dtype = call.value(0), len(order), call.computed_dtype(1)
     if call.node.op == "SELECT" and len(condition.type.shape) == 1 < call.rank(1):
         row = call.op("Reshape", call.builder.stored(condition), call.ints(-1, *(1,) * (rank - 1)))
-        return [call.give(call.op("Where", row, a, b))] if order == tuple(range(rank)) else _plain(call, row)
+        return [call.give(call.where(row, call.read(1), call.read(2), dtype))]
     if len(condition.type.shape) > rank:
-        return _raised(call, len(condition.type.shape))
-    return [call.give(call.op("Where", call.builder.stored(call.raised(condition, rank), order), a, b), order)]
-
-
-def _plain(call: Call, condition: str) -> list[Value]:
-    return [call.give(call.op("Where", condition, call.read(1), call.read(2)))]
-
-
-def _raised(call: Call, rank: int) -> list[Value]:
-    a, b = (call.builder.read(call.raised(call.value(i), rank), folded=not call.integers) for i in (1, 2))
-    return [call.give(call.op("Where", call.builder.stored(call.value(0)), a, b))]
+        rank = len(condition.type.shape)
+        order = tuple(range(rank))
+        a, b = (call.builder.read(call.raised(call.value(i), rank), folded=not call.integers) for i in (1, 2))
+    truth = call.builder.stored(call.raised(condition, rank), order)
+    return [call.give(call.where(truth, a, b, dtype), order)]

@@ -85,7 +85,7 @@ def one_hot(call: Call) -> list[Value]:
     positions = np.arange(count, dtype=np.int64).reshape(-1, *(1,) * (rank - 1 - axis))
     hit = call.op("Equal", call.op("Unsqueeze", indices(call, 0), call.ints(axis)), call.constant(positions))
     on, off = (call.op("Reshape", call.read(i), call.ints()) for i in (2, 3))
-    return [call.give(call.op("Where", hit, on, off))]
+    return [call.give(call.where(hit, on, off, call.computed_dtype(2)))]
 
 
 @tflite_op("SCATTER_ND")

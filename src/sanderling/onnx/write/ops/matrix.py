@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sanderling.errors import UnsupportedOperator
 from sanderling.onnx.write.builder import Order, Value, plain_order
 from sanderling.onnx.write.call import Call
@@ -48,12 +50,11 @@ def embedding_lookup(call: Call) -> list[Value]:
 
 @tflite_op("MATRIX_DIAG", "MATRIX_SET_DIAG")
 def matrix_diag(call: Call) -> list[Value]:
-    import numpy as np
-
     setting = call.node.op == "MATRIX_SET_DIAG"
     rows, columns = call.out_shape()[-2:]
     diagonal = call.read(1 if setting else 0)
     spread = call.op("Unsqueeze", diagonal, call.ints(-1 if rows <= columns else -2))
     place = call.constant(np.eye(rows, columns, dtype=bool))
-    rest = call.read(0) if setting else call.scalar(0, call.computed_dtype())
-    return [call.give(call.op("Where", place, spread, rest))]
+    dtype = call.computed_dtype()
+    rest = call.read(0) if setting else call.scalar(0, dtype)
+    return [call.give(call.where(place, spread, rest, dtype))]

@@ -19,13 +19,13 @@ def reshaped(call: Call, value: Value, shape: Sequence[int], quant_of: TensorTyp
     """Returns: a value in another shape, which may hold one −1, with TFLite's order of axes."""
     kind = quant_of or value.type
     name = value.name if keeps_elements(value) and value.data is None else ""
-    source = call.builder.read(value, value.order) if name else call.builder.read(value)
+    source = call.builder.as_held(value) if name else call.builder.read(value)
     size = prod(value.type.shape)
     settled = tuple(size // max(1, prod(s for s in shape if s >= 0)) if s < 0 else s for s in shape)
     result = call.reshape(source, shape)
     new = replace(kind, shape=settled)
     if new.is_quantized:
-        result = call.builder.quantize(result, new, plain_order(len(shape)), call.name)
+        return call.builder.quantized(result, new, plain_order(len(shape)), call.name)
     return Value(result, new, plain_order(len(shape)))
 
 
@@ -82,7 +82,7 @@ def transpose(call: Call) -> list[Value]:
         return [call.give(call.read(0, permutation))]
     if kind.is_quantized and kind.quant != x.type.quant:
         return [call.give(call.read(0, x.order), order)]
-    return [Value(x.name, kind, order)]
+    return [replace(x, type=kind, order=order)]
 
 
 @tflite_op("CONCATENATION")

@@ -130,19 +130,19 @@ def dequantize(call: Call) -> list[Value]:
 @tflite_op("FAKE_QUANT")
 def fake_quant(call: Call) -> list[Value]:
     """Source: TFLite ``kernels/internal/reference/reference_ops.h``, FakeQuantizeArray."""
-    low, high = float(call.attr("min", 0.0)), float(call.attr("max", 0.0))
-    first, last = int(bool(call.attr("narrow_range", False))), 2 ** int(call.attr("num_bits", 8)) - 1
-    scale = (high - low) / (last - first)
-    if scale <= 0:
-        raise UnsupportedOperator(f"its range from {low} to {high} is empty")
-    zero_point = min(max(round(first - low / scale), first), last)
-    nudged = ((first - zero_point) * scale, (last - zero_point) * scale)
+    single = np.float32
+    low, high = single(call.attr("min", 0.0)), single(call.attr("max", 0.0))
+    first = single(bool(call.attr("narrow_range", False)))
+    last = single(2 ** int(call.attr("num_bits", 8)) - 1)
+    step = (high - low) / (last - first)
+    zero = min(max(single(np.floor(first - low / step + single(0.5))), first), last)
+    nudged, inverse = ((first - zero) * step, (last - zero) * step), single(1) / step
 
     def write(x: str) -> str:
         inside = call.op("Clip", x, *(call.scalar(end) for end in nudged))
-        steps = call.op("Mul", call.op("Sub", inside, call.scalar(nudged[0])), call.scalar(1 / scale))
+        steps = call.op("Mul", call.op("Sub", inside, call.scalar(nudged[0])), call.scalar(inverse))
         whole = call.op("Floor", call.op("Add", steps, call.scalar(0.5)))
-        return call.op("Add", call.op("Mul", whole, call.scalar(scale)), call.scalar(nudged[0]))
+        return call.op("Add", call.op("Mul", whole, call.scalar(step)), call.scalar(nudged[0]))
 
     return elementwise(call, write)
 

@@ -52,11 +52,11 @@ def _transformation(call: Call) -> str:
 
 
 def _scales(sizes: tuple[int, ...], target: tuple[int, ...]) -> tuple[float, ...]:
-    """Returns: factors from which ONNX's rule, ⌊size × factor⌋ in float32, leads to the target."""
+    """Returns: factors (float32) from which ONNX's rule, ⌊size × factor⌋, leads to the target."""
     found = []
     for size, out in zip(sizes, target, strict=True):
         factor = np.float32(out / size)
-        while np.floor(np.float32(size) * factor) < out:
+        while size * float(factor) < out:
             factor = np.nextafter(factor, np.float32(np.inf))
         found.append(float(factor))
     return tuple(found)
