@@ -17,9 +17,9 @@ OPSET = 17
 def export(model: Model, *, opset: int | None = None) -> bytes:
     """Writes a model as ONNX.
 
-    Inputs and outputs keep their names, order, layout and dtypes; a batch that the file leaves open stays open
-    where the graph allows it. Variables become inputs with a first value and outputs with the next one; the entry
-    ``STATES`` of the file's metadata pairs them.
+    Inputs and outputs keep their names, order, layout and dtypes; a batch that the file leaves open stays
+    open where the graph allows it. Variables become inputs with a first value and outputs with the next one;
+    the entry ``STATES`` of the file's metadata pairs them.
 
     Args:
         model: the model.
@@ -45,6 +45,7 @@ def _lowered(model: Model, opset: int | None) -> tuple[Exported, int]:
         except NeedsOpset as needs:
             if opset is not None:
                 raise UnsupportedOperator(
-                    f"the model cannot be written with opset {opset}: {needs}", hint=f"use opset {needs.opset}"
+                    f"the model cannot be written with opset {opset}: {needs}",
+                    hint=f"use opset {needs.opset}",
                 ) from None
             version = needs.opset

@@ -1,19 +1,18 @@
 """Builds a graph of ONNX operators; every value knows in which order its axes are stored.
 
-TFLite keeps channels last, ONNX second. Instead of transposing around every convolution, a value remembers how
-its stored axes map to TFLite's: what does not care about the order goes on in the one it is given, constants are
-stored as needed, and a Transpose is written only where a value is asked for in another order.
+TFLite keeps channels last, ONNX second. Instead of transposing around every convolution, a value remembers
+how its stored axes map to TFLite's: what does not care about the order goes on in the one it is given,
+constants are stored as needed, and a Transpose is written only where a value is asked for in another order.
 
-Values that TFLite stores as integers are stored as integers here, too. What computes with them reads them through
-DequantizeLinear and gives its result through QuantizeLinear (the QDQ form), from which a runtime makes its own
-integer kernels.
+Values that TFLite stores as integers are stored as integers here, too. What computes with them reads them
+through DequantizeLinear and gives its result through QuantizeLinear (the QDQ form), from which a runtime
+makes its own integer kernels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,20 @@ from sanderling.onnx.read.proto import OnnxNode
 
 Order = tuple[int, ...]
 NEWEST = 21  # the opset that brings 16 bit integers to QuantizeLinear
-# Element type → the opset from which QuantizeLinear and DequantizeLinear take it. Smaller integers are unpacked to
-# bytes: no kernel behind DequantizeLinear takes them packed.
-_QUANTIZED = {DType.INT8: 13, DType.UINT8: 13, DType.INT16: NEWEST, DType.UINT16: NEWEST, DType.INT4: 13, DType.INT2: 13, DType.UINT4: 13}
+# Element type → the opset from which QuantizeLinear and DequantizeLinear take it. Smaller integers are
+# unpacked to bytes: no kernel behind DequantizeLinear takes them packed.
+_QUANTIZED = {
+    DType.INT8: 13,
+    DType.UINT8: 13,
+    DType.INT16: NEWEST,
+    DType.UINT16: NEWEST,
+    DType.INT4: 13,
+    DType.INT2: 13,
+    DType.UINT4: 13,
+}
 
 
-class NeedsOpset(Exception):  # noqa: N818 - it ends no run: the export begins anew
+class NeedsOpset(Exception):
     """A model holds what only a later opset has."""
 
     def __init__(self, opset: int, what: str) -> None:
@@ -67,7 +74,7 @@ def plain_order(rank: int) -> Order:
 
 
 def first_order(rank: int) -> Order:
-    """Returns: channels second, as ONNX's convolutions want them: [N, spatial…, C] stored as [N, C, spatial…]."""
+    """Returns: channels second, for ONNX's convolutions: [N, spatial…, C] stored as [N, C, spatial…]."""
     return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else plain_order(rank)
 
 
@@ -123,7 +130,11 @@ class Builder:
     def constant(self, array: Array, name: str = "constant") -> str:
         """Adds an initializer, small equal ones once. Returns: its name."""
         data = np.asarray(array)
-        key = (data.dtype.name, data.shape, data.tobytes()) if data.size <= 16 and data.dtype != object else None
+        key = (
+            (data.dtype.name, data.shape, data.tobytes())
+            if data.size <= 16 and data.dtype != object
+            else None
+        )
         if key is not None and key in self._small:
             return self._small[key]
         fresh = self.names.fresh(name)
@@ -140,7 +151,8 @@ class Builder:
     # ---- the same value in another form
 
     def read(self, value: Value, order: Order | None = None, *, folded: bool = False) -> str:
-        """Returns: the name of what computes with a value: real numbers where TFLite stores integers for them.
+        """Returns: the name of what computes with a value: real numbers where TFLite stores integers for
+        them.
 
         Args:
             value: the value.
@@ -166,21 +178,25 @@ class Builder:
             return self._held(value, order)
         key = (f"{value.name}/signed", order)
         if key not in self._arranged:
-            self._arranged[key] = self._quantize(self.read(value, order), value.type, order, key[0], unsigned=False)
+            self._arranged[key] = self._quantize(
+                self.read(value, order), value.type, order, key[0], unsigned=False
+            )
         return self._arranged[key]
 
     def quantized(self, real: str, kind: TensorType, order: Order, name: str) -> Value:
         """Adds QuantizeLinear.
 
-        What TFLite stores as int8 is uint8 from here on, 128 higher. It is the same number, and the one type that
-        ONNX Runtime's integer kernels take on every processor: on x86 it turns int8 into uint8 itself, but not where
-        two nodes read a value, and no kernel takes one of each.
+        What TFLite stores as int8 is uint8 from here on, 128 higher. It is the same number, and the one type
+        that ONNX Runtime's integer kernels take on every processor: on x86 it turns int8 into uint8 itself,
+        but not where two nodes read a value, and no kernel takes one of each.
 
         Raises:
             UnsupportedOperator: ONNX has no such integers.
         """
         unsigned = _signed(kind)
-        return Value(self._quantize(real, kind, order, name, unsigned=unsigned), kind, order, unsigned=unsigned)
+        return Value(
+            self._quantize(real, kind, order, name, unsigned=unsigned), kind, order, unsigned=unsigned
+        )
 
     def _quantize(self, real: str, kind: TensorType, order: Order, name: str, *, unsigned: bool) -> str:
         if kind.dtype not in _QUANTIZED:
@@ -229,11 +245,11 @@ class Builder:
 
     def _parameters(
         self, kind: TensorType, order: Order, *, unsigned: bool
-    ) -> tuple[list[str], dict[str, int]]:
+    ) -> tuple[list[str], dict[str, Any]]:
         quant = kind.quant
         assert quant is not None
         scale, zero_point = quant.scale.astype(np.float32), quant.zero_point
-        attrs = {}
+        attrs: dict[str, Any] = {}
         if quant.axis is None:
             scale, zero_point = scale[:1].reshape(()), zero_point[:1].reshape(())
         else:
@@ -273,14 +289,17 @@ class Builder:
 
 
 def _signed(kind: TensorType) -> bool:
-    return kind.is_quantized and kind.dtype is DType.INT8 and kind.quant is not None and kind.quant.axis is None
+    return (
+        kind.is_quantized and kind.dtype is DType.INT8 and kind.quant is not None and kind.quant.axis is None
+    )
 
 
 def relabelled(value: Value, dtype: DType) -> Value:
-    """Returns: a constant of bytes as the other kind of bytes, int8 or uint8, 128 lower or higher: the same numbers.
+    """Returns: a constant of bytes as the other kind of bytes, int8 or uint8, 128 lower or higher: the same
+    numbers.
 
-    ONNX Runtime's kernels are fastest with activations of uint8 and weights of int8; beside activations of uint8 any
-    other operand must be uint8, too.
+    ONNX Runtime's kernels are fastest with activations of uint8 and weights of int8; beside activations of
+    uint8 any other operand must be uint8, too.
     """
     kind, quant = value.type, value.type.quant
     if value.data is None or quant is None or {kind.dtype, dtype} != {DType.INT8, DType.UINT8}:
@@ -316,14 +335,3 @@ def _along(quant: Quant, numbers: Array, rank: int) -> Array:
         return numbers[:1].reshape(shape)
     shape[quant.axis] = -1
     return numbers.reshape(shape)
-
-
-def count(shape: Sequence[int]) -> int:
-    """Returns: the number of elements.
-
-    Raises:
-        UnsupportedOperator: only a run tells.
-    """
-    if min(shape, default=0) < 0:
-        raise UnsupportedOperator("the sizes of an operand depend on values that only a run tells")
-    return prod(shape)

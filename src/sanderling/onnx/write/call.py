@@ -1,4 +1,4 @@
-"""One TFLite node on its way into the ONNX graph: its operands and options, and short ways to write operators."""
+"""One TFLite node on its way into the ONNX graph: its operands, and short ways to write operators."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class Call:
         return self.clamped(name, *_RANGES[word], position)
 
     def clamped(self, name: str, low: float | None, high: float | None, position: int = 0) -> str:
-        """Returns: the name of the value within [low, high], unless the output's integers reach no further."""
+        """Returns: the name of the value within [low, high], or its own if the output cannot reach beyond."""
         kind = self.outputs[position]
         if low is high is None or covers(kind, low, high):
             return name
@@ -268,7 +268,7 @@ class Call:
         return [self.cast(name, wide) for name in names], wide
 
     def where(self, condition: str, a: str, b: str, dtype: DType) -> str:
-        """Returns: the name of a choice between two values of a dtype, which ONNX Runtime may not choose between."""
+        """Returns: the name of a choice between two values, of any dtype."""
         names, wide = ([a, b], dtype) if dtype in _CHOSEN else self.widened([a, b], dtype)
         result = self.op("Where", condition, *names)
         return result if wide is dtype else self.cast(result, dtype)
@@ -277,7 +277,6 @@ class Call:
         """Returns: the dtype of an operand's real numbers."""
         kind = self.value(position).type
         return DType.FLOAT32 if kind.is_quantized else kind.dtype
-
 
 
 def settled(shape: Sequence[int], what: str) -> tuple[int, ...]:
@@ -296,7 +295,7 @@ def covers(kind: TensorType, low: float | None, high: float | None) -> bool:
     quant = kind.quant
     if not kind.is_quantized or quant is None or quant.axis is not None:
         return False
-    info = np.iinfo(kind.dtype.numpy)
+    info = np.iinfo(kind.dtype.value)
     scale, zero_point = float(quant.scale[0]), int(quant.zero_point[0])
     below = low is None or zero_point + round(low / scale) <= info.min
     return below and (high is None or zero_point + round(high / scale) >= info.max)

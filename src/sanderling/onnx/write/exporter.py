@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sanderling.errors import InvalidGraph, ModelError, UnsupportedOperator
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph, Model, Node, Tensor
-from sanderling.graph.types import DType, TensorType
+from sanderling.graph.types import Array, DType, TensorType
 from sanderling.onnx.read.proto import OnnxGraph, OnnxNode, Port
 from sanderling.onnx.write.builder import Builder, Value, plain_order
 from sanderling.onnx.write.call import Call, Regions
@@ -24,8 +24,8 @@ _FOLDED_BYTES = 2**20
 _UNPACKING = {"DEQUANTIZE", "DENSIFY"}
 # LiteRT's kernels take stored integers for these as they are, without their scale: see ``ops/_bare.py``.
 _BARE = {
-    "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "REDUCE_WINDOW", "SCATTER_ND", "STABLEHLO_ADD", "STABLEHLO_AND",
-    "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM", "STABLEHLO_MULTIPLY", "STABLEHLO_SHIFT_LEFT",
+    "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "REDUCE_WINDOW", "SCATTER_ND", "STABLEHLO_ADD",
+    "STABLEHLO_AND", "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM", "STABLEHLO_MULTIPLY", "STABLEHLO_SHIFT_LEFT",
 }  # fmt: skip
 _STATES = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 
@@ -80,7 +80,9 @@ def _finished(
     renamed: dict[str, str] = {}
     for port, name in zip(ports, names, strict=True):
         if name in taken or name in renamed:
-            builder.nodes.append(OnnxNode("Identity", "", port.name, (renamed.get(name, name),), (port.name,), {}))
+            builder.nodes.append(
+                OnnxNode("Identity", "", port.name, (renamed.get(name, name),), (port.name,), {})
+            )
         else:
             renamed[name] = port.name
     nodes = _needed([_renamed(node, renamed) for node in builder.nodes], {port.name for port in ports})
@@ -101,7 +103,9 @@ def _distinct(model: Model) -> list[str]:
 
 
 def _renamed(node: OnnxNode, names: Mapping[str, str]) -> OnnxNode:
-    attrs = {key: _renamed_graph(v, names) if isinstance(v, OnnxGraph) else v for key, v in node.attrs.items()}
+    attrs = {
+        key: _renamed_graph(v, names) if isinstance(v, OnnxGraph) else v for key, v in node.attrs.items()
+    }
     return replace(
         node, inputs=tuple(names.get(i, i) for i in node.inputs),
         outputs=tuple(names.get(i, i) for i in node.outputs), attrs=attrs,
@@ -272,7 +276,10 @@ class Scope:
         if node.op not in _UNPACKING and size > max(_FOLDED_BYTES, given):
             return []
         results = compute(op, node, arrays, [None if v is None else v.type for v in operands], kinds)
-        return [self._known(node, i, kind, each) for i, (kind, each) in enumerate(zip(kinds, results, strict=True))]
+        return [
+            self._known(node, i, kind, each)
+            for i, (kind, each) in enumerate(zip(kinds, results, strict=True))
+        ]
 
     def _known(self, node: Node, position: int, kind: TensorType, data: Array) -> Value:
         name = self.graph.tensors[node.outputs[position]].name or node.kind.lower()
@@ -304,4 +311,3 @@ _HINT = "convert a part of the model without it, or run the .tflite itself"
 
 def _tensor(value: Value) -> Tensor:
     return Tensor(value.name, value.type, value.data)
-

@@ -1,8 +1,8 @@
 """Leaves the batch open: a graph that was written for two sizes shows where the size goes in.
 
 The operators' rules know nothing of open sizes. A model whose inputs leave the batch open is written for two
-batches; if both graphs are the same but for one entry in the targets of some Reshapes (which becomes −1) and the
-sizes of inputs and outputs, one graph serves every batch.
+batches; if both graphs are the same but for one entry in the targets of some Reshapes (which becomes −1) and
+the sizes of inputs and outputs, one graph serves every batch.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _merged(a: OnnxGraph, b: OnnxGraph) -> OnnxGraph | None:
     for one, two in zip(a.nodes, b.nodes, strict=True):
         if one != two or not _only_target(one, opened):
             return None
-    ports = [_port(one, two) for one, two in zip((*a.inputs, *a.outputs), (*b.inputs, *b.outputs), strict=True)]
+    ports = [
+        _port(one, two) for one, two in zip((*a.inputs, *a.outputs), (*b.inputs, *b.outputs), strict=True)
+    ]
     return replace(a, constants=constants, inputs=tuple(ports[: len(a.inputs)]),
                    outputs=tuple(ports[len(a.inputs) :]))  # fmt: skip
 
@@ -94,5 +96,3 @@ def _size(a: int | str, b: int | str) -> int | str:
         return a
     times = a // BATCHES[0]
     return NAME if times == 1 else f"{times} × {NAME}"
-
-

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-
 from sanderling.errors import ConvertError, MissingExtra
 from sanderling.onnx.read.proto import LIMIT_BYTES, OnnxGraph, OnnxNode, Port
 
@@ -39,7 +38,10 @@ def serialise(graph: OnnxGraph, opset: int, name: str, description: str, states:
     domains = {node.domain for node in graph.nodes if node.domain}
     model = onnx.helper.make_model(
         _graph(graph, name),
-        opset_imports=[onnx.helper.make_opsetid("", opset), *(onnx.helper.make_opsetid(d, 1) for d in domains)],
+        opset_imports=[
+            onnx.helper.make_opsetid("", opset),
+            *(onnx.helper.make_opsetid(d, 1) for d in domains),
+        ],
         producer_name=PRODUCER,
         producer_version=version(PRODUCER),
         doc_string=description,
@@ -67,9 +69,12 @@ def _node(node: OnnxNode) -> onnx.NodeProto:
     from onnx import helper
 
     attrs = {
-        key: _graph(value, key) if isinstance(value, OnnxGraph) else value for key, value in node.attrs.items()
+        key: _graph(value, key) if isinstance(value, OnnxGraph) else value
+        for key, value in node.attrs.items()
     }
-    return helper.make_node(node.op, node.inputs, node.outputs, node.name, domain=node.domain or None, **attrs)
+    return helper.make_node(
+        node.op, node.inputs, node.outputs, node.name, domain=node.domain or None, **attrs
+    )
 
 
 def _port(port: Port) -> onnx.ValueInfoProto:

@@ -1,7 +1,7 @@
 """State: what a model keeps between calls becomes further inputs and outputs of the ONNX graph.
 
-ONNX has no variables. Each gets an input that an initializer gives its first value, so that a first call may leave
-it out, and an output with the value to feed next time.
+ONNX has no variables. Each gets an input that an initializer gives its first value, so that a first call may
+leave it out, and an output with the value to feed next time.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Variables:
         return value
 
     def finish(self) -> tuple[list[Port], list[Port], dict[str, Array]]:
-        """Returns: the inputs that hold state, the outputs that are their next values, and the first values."""
+        """Returns: the inputs that hold state, the outputs with their next values, and the first values."""
         held = [state.port for state in self._states.values()]
         following = [replace(port, name=self.builder.names.fresh(f"{port.name}/next")) for port in held]
         return held, following, {state.port.name: state.first for state in self._states.values()}
@@ -117,4 +117,3 @@ class Variables:
 
 def _key(node: Node) -> Key:
     return str(node.attrs.get("container", "")), str(node.attrs.get("shared_name", ""))
-

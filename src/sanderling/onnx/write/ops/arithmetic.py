@@ -128,7 +128,7 @@ def bitwise(call: Call) -> list[Value]:
 
 @tflite_op("RIGHT_SHIFT", "STABLEHLO_SHIFT_LEFT")
 def shift(call: Call) -> list[Value]:
-    """ONNX shifts unsigned numbers only: −1 − ((−1 − x) >> n) is what an arithmetic shift gives below zero."""
+    """ONNX shifts unsigned numbers only: below zero, −1 − ((−1 − x) >> n) is the arithmetic shift."""
     dtype = call.value().type.dtype
     order, names = call.aligned(0, 1)
     x, by = (call.cast(name, DType.INT64) for name in names)
@@ -138,7 +138,9 @@ def shift(call: Call) -> list[Value]:
     by = call.cast(by, DType.UINT64)
 
     def moved(name: str, direction: str) -> str:
-        return call.cast(call.op("BitShift", call.cast(name, DType.UINT64), by, direction=direction), DType.INT64)
+        return call.cast(
+            call.op("BitShift", call.cast(name, DType.UINT64), by, direction=direction), DType.INT64
+        )
 
     if call.node.op == "STABLEHLO_SHIFT_LEFT":
         result = moved(x, "LEFT")

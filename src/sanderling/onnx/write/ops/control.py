@@ -70,7 +70,12 @@ def _chosen(
 
 def _if(call: Call, builder: Builder, condition: str, then: OnnxGraph, otherwise: OnnxGraph) -> list[Value]:
     names = builder.emit(
-        "If", (condition,), name=f"{call.name}/If", count=len(call.outputs), then_branch=then, else_branch=otherwise
+        "If",
+        (condition,),
+        name=f"{call.name}/If",
+        count=len(call.outputs),
+        then_branch=then,
+        else_branch=otherwise,
     )
     return [
         Value(name, kind, plain_order(len(kind.shape)))
@@ -129,7 +134,9 @@ def _graph_of(builder: Builder, condition: Value, values: Sequence[Value]) -> On
     names = [condition.name, *(value.name for value in values)]
     results = [builder.emit("Identity", (name,), name=f"{name}/result")[0] for name in names]
     ports = [Port(results[0], (), code(DType.BOOL))]
-    ports += [Port(name, v.type.shape, code(v.type.dtype)) for name, v in zip(results[1:], values, strict=True)]
+    ports += [
+        Port(name, v.type.shape, code(v.type.dtype)) for name, v in zip(results[1:], values, strict=True)
+    ]
     return OnnxGraph(tuple(builder.nodes), {}, (), tuple(ports))
 
 

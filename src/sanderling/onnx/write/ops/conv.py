@@ -36,7 +36,9 @@ def pads(
         return (0,) * (2 * len(sizes))
     totals = [
         max((-(-size // stride) - 1) * stride + (reach - 1) * gap + 1 - size, 0)
-        for size, reach, stride, gap in zip(settled(sizes, "the image"), kernel, strides, dilations, strict=True)
+        for size, reach, stride, gap in zip(
+            settled(sizes, "the image"), kernel, strides, dilations, strict=True
+        )
     ]
     return (*(total // 2 for total in totals), *(total - total // 2 for total in totals))
 
@@ -44,8 +46,8 @@ def pads(
 def bias(call: Call, image: int, kernel: int, position: int) -> list[str]:
     """Returns: the name of the bias, or nothing.
 
-    Integers count in steps of image scale × kernel scale, whatever the file says: TFLite's kernels add them to
-    the sums as they are.
+    Integers count in steps of image scale × kernel scale, whatever the file says: TFLite's kernels add them
+    to the sums as they are.
     """
     if not call.has(position):
         return []
@@ -147,7 +149,9 @@ def convolution_2d_transpose_bias(call: Call) -> list[Value]:
     strides = (height, width)
     beyond = [
         (size - 1) * stride + reach - out
-        for size, out, reach, stride in zip(call.shape(0)[1:-1], call.out_shape()[1:-1], kernel, strides, strict=True)
+        for size, out, reach, stride in zip(
+            call.shape(0)[1:-1], call.out_shape()[1:-1], kernel, strides, strict=True
+        )
     ]
     order = first_order(4)
     operands = [call.read(0, order), call.read(1, _DEPTHWISE), call.read(2)]

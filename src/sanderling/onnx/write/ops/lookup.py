@@ -31,9 +31,10 @@ def gather(call: Call) -> list[Value]:
     order = (*range(batch), axis, *(i for i in range(batch, rank) if i != axis))
     column = call.op("Unsqueeze", places, call.ints(-1))
     found = call.op("GatherND", call.read(0, order), column, batch_dims=batch)
-    between = [i for i in range(batch, axis)]
+    between = list(range(batch, axis))
     picked = depth - batch
-    # [batch…, picked…, before the axis…, behind it…] as the output has it: the picked ones in the axis's place.
+    # [batch…, picked…, before the axis…, behind it…] as the output has it: the picked ones in the axis's
+    # place.
     out = (*range(batch), *(axis + i for i in range(picked)), *between,
            *range(axis + picked, rank - 1 + picked))  # fmt: skip
     return [call.give(found, tuple(out))]

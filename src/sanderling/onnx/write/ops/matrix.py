@@ -14,10 +14,10 @@ from sanderling.onnx.write.registry import tflite_op
 
 @tflite_op("FULLY_CONNECTED")
 def fully_connected(call: Call) -> list[Value]:
-    """x [.., I] as rows times the transposed weights [O, I]."""
+    """X [.., I] as rows times the transposed weights [O, I]."""
     if str(call.attr("weights_format", "DEFAULT")) != "DEFAULT":
         raise UnsupportedOperator("its weights are shuffled")
-    units, features = call.shape(1)
+    features = call.shape(1)[1]
     x = call.value()
     rows = call.read()
     if len(x.type.shape) != 2 or x.type.shape[1] != features:

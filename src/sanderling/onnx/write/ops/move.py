@@ -31,7 +31,7 @@ def reshaped(call: Call, value: Value, shape: Sequence[int], quant_of: TensorTyp
 
 @tflite_op("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 def reshape(call: Call) -> list[Value]:
-    """Axes of size 1 come and go in whatever order the others are; else the axes must be as TFLite has them."""
+    """Axes of size 1 come and go whatever the order of the others; else that must be TFLite's."""
     x, kind = call.value(), call.outputs[0]
     if -1 in kind.shape or -1 in x.type.shape:
         return [_open(call)]
@@ -89,7 +89,9 @@ def transpose(call: Call) -> list[Value]:
 def concatenation(call: Call) -> list[Value]:
     order, names = call.aligned(*range(len(call.inputs)))
     axis = call.axis(int(call.attr("axis", 0)))
-    joined = call.op("Concat", *names, axis=order.index(axis)) if len(names) > 1 else call.op("Identity", *names)
+    joined = (
+        call.op("Concat", *names, axis=order.index(axis)) if len(names) > 1 else call.op("Identity", *names)
+    )
     return [call.give(call.activated(joined), order)]
 
 

@@ -71,7 +71,9 @@ def stablehlo_pad(call: Call) -> list[Value]:
     return [call.give(call.op("Pad", name, call.ints(*low, *high), filler))]
 
 
-def spread(call: Call, name: str, shape: tuple[int, ...], gaps: list[int] | tuple[int, ...], filler: str) -> str:
+def spread(
+    call: Call, name: str, shape: tuple[int, ...], gaps: list[int] | tuple[int, ...], filler: str
+) -> str:
     """Puts ``gaps`` fillers between the elements of each axis: a column of its own, padded and cut."""
     sizes = list(shape)
     for axis, gap in enumerate(gaps):
@@ -81,8 +83,8 @@ def spread(call: Call, name: str, shape: tuple[int, ...], gaps: list[int] | tupl
             continue
         rank = len(sizes)
         column = call.op("Unsqueeze", name, call.ints(axis + 1))
-        padded = call.op("Pad", column, call.ints(*(0,) * (rank + 1), *(gap * (i == axis + 1) for i in range(rank + 1))),
-                         filler)  # fmt: skip
+        behind = [gap * (i == axis + 1) for i in range(rank + 1)]
+        padded = call.op("Pad", column, call.ints(*(0,) * (rank + 1), *behind), filler)
         last = (sizes[axis] - 1) * (gap + 1) + 1
         sizes[axis] *= gap + 1
         joined = call.reshape(padded, sizes)

@@ -136,13 +136,13 @@ def fake_quant(call: Call) -> list[Value]:
     last = single(2 ** int(call.attr("num_bits", 8)) - 1)
     step = (high - low) / (last - first)
     zero = min(max(single(np.floor(first - low / step + single(0.5))), first), last)
-    nudged, inverse = ((first - zero) * step, (last - zero) * step), single(1) / step
+    nudged, inverse = (float((first - zero) * step), float((last - zero) * step)), float(single(1) / step)
 
     def write(x: str) -> str:
         inside = call.op("Clip", x, *(call.scalar(end) for end in nudged))
         steps = call.op("Mul", call.op("Sub", inside, call.scalar(nudged[0])), call.scalar(inverse))
         whole = call.op("Floor", call.op("Add", steps, call.scalar(0.5)))
-        return call.op("Add", call.op("Mul", whole, call.scalar(step)), call.scalar(nudged[0]))
+        return call.op("Add", call.op("Mul", whole, call.scalar(float(step))), call.scalar(nudged[0]))
 
     return elementwise(call, write)
 
@@ -152,6 +152,8 @@ def bucketize(call: Call) -> list[Value]:
     """Counts the boundaries that an element reaches."""
     (x,), wide = call.widened([call.read()], call.computed_dtype())
     boundaries = np.array(call.attr("boundaries", ()), np.float32)
-    column = call.op("Unsqueeze", call.cast(x, DType.FLOAT32) if wide is not DType.FLOAT32 else x, call.ints(-1))
+    column = call.op(
+        "Unsqueeze", call.cast(x, DType.FLOAT32) if wide is not DType.FLOAT32 else x, call.ints(-1)
+    )
     reached = call.cast(call.op("GreaterOrEqual", column, call.constant(boundaries)), DType.INT32)
     return [call.give(call.op("ReduceSum", reached, call.ints(-1), keepdims=0))]

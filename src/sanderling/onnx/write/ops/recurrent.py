@@ -183,14 +183,20 @@ def _cell(call: Call, place: Place) -> Step:
     def step(x: str, states: list[str]) -> list[str]:
         state, memory = states
         forget = call.op("Sigmoid", gate(FORGET, x, state, memory))
-        enter = call.op("Sigmoid", gate(INPUT, x, state, memory)) if own else call.op("Sub", call.scalar(1), forget)
+        enter = (
+            call.op("Sigmoid", gate(INPUT, x, state, memory))
+            if own
+            else call.op("Sub", call.scalar(1), forget)
+        )
         new = call.activated(gate(CELL, x, state, memory))
         kept = call.op("Add", call.op("Mul", forget, memory), call.op("Mul", enter, new))
         kept = _clipped(call, kept, cell_clip)
         result = call.op("Mul", call.op("Sigmoid", gate(OUTPUT, x, state, kept)), call.activated(kept))
         if call.has(first + 15):
             offset = [call.read(first + 16)] if call.has(first + 16) else []
-            result = _clipped(call, call.op("Gemm", result, call.read(first + 15), *offset, transB=1), out_clip)
+            result = _clipped(
+                call, call.op("Gemm", result, call.read(first + 15), *offset, transB=1), out_clip
+            )
         return [result, kept]
 
     return step
@@ -252,7 +258,9 @@ def svdf(call: Call) -> list[Value]:
     batch = call.shape()[0]
     newest = call.op("Unsqueeze", call.op("Gemm", call.read(0), call.read(1), transB=1), call.ints(2))
     held = call.reshape(call.read(4), (batch, filters, memory))
-    held = call.op("Concat", call.op("Slice", held, call.ints(1), call.ints(memory), call.ints(2)), newest, axis=2)
+    held = call.op(
+        "Concat", call.op("Slice", held, call.ints(1), call.ints(memory), call.ints(2)), newest, axis=2
+    )
     kind = call.value(4).type
     _keep(call, 4, [call.reshape(held, kind.shape)])
     units = call.op("ReduceSum", call.op("Mul", held, call.read(2)), call.ints(2), keepdims=0)

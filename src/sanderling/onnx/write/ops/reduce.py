@@ -26,7 +26,7 @@ def reduce(call: Call) -> list[Value]:
         name = call.cast(name, DType.FLOAT64)
     result, order = _along(call, _REDUCTIONS[call.node.op], name, axes)
     kind = call.outputs[0]
-    if not kind.is_quantized and (kind.dtype is not wide or call.node.op == "MEAN" and not wide.is_float):
+    if not kind.is_quantized and (kind.dtype is not wide or (call.node.op == "MEAN" and not wide.is_float)):
         result = call.cast(result, kind.dtype)
     return [call.give(result, order)]
 

@@ -72,4 +72,5 @@ def _picked(call: Call, size: int, out: int) -> Array:
     places = (np.arange(out, dtype=np.float32) + np.float32(0.5 if half else 0)) * scale
     # C's roundf: halves away from zero
     rounded = np.floor(places + np.float32(0.5)) if align else np.floor(places)
-    return np.minimum(np.maximum(rounded.astype(np.int64), 0), size - 1)
+    picked: Array = np.minimum(np.maximum(rounded.astype(np.int64), 0), size - 1)
+    return picked

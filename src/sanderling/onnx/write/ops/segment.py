@@ -56,12 +56,14 @@ def embedding_lookup_sparse(call: Call) -> list[Value]:
     weights = call.read(3)
     wide = call.op("Unsqueeze", weights, call.ints(*range(1, rank)))
     rows = call.op("Mul", call.op("Gather", call.read(4), indices(call, 0), axis=0), wide)
-    total = call.op("ScatterND", call.op("Expand", call.scalar(0), call.ints(*call.out_shape())), places, rows,
-                    reduction="add")  # fmt: skip
+    zeros = call.op("Expand", call.scalar(0), call.ints(*call.out_shape()))
+    total = call.op("ScatterND", zeros, places, rows, reduction="add")
     if combiner == "SUM":
         return [call.give(total)]
     each = weights if combiner == "MEAN" else call.op("Mul", weights, weights)
-    sums = call.op("ScatterND", call.op("Expand", call.scalar(0), call.ints(*groups)), places, each, reduction="add")
+    sums = call.op(
+        "ScatterND", call.op("Expand", call.scalar(0), call.ints(*groups)), places, each, reduction="add"
+    )
     sums = sums if combiner == "MEAN" else call.op("Sqrt", sums)
     empty = call.op("Equal", sums, call.scalar(0))
     safe = call.op("Where", empty, call.scalar(1), sums)
@@ -76,7 +78,9 @@ def reduce_window(call: Call) -> list[Value]:
     word = _WINDOW[number] if 0 < number < len(_WINDOW) else ""
     window, stride, gap = (call.numbers(i, "window") for i in (2, 3, 4))
     if not word or prod(window) > _MOST_TAPS:
-        raise UnsupportedOperator(f"its window of {prod(window)} elements, or its function, is not written out")
+        raise UnsupportedOperator(
+            f"its window of {prod(window)} elements, or its function, is not written out"
+        )
     dtype = call.computed_dtype()
     (x, total), wide = call.widened([call.read(0), call.read(1)], dtype) if dtype is not DType.BOOL else (
         [call.read(0), call.read(1)], dtype)  # fmt: skip

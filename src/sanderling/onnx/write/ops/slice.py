@@ -64,7 +64,11 @@ def strided_slice(call: Call) -> list[Value]:
             if taken != range(size):
                 bounds[step.axis] = _bounds(taken, size)
     if any(step.axis is None or step.shrink for step in found):
-        name = cut(call, call.read(), Value("", x.type, tuple(range(call.rank()))), bounds) if bounds else call.read()
+        name = (
+            cut(call, call.read(), Value("", x.type, tuple(range(call.rank()))), bounds)
+            if bounds
+            else call.read()
+        )
         return [call.give(_renamed(call, name, found))]
     return [call.give(cut(call, call.read(0, x.order), x, bounds), x.order)]
 
@@ -109,7 +113,9 @@ def _at(call: Call, found: list[Step]) -> str:
         behind = call.op("Where", call.op("Equal", behind, call.ints(0)), call.ints(_FAR), behind)
         ends = call.op("Where", call.constant(shrunk), behind, ends)
     axes = call.ints(*(step.axis for step in cut_axes if step.axis is not None))
-    return call.op("Slice", call.read(), begins, ends, axes, call.ints(*(strides[entry] for entry in entries)))
+    return call.op(
+        "Slice", call.read(), begins, ends, axes, call.ints(*(strides[entry] for entry in entries))
+    )
 
 
 def _ends(call: Call, position: int, entries: list[int], mask: int, masked: int) -> str:

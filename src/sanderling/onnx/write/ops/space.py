@@ -37,7 +37,7 @@ def space_to_batch(call: Call) -> list[Value]:
 @tflite_op("BATCH_TO_SPACE_ND")
 def batch_to_space(call: Call) -> list[Value]:
     blocks, crops = call.numbers(1, "block"), call.known(2, "crops")
-    batch, *sizes = call.shape()
+    _, *sizes = call.shape()
     count = len(blocks)
     fewer = call.out_shape()[0]
     name = call.reshape(call.read(), (*blocks, fewer, *sizes))
