@@ -18,6 +18,7 @@ from tests import graphs_made, graphs_stored
 from tests.conformance.tolerances import QUANT_1LSB
 from tests.models import noise
 from tests.onnx.write.running import Exported, single
+from tests.regions_made import windows
 from tests.webgpu.recurrent_made import Recurrent, hybrid, inputs, stacked
 
 
@@ -142,3 +143,11 @@ def test_loops(limit: int) -> None:
     feed = [np.array(0, np.int32), np.array([1, -2, 0.5], np.float32)]
     for got, wanted in zip(Exported(model).run(feed), run_litert(model, [feed])[0], strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+@settings(max_examples=25)
+@given(windows())
+def test_drawn_windows(drawn: tuple[Model, list[Array]]) -> None:
+    model, feed = drawn
+    wanted = find("reference").load(Path("drawn.tflite"), model).run(feed)[0]
+    np.testing.assert_allclose(Exported(model).run(feed)[0], wanted, rtol=1e-5, atol=1e-5)

@@ -24,7 +24,7 @@ WRITTEN = [v for v in VARIANTS if not reason(UNWRITTEN, v.id)]
 # ask.
 NO_RULE = {"ASSIGN_VARIABLE", "CALL_ONCE", "DENSIFY", "READ_VARIABLE", "VAR_HANDLE"}
 # No operator of ONNX: complex numbers, and the functions that a file defines by graphs of its own.
-LACKING = {"COMPLEX_ABS", "IMAG", "REAL", "RFFT2D", "STABLEHLO_REDUCE_WINDOW", "STABLEHLO_SCATTER"}
+LACKING = {"COMPLEX_ABS", "IMAG", "REAL", "RFFT2D", "STABLEHLO_SCATTER"}
 
 
 @pytest.fixture(scope="module")

@@ -271,7 +271,7 @@ class Builder:
     def _moved(self, value: Value, order: Order, permutation: Order) -> str:
         real, kind = self.as_held(value), value.type
         sizes = tuple(kind.shape[axis] for axis in order)
-        if in_order(permutation, value.stored):  # only axes of size 1 move: nothing does
+        if -1 not in sizes and in_order(permutation, value.stored):  # only axes of size 1 move: nothing does
             moved = self.emit("Reshape", (real, self.integers(*sizes)), name=f"{value.name}/moved")[0]
         else:
             moved = self.emit("Transpose", (real,), name=f"{value.name}/moved", perm=permutation)[0]

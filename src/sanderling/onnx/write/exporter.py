@@ -257,7 +257,7 @@ class Scope:
         if len(kinds) != len(declared):
             raise InvalidGraph(f"it has {len(declared)} outputs, expected {len(kinds)}")
         return [
-            replace(kind, quant=tensor.quant, dtype=kind.dtype)
+            replace(kind, shape=_told(kind.shape, tensor.shape_signature), quant=tensor.quant)
             for kind, tensor in zip(kinds, declared, strict=True)
         ]
 
@@ -307,6 +307,13 @@ class Scope:
 
 
 _HINT = "convert a part of the model without it, or run the .tflite itself"
+
+
+def _told(shape: tuple[int, ...], signature: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns: the sizes, and what the file says of those that only a run tells."""
+    if -1 not in shape or len(shape) != len(signature):
+        return shape
+    return tuple(said if size < 0 else size for size, said in zip(shape, signature, strict=True))
 
 
 def _tensor(value: Value) -> Tensor:

@@ -117,14 +117,21 @@ def split(call: Call) -> list[Value]:
     x = call.value(image)
     along = call.axis(call.numbers(axis, "axis")[0], image)
     sizes = [kind.shape[along] for kind in call.outputs]
+    if -1 in sizes and call.node.op == "SPLIT":
+        sizes = []
     parts = _parts(call, call.read(image, x.order), sizes, x.order.index(along))
     return [call.give(name, x.order, i) for i, name in enumerate(parts)]
 
 
 def _parts(call: Call, name: str, sizes: Sequence[int], axis: int) -> list[str]:
+    """Parts a value along an axis; equally where no sizes are given."""
+    count = len(call.outputs)
     if -1 in sizes:
         raise UnsupportedOperator("the sizes of its parts depend on values that only a run tells")
-    return call.many("Split", (name, call.ints(*sizes)), len(sizes), axis=axis)
+    if sizes:
+        return call.many("Split", (name, call.ints(*sizes)), count, axis=axis)
+    told = {"num_outputs": count} if call.builder.opset >= 18 else {}
+    return call.many("Split", (name,), count, axis=axis, **told)
 
 
 @tflite_op("TILE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sanderling.errors import UnsupportedOperator
@@ -67,13 +69,18 @@ def stablehlo_pad(call: Call) -> list[Value]:
         tuple(int(n) for n in call.attr(name, ()))
         for name in ("edge_padding_low", "edge_padding_high", "interior_padding")
     )
-    name = spread(call, call.read(), call.shape(), gaps, filler)
-    return [call.give(call.op("Pad", name, call.ints(*low, *high), filler))]
+    return [call.give(padded(call, call.read(), low, high, gaps, filler))]
 
 
-def spread(
-    call: Call, name: str, shape: tuple[int, ...], gaps: list[int] | tuple[int, ...], filler: str
+def padded(
+    call: Call, name: str, low: Sequence[int], high: Sequence[int], gaps: Sequence[int], filler: str
 ) -> str:
+    """Puts fillers between the elements of operand 0 and at its ends; negative numbers cut off."""
+    name = spread(call, name, call.shape(), gaps, filler)
+    return call.op("Pad", name, call.ints(*low, *high), filler) if any((*low, *high)) else name
+
+
+def spread(call: Call, name: str, shape: tuple[int, ...], gaps: Sequence[int], filler: str) -> str:
     """Puts ``gaps`` fillers between the elements of each axis: a column of its own, padded and cut."""
     sizes = list(shape)
     for axis, gap in enumerate(gaps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 
@@ -9,9 +10,11 @@ import numpy as np
 
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.types import DType
-from sanderling.onnx.write.builder import Value
+from sanderling.onnx.write.builder import Value, plain_order
 from sanderling.onnx.write.call import Call
+from sanderling.onnx.write.ops.control import regions
 from sanderling.onnx.write.ops.lookup import indices
+from sanderling.onnx.write.ops.pad import padded
 from sanderling.onnx.write.registry import tflite_op
 
 _MOST_TAPS = 256
@@ -77,18 +80,56 @@ def reduce_window(call: Call) -> list[Value]:
     number = int(call.attr("reduce_function", 0))
     word = _WINDOW[number] if 0 < number < len(_WINDOW) else ""
     window, stride, gap = (call.numbers(i, "window") for i in (2, 3, 4))
-    if not word or prod(window) > _MOST_TAPS:
-        raise UnsupportedOperator(
-            f"its window of {prod(window)} elements, or its function, is not written out"
-        )
+    if not word:
+        raise UnsupportedOperator(f"its function {number} is not known")
     dtype = call.computed_dtype()
-    (x, total), wide = call.widened([call.read(0), call.read(1)], dtype) if dtype is not DType.BOOL else (
-        [call.read(0), call.read(1)], dtype)  # fmt: skip
-    total = call.op("Reshape", total, call.ints())
-    axes = call.ints(*range(len(window)))
-    for tap in product(*(range(size) for size in window)):
-        begin = [t * d for t, d in zip(tap, gap, strict=True)]
-        end = [b + (n - 1) * s + 1 for b, n, s in zip(begin, call.out_shape(), stride, strict=True)]
-        part = call.op("Slice", x, call.ints(*begin), call.ints(*end), axes, call.ints(*stride))
+    names, wide = [call.read(0), call.read(1)], dtype
+    if dtype is not DType.BOOL:
+        names, wide = call.widened(names, dtype)
+    total = call.op("Reshape", names[1], call.ints())
+    for part in _taps(call, names[0], window, stride, gap, call.out_shape()):
         total = call.op(word, total, part)
     return [call.give(total if wide is dtype else call.cast(total, dtype))]
+
+
+def _taps(
+    call: Call,
+    name: str,
+    window: Sequence[int],
+    stride: Sequence[int],
+    gap: Sequence[int],
+    out: Sequence[int],
+) -> Iterator[str]:
+    """Yields: for every place under the window all elements that lie there, one for each output."""
+    if prod(window) > _MOST_TAPS:
+        raise UnsupportedOperator(f"a window of {prod(window)} elements, which would be written one by one")
+    axes, steps = call.ints(*range(len(window))), call.ints(*stride)
+    for tap in product(*(range(size) for size in window)):
+        begin = [t * d for t, d in zip(tap, gap, strict=True)]
+        end = [b + (n - 1) * s + 1 for b, n, s in zip(begin, out, stride, strict=True)]
+        yield call.op("Slice", name, call.ints(*begin), call.ints(*end), axes, steps)
+
+
+@tflite_op("STABLEHLO_REDUCE_WINDOW")
+def stablehlo_reduce_window(call: Call) -> list[Value]:
+    """Combines by a graph of the model, which is written for scalars and called on whole tensors."""
+    shape, kind = call.shape(), call.outputs[0]
+    window, stride, spread, gap = (
+        _listed(call, name, 1, len(shape))
+        for name in ("window_dimensions", "window_strides", "base_dilations", "window_dilations")
+    )
+    edges, body = _listed(call, "padding", 0, 2 * len(shape)), int(call.attr("body_subgraph_index", 0))
+    start = call.op("Reshape", call.read(1), call.ints())
+    name = padded(call, call.read(0), edges[::2], edges[1::2], [step - 1 for step in spread], start)
+    order = plain_order(len(shape))
+    total = Value(call.op("Expand", start, call.ints(*call.out_shape())), kind, order)
+    for part in _taps(call, name, window, stride, gap, call.out_shape()):
+        (total,) = regions(call).inline(body, [total, Value(part, kind, order)])
+    return [Value(call.builder.read(total), kind, order)]
+
+
+def _listed(call: Call, name: str, absent: int, count: int) -> list[int]:
+    numbers = [int(number) for number in call.attr(name, ()) or ()] or [absent] * count
+    if len(numbers) != count:
+        raise UnsupportedOperator(f"it has {len(numbers)} numbers in {name}, expected {count}")
+    return numbers
