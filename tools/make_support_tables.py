@@ -23,6 +23,8 @@ from sanderling.engines.webgpu.graphs.complex_parts import COMPLEX  # noqa: E402
 from sanderling.errors import InvalidGraph  # noqa: E402
 from sanderling.graph.graph import Node  # noqa: E402
 from sanderling.graph.types import Array  # noqa: E402
+from sanderling.onnx.write.exporter import STATES, UNPACKING  # noqa: E402
+from sanderling.onnx.write.registry import rules  # noqa: E402
 from sanderling.ops._stored import compute  # noqa: E402
 from sanderling.ops.declined import why_not  # noqa: E402
 from sanderling.ops.op import Case, Op  # noqa: E402
@@ -44,6 +46,7 @@ Made by `tools/make_support_tables.py`; do not edit. Every operator has a file i
   *moves* that it moves stored integers as they are; without a word it goes through real numbers.
 - **webgpu**: there is a GPU kernel, or *parts*: operators that have one take its place. Which shapes and
   types it takes, `sanderling analyze` says for each node.
+- **onnx**: it can be written as ONNX (`docs/guide/onnx.md`); *state* becomes inputs and outputs.
 - **note**: why static int8 quantization leaves the operator float.
 
 LiteRT itself runs every operator of the first table in float.
@@ -61,18 +64,22 @@ def page() -> str:
 
 
 def _operators() -> Iterator[str]:
-    yield "| operator | int8 | uint8 | int16 | reference | webgpu | note |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| operator | int8 | uint8 | int16 | reference | webgpu | onnx | note |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name in sorted(names()):
         op = find(name)
         if op is not None:
             cells = [f"`{name}`", *(integers(op, scheme) for scheme in SCHEMES), _reference(op)]
-            yield f"| {' | '.join([*cells, _webgpu(op), op.quant.reason])} |"
+            yield f"| {' | '.join([*cells, _webgpu(op), _onnx(name), op.quant.reason])} |"
 
 
 def _webgpu(op: Op) -> str:
     replaced = op.name in (*COMPLEX, "STABLEHLO_COMPOSITE")
     return "yes" if op.gpu else "parts" if replaced else NONE
+
+
+def _onnx(name: str) -> str:
+    return "state" if name in STATES else "yes" if name in rules() or name in UNPACKING else NONE
 
 
 def _reference(op: Op) -> str:

@@ -7,11 +7,9 @@ from sanderling.graph.graph import Model
 from sanderling.onnx.write.builder import NeedsOpset
 from sanderling.onnx.write.exporter import Exported, lower
 from sanderling.onnx.write.open_batch import lower_open
-from sanderling.onnx.write.proto import STATES, serialise
+from sanderling.onnx.write.proto import OPSET, STATES, checked, serialise
 
 __all__ = ["OPSET", "STATES", "export"]
-
-OPSET = 17
 
 
 def export(model: Model, *, opset: int | None = None) -> bytes:
@@ -28,6 +26,7 @@ def export(model: Model, *, opset: int | None = None) -> bytes:
     Returns: the bytes of an ``.onnx`` file.
 
     Raises:
+        UsageError: the opset is none that can be written.
         UnsupportedOperator: names an operator that ONNX cannot express, and why.
         ConvertError: the file would be larger than 2 GB.
         MissingExtra: the package ``onnx`` is not installed.
@@ -38,7 +37,7 @@ def export(model: Model, *, opset: int | None = None) -> bytes:
 
 
 def _lowered(model: Model, opset: int | None) -> tuple[Exported, int]:
-    version = OPSET if opset is None else opset
+    version = OPSET if opset is None else checked(opset)
     while True:
         try:
             return lower_open(model, version) or lower(model, version, {}), version

@@ -13,6 +13,7 @@ from sanderling.onnx.read.proto import OnnxGraph, OnnxNode, Port
 from sanderling.onnx.write.builder import Builder, Value, plain_order
 from sanderling.onnx.write.call import Call, Regions
 from sanderling.onnx.write.element_types import code, unpacked
+from sanderling.onnx.write.lacking import lacks
 from sanderling.onnx.write.registry import Rule, rules
 from sanderling.onnx.write.variables import Variables
 from sanderling.ops._stored import compute
@@ -21,13 +22,13 @@ from sanderling.ops.registry import find_for
 Sizes = Mapping[int, tuple[int, ...]]
 # A constant may be computed now if that does not make the file much larger.
 _FOLDED_BYTES = 2**20
-_UNPACKING = {"DEQUANTIZE", "DENSIFY"}
+UNPACKING = {"DEQUANTIZE", "DENSIFY"}
 # LiteRT's kernels take stored integers for these as they are, without their scale: see ``ops/_bare.py``.
 _BARE = {
     "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "REDUCE_WINDOW", "SCATTER_ND", "STABLEHLO_ADD",
     "STABLEHLO_AND", "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM", "STABLEHLO_MULTIPLY", "STABLEHLO_SHIFT_LEFT",
 }  # fmt: skip
-_STATES = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+STATES = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Scope:
     # ---- one node
 
     def _write(self, node: Node) -> None:
-        if node.op in _STATES:
+        if node.op in STATES:
             self._variable(node)
             return
         operands = [self._value(i) if i >= 0 else None for i in node.inputs]
@@ -211,7 +212,7 @@ class Scope:
         else:
             rule = rules().get(node.kind)
             if rule is None:
-                raise UnsupportedOperator("there is no counterpart for it", hint=_HINT)
+                raise lacks(node.kind)
             results = self._ruled(rule, node, operands, kinds)
         self.values.update(zip(node.outputs, results, strict=True))
 
@@ -273,7 +274,7 @@ class Scope:
         if any(-1 in kind.shape for kind in kinds) or any(kind.dtype is DType.STRING for kind in kinds):
             return []
         size, given = sum(kind.nbytes for kind in kinds), sum(v.type.nbytes for v in there)
-        if node.op not in _UNPACKING and size > max(_FOLDED_BYTES, given):
+        if node.op not in UNPACKING and size > max(_FOLDED_BYTES, given):
             return []
         results = compute(op, node, arrays, [None if v is None else v.type for v in operands], kinds)
         return [
@@ -304,9 +305,6 @@ class Scope:
         scope = Scope(self.model, number, builder, self.variables, nested=self.nested)
         scope.values.update(zip(graph.inputs, operands, strict=True))
         return scope
-
-
-_HINT = "convert a part of the model without it, or run the .tflite itself"
 
 
 def _told(shape: tuple[int, ...], signature: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from sanderling.errors import ConvertError, MissingExtra
+from sanderling.errors import ConvertError, MissingExtra, UsageError
 from sanderling.onnx.read.proto import LIMIT_BYTES, OnnxGraph, OnnxNode, Port
 
 if TYPE_CHECKING:
     import onnx
 
 PRODUCER = "sanderling"
+OPSET = 17  # the oldest, and what is written where nothing needs a later one
 STATES = "states"  # the entry of metadata_props that maps inputs that hold state to their next values
 _SKELETON_BYTES = 2**24  # more than nodes and names of any model take
+
+
+def checked(opset: int) -> int:
+    """Returns: the opset.
+
+    Raises:
+        UsageError: it is none that can be written.
+    """
+    newest: int = _library().defs.onnx_opset_version()
+    if not OPSET <= opset <= newest:
+        raise UsageError(f"got {opset}, expected a number from {OPSET} to {newest}", where="opset")
+    return opset
+
+
+def _library() -> ModuleType:
+    try:
+        return importlib.import_module("onnx")
+    except ImportError:
+        raise MissingExtra("writing ONNX models", "onnx") from None
 
 
 def serialise(graph: OnnxGraph, opset: int, name: str, description: str, states: Mapping[str, str]) -> bytes:
@@ -24,12 +46,9 @@ def serialise(graph: OnnxGraph, opset: int, name: str, description: str, states:
         ConvertError: it would be larger than protobuf allows.
         MissingExtra: the package ``onnx`` is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtra("writing ONNX models", "onnx") from None
     from importlib.metadata import version
 
+    onnx = _library()
     size = sum(data.nbytes for data in graph.constants.values())
     if size > LIMIT_BYTES - _SKELETON_BYTES:
         raise ConvertError(

@@ -7,7 +7,6 @@ from math import sqrt
 
 import numpy as np
 
-from sanderling.errors import UnsupportedOperator
 from sanderling.graph.types import DType
 from sanderling.onnx.write.builder import Value
 from sanderling.onnx.write.call import Call
@@ -103,14 +102,6 @@ def cast(call: Call) -> list[Value]:
     if x.type.dtype.is_float and target in (DType.UINT8, DType.UINT16, DType.INT8, DType.INT16):
         name = call.cast(name, DType.INT32)  # what lies outside of the range wraps around, as in TFLite
     return [call.give_stored(call.cast(name, target), x.order)]
-
-
-@tflite_op("BITCAST")
-def bitcast(call: Call) -> list[Value]:
-    if call.value().type.dtype is not call.outputs[0].dtype:
-        raise UnsupportedOperator("ONNX has no operator that reads stored bytes as another type")
-    x = call.value()
-    return [call.give_stored(call.builder.stored(x, x.order), x.order)]
 
 
 @tflite_op("QUANTIZE")

@@ -1,0 +1,98 @@
+"""What ``export`` promises beside the right answers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from sanderling import errors
+from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
+from sanderling.graph.types import DType, TensorType
+from sanderling.onnx.write import OPSET, export, proto
+from tests.conformance.variants import every_variant
+from tests.models import Net, noise
+from tests.onnx.write.running import Exported
+
+
+def network() -> Model:
+    return Net((1, 8, 8, 3), 0).conv(4).depthwise(stride=2).pool().reshape(1, 16).dense(3).softmax().model()
+
+
+@pytest.mark.parametrize("opset", [17, 18, 20, 21, 23])
+def test_every_opset_gives_the_same(opset: int) -> None:
+    model = network()
+    exported = Exported(model, opset=opset)
+    assert exported.proto.opset_import[0].version == opset
+    np.testing.assert_allclose(exported.run(noise(model))[0], Exported(model).run(noise(model))[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("opset", [16, 99])
+def test_other_opsets_are_refused(opset: int) -> None:
+    with pytest.raises(
+        errors.UsageError, match=rf"opset: got {opset}, expected a number from {OPSET} to \d+"
+    ):
+        export(network(), opset=opset)
+
+
+def test_a_later_opset_is_chosen_where_it_must_be_and_asked_for_where_it_is_given() -> None:
+    model, _ = next(v for v in every_variant() if v.id == "CONV_2D-same-int16").build()
+    assert onnx.load_from_string(export(model)).opset_import[0].version == 21
+    with pytest.raises(errors.UnsupportedOperator, match="quantized int16 needs opset 21; use opset 21"):
+        export(model, opset=17)
+
+
+def test_the_file_says_where_it_comes_from() -> None:
+    made = onnx.load_from_string(export(replace(network(), description="a test's network")))
+    assert made.producer_name == "sanderling"
+    assert made.producer_version
+    assert made.doc_string == "a test's network"
+
+
+def test_names_are_kept_even_where_tensors_share_one() -> None:
+    kind = TensorType((2,), DType.FLOAT32)
+    tensors = (Tensor("x", kind), Tensor("x", kind), Tensor("x", kind))
+    nodes = (Node("ABS", (0,), (1,)), Node("NEG", (1,), (2,)))
+    signature = Signature("serving_default", (("given", 0),), (("first", 1), ("second", 2)))
+    exported = Exported(Model((Graph(tensors, nodes, (0,), (1, 2)),), (signature,)))
+    assert (exported.inputs, exported.outputs) == (["given"], ["first", "second"])
+    first, second = exported.run([np.array([3, -4], np.float32)])
+    np.testing.assert_array_equal([first, second], [[3, 4], [-3, -4]])
+
+
+def test_an_input_a_constant_and_one_value_twice_may_be_outputs() -> None:
+    kind = TensorType((2,), DType.FLOAT32)
+    five = Tensor("five", kind, np.array([5, 5], np.float32))
+    graph = Graph(
+        (Tensor("x", kind), five, Tensor("y", kind)), (Node("ABS", (0,), (2,)),), (0,), (0, 1, 2, 2)
+    )
+    exported = Exported(Model((graph,)))
+    got = exported.run([np.array([1, -2], np.float32)])
+    np.testing.assert_array_equal(got, [[1, -2], [5, 5], [1, 2], [1, 2]])
+
+
+def test_an_operator_without_counterpart_is_named_with_the_reason() -> None:
+    graph = Graph(
+        (Tensor("x", TensorType((2,), DType.FLOAT32)), Tensor("y", TensorType((2,), DType.FLOAT32))),
+        (Node("CUSTOM", (0,), (1,), custom_code="Mystery"),), (0,), (1,),
+    )  # fmt: skip
+    with pytest.raises(
+        errors.UnsupportedOperator,
+        match=r"^Mystery 'y' \(operator 0\) cannot be written as ONNX: there is no counterpart for it; convert",
+    ):
+        export(Model((graph,)))
+
+
+def test_a_file_beyond_what_protobuf_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proto, "LIMIT_BYTES", proto._SKELETON_BYTES)
+    with pytest.raises(errors.ConvertError, match=r"its weights take 0.0 GB as ONNX, .* at most 2 GB"):
+        export(network())
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(errors.MissingExtra, match=r"pip install 'sanderling\[onnx\]'"):
+        export(network())
