@@ -11,7 +11,7 @@ import pytest
 
 from sanderling import errors
 from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
-from sanderling.graph.types import DType, TensorType
+from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.onnx.write import OPSET, export, proto
 from tests.conformance.variants import every_variant
 from tests.models import Net, noise
@@ -81,7 +81,7 @@ def test_an_operator_without_counterpart_is_named_with_the_reason() -> None:
     )  # fmt: skip
     with pytest.raises(
         errors.UnsupportedOperator,
-        match=r"^Mystery 'y' \(operator 0\) cannot be written as ONNX: there is no counterpart for it; convert",
+        match=r"^Mystery 'y' \(operator 0\) cannot be written as ONNX: there is no counterpart",
     ):
         export(Model((graph,)))
 
@@ -96,3 +96,17 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(errors.MissingExtra, match=r"pip install 'sanderling\[onnx\]'"):
         export(network())
+
+
+def test_an_integer_input_whose_axes_are_renamed() -> None:
+    quant = Quant.of(0.1, 3)
+    x, y = (
+        Tensor(name, TensorType(shape, DType.INT8, quant)) for name, shape in (("x", (2, 3)), ("y", (3, 2)))
+    )
+    order = Tensor("order", TensorType((2,), DType.INT32), np.array([1, 0], np.int32))
+    nodes = (Node("TRANSPOSE", (0, 1), (2,), {}, "TransposeOptions"), Node("RELU", (2,), (3,)))
+    graph = Graph((x, order, replace(y, name="turned"), y), nodes, (0,), (3, 2))
+    data = np.array([[-9, 3, 90], [127, -128, 4]], np.int8)
+    got, turned = Exported(Model((graph,))).run([data])
+    np.testing.assert_array_equal(turned, data.T)
+    np.testing.assert_array_equal(got, np.maximum(data.T, 3))

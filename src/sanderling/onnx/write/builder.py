@@ -110,14 +110,15 @@ class Builder:
     constants: dict[str, Array] = field(default_factory=dict)
     nodes: list[OnnxNode] = field(default_factory=list)
     _arranged: dict[tuple[str, Order], str] = field(default_factory=dict)
+    _unsigned: dict[str, str] = field(default_factory=dict)
+    _signed: dict[tuple[str, Order], str] = field(default_factory=dict)
     _real: dict[str, str] = field(default_factory=dict)
     _small: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
 
     def within(self) -> Builder:
         """Returns: a builder for a graph within this one, which sees all that is here so far."""
-        return Builder(
-            self.opset, self.names, self.constants, [], dict(self._arranged), dict(self._real), self._small
-        )
+        known = (dict(each) for each in (self._arranged, self._unsigned, self._signed, self._real))
+        return Builder(self.opset, self.names, self.constants, [], *known, self._small)
 
     def emit(self, op: str, inputs: Sequence[str], *, name: str = "", count: int = 1, domain: str = "",
              **attrs: Any) -> list[str]:  # fmt: skip
@@ -176,12 +177,12 @@ class Builder:
         order = plain_order(len(value.type.shape)) if order is None else order
         if not value.unsigned:
             return self._held(value, order)
-        key = (f"{value.name}/signed", order)
-        if key not in self._arranged:
-            self._arranged[key] = self._quantize(
-                self.read(value, order), value.type, order, key[0], unsigned=False
-            )
-        return self._arranged[key]
+        # Known by how the axes move: the same value may stand in the graph under other names of its axes.
+        key = (value.name, tuple(value.order.index(axis) for axis in order))
+        if key not in self._signed:
+            real, name = self.read(value, order), f"{value.name}/signed"
+            self._signed[key] = self._quantize(real, value.type, order, name, unsigned=False)
+        return self._signed[key]
 
     def quantized(self, real: str, kind: TensorType, order: Order, name: str) -> Value:
         """Adds QuantizeLinear.
@@ -206,11 +207,10 @@ class Builder:
         return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
 
     def _as_unsigned(self, value: Value) -> Value:
-        key = (f"{value.name}/unsigned", value.order)
-        if key not in self._arranged:
-            real = self._dequantize(value.name, value, value.order)
-            self._arranged[key] = self._quantize(real, value.type, value.order, key[0], unsigned=True)
-        return replace(value, name=self._arranged[key], unsigned=True)
+        if value.name not in self._unsigned:
+            real, name = self._dequantize(value.name, value, value.order), f"{value.name}/unsigned"
+            self._unsigned[value.name] = self._quantize(real, value.type, value.order, name, unsigned=True)
+        return replace(value, name=self._unsigned[value.name], unsigned=True)
 
     def _held(self, value: Value, order: Order) -> str:
         """Returns: the name of the value as it is held, in an order of axes."""

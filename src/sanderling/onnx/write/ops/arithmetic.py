@@ -59,12 +59,16 @@ def squared_difference(call: Call) -> list[Value]:
 
 @tflite_op("FLOOR_DIV")
 def floor_div(call: Call) -> list[Value]:
-    """Whole numbers: (a − (a mod b)) / b, where the remainder has the divisor's sign."""
+    """Whole numbers: ONNX rounds towards zero, which is one too many where a rest has not the divisor's sign."""
 
     def write(a: str, b: str, dtype: DType) -> str:
         if dtype.is_float:
             return call.op("Floor", call.op("Div", a, b))
-        return call.op("Div", call.op("Sub", a, call.op("Mod", a, b)), b)
+        quotient, zero = call.op("Div", a, b), call.scalar(0, dtype)
+        rest = call.op("Sub", a, call.op("Mul", quotient, b))
+        apart = call.op("Xor", call.op("Less", rest, zero), call.op("Less", b, zero))
+        above = call.op("And", apart, call.op("Not", call.op("Equal", rest, zero)))
+        return call.op("Sub", quotient, call.cast(above, dtype))
 
     return both(call, write)
 
