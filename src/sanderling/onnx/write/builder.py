@@ -95,6 +95,27 @@ class Names:
 
 
 @dataclass(slots=True)
+class Forms:
+    """The names of values in other forms, by name and (where it matters) by how the axes have moved.
+
+    Attributes:
+        arranged: in another order of axes.
+        unsigned: int8 as uint8.
+        signed: back again.
+        real: as real numbers.
+    """
+
+    arranged: dict[tuple[str, Order], str] = field(default_factory=dict)
+    unsigned: dict[str, str] = field(default_factory=dict)
+    signed: dict[tuple[str, Order], str] = field(default_factory=dict)
+    real: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> Forms:
+        """Returns: the same names, to which others may be added."""
+        return Forms(dict(self.arranged), dict(self.unsigned), dict(self.signed), dict(self.real))
+
+
+@dataclass(slots=True)
 class Builder:
     """The graph that is being made.
 
@@ -103,22 +124,20 @@ class Builder:
         names: what is taken.
         constants: initializers, shared with the graphs within.
         nodes: in order.
+        forms: what a value is called in other forms.
+        small: small initializers by what they hold.
     """
 
     opset: int
     names: Names = field(default_factory=Names)
     constants: dict[str, Array] = field(default_factory=dict)
     nodes: list[OnnxNode] = field(default_factory=list)
-    _arranged: dict[tuple[str, Order], str] = field(default_factory=dict)
-    _unsigned: dict[str, str] = field(default_factory=dict)
-    _signed: dict[tuple[str, Order], str] = field(default_factory=dict)
-    _real: dict[str, str] = field(default_factory=dict)
-    _small: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+    forms: Forms = field(default_factory=Forms)
+    small: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
 
     def within(self) -> Builder:
         """Returns: a builder for a graph within this one, which sees all that is here so far."""
-        known = (dict(each) for each in (self._arranged, self._unsigned, self._signed, self._real))
-        return Builder(self.opset, self.names, self.constants, [], *known, self._small)
+        return Builder(self.opset, self.names, self.constants, [], self.forms.copy(), self.small)
 
     def emit(self, op: str, inputs: Sequence[str], *, name: str = "", count: int = 1, domain: str = "",
              **attrs: Any) -> list[str]:  # fmt: skip
@@ -136,13 +155,13 @@ class Builder:
             if data.size <= 16 and data.dtype != object
             else None
         )
-        if key is not None and key in self._small:
-            return self._small[key]
+        if key is not None and key in self.small:
+            return self.small[key]
         fresh = self.names.fresh(name)
         # not ascontiguousarray alone, which makes a vector of a scalar
         self.constants[fresh] = np.ascontiguousarray(data).reshape(data.shape)
         if key is not None:
-            self._small[key] = fresh
+            self.small[key] = fresh
         return fresh
 
     def integers(self, *numbers: int) -> str:
@@ -168,9 +187,9 @@ class Builder:
         if value.data is None and _signed(value.type) and not value.unsigned:
             value = self._as_unsigned(value)
         held = self._held(value, order)
-        if held not in self._real:
-            self._real[held] = self._dequantize(held, value, order)
-        return self._real[held]
+        if held not in self.forms.real:
+            self.forms.real[held] = self._dequantize(held, value, order)
+        return self.forms.real[held]
 
     def stored(self, value: Value, order: Order | None = None) -> str:
         """Returns: the name of the value as TFLite stores it, in an order of axes."""
@@ -179,10 +198,10 @@ class Builder:
             return self._held(value, order)
         # Known by how the axes move: the same value may stand in the graph under other names of its axes.
         key = (value.name, tuple(value.order.index(axis) for axis in order))
-        if key not in self._signed:
+        if key not in self.forms.signed:
             real, name = self.read(value, order), f"{value.name}/signed"
-            self._signed[key] = self._quantize(real, value.type, order, name, unsigned=False)
-        return self._signed[key]
+            self.forms.signed[key] = self._quantize(real, value.type, order, name, unsigned=False)
+        return self.forms.signed[key]
 
     def quantized(self, real: str, kind: TensorType, order: Order, name: str) -> Value:
         """Adds QuantizeLinear.
@@ -207,10 +226,12 @@ class Builder:
         return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
 
     def _as_unsigned(self, value: Value) -> Value:
-        if value.name not in self._unsigned:
+        if value.name not in self.forms.unsigned:
             real, name = self._dequantize(value.name, value, value.order), f"{value.name}/unsigned"
-            self._unsigned[value.name] = self._quantize(real, value.type, value.order, name, unsigned=True)
-        return replace(value, name=self._unsigned[value.name], unsigned=True)
+            self.forms.unsigned[value.name] = self._quantize(
+                real, value.type, value.order, name, unsigned=True
+            )
+        return replace(value, name=self.forms.unsigned[value.name], unsigned=True)
 
     def _held(self, value: Value, order: Order) -> str:
         """Returns: the name of the value as it is held, in an order of axes."""
@@ -219,9 +240,9 @@ class Builder:
         if value.order == order:
             return value.name
         key = (value.name, tuple(value.order.index(axis) for axis in order))
-        if key not in self._arranged:
-            self._arranged[key] = self._moved(value, order, key[1])
-        return self._arranged[key]
+        if key not in self.forms.arranged:
+            self.forms.arranged[key] = self._moved(value, order, key[1])
+        return self.forms.arranged[key]
 
     def _dequantize(self, held: str, value: Value, order: Order) -> str:
         if value.type.dtype is not DType.INT32:
@@ -263,10 +284,10 @@ class Builder:
     def _constant_in(self, value: Value, order: Order) -> str:
         assert value.data is not None
         key = (value.name, order)
-        if key not in self._arranged:
+        if key not in self.forms.arranged:
             data = np.transpose(value.data, order) if value.data.ndim else value.data
-            self._arranged[key] = self.constant(data, value.name)
-        return self._arranged[key]
+            self.forms.arranged[key] = self.constant(data, value.name)
+        return self.forms.arranged[key]
 
     def _moved(self, value: Value, order: Order, permutation: Order) -> str:
         real, kind = self.as_held(value), value.type
@@ -283,9 +304,9 @@ class Builder:
         """Returns: the name of the value's real numbers in the order in which it is held."""
         if not value.type.is_quantized or value.data is not None:
             return self.read(value, value.order)
-        if value.name not in self._real:
-            self._real[value.name] = self._dequantize(value.name, value, value.order)
-        return self._real[value.name]
+        if value.name not in self.forms.real:
+            self.forms.real[value.name] = self._dequantize(value.name, value, value.order)
+        return self.forms.real[value.name]
 
 
 def _signed(kind: TensorType) -> bool:

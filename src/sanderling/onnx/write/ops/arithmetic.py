@@ -59,7 +59,7 @@ def squared_difference(call: Call) -> list[Value]:
 
 @tflite_op("FLOOR_DIV")
 def floor_div(call: Call) -> list[Value]:
-    """Whole numbers: ONNX rounds towards zero, which is one too many where a rest has not the divisor's sign."""
+    """Whole numbers: ONNX rounds towards zero, one too many where a rest has not the divisor's sign."""
 
     def write(a: str, b: str, dtype: DType) -> str:
         if dtype.is_float:
