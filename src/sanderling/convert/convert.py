@@ -11,12 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sanderling.convert.conversion import Conversion, Converter, Wishes
-from sanderling.convert.proof import Proof, Tell, prove
+from sanderling.convert.conversion import Converter, Wishes
+from sanderling.convert.proof import Proof, Tell, litert, prove
 from sanderling.convert.registry import converter_for
 from sanderling.errors import ConvertError, StorageError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.samples.load import load_samples
+from sanderling.samples.samples import Samples
 from sanderling.settings import settings
 
 NOISE_SAMPLES, MOST_SAMPLES = 8, 64
@@ -102,15 +103,17 @@ def convert(
     began = time.monotonic()
     conversion = converter.convert(source, wishes or Wishes())
     converted = time.monotonic() - began
-    with _beside(output) as unproven:
+    with beside(output) as unproven:
         size = _write(conversion.model, unproven)
         began = time.monotonic()
-        proof, notes = _proof(conversion, unproven, samples, reading or {}, tolerance, told)
+        loaded = proof_samples(samples, conversion.model, reading or {})
+        with litert(unproven) as run:
+            proof = prove(conversion.model, run, conversion.reference, loaded, tolerance=tolerance, tell=told)
         if proof.ok:
             unproven.replace(output)
     return Converted(
         output if proof.ok else None, conversion.model, proof, conversion.route,
-        (*conversion.notes, *notes), size, converted, time.monotonic() - began,
+        (*conversion.notes, *loaded.notes), size, converted, time.monotonic() - began,
     )  # fmt: skip
 
 
@@ -149,19 +152,15 @@ def cached(
     return kept
 
 
-def _proof(
-    conversion: Conversion, path: Path, samples: Any, reading: Mapping[str, Any],
-    tolerance: float | None, tell: Tell,
-) -> tuple[Proof, tuple[str, ...]]:  # fmt: skip
+def proof_samples(samples: Any, model: Model, reading: Mapping[str, Any]) -> Samples:
+    """Returns: what two models are compared on: some of a user's samples, or a little noise."""
     given = {"limit": MOST_SAMPLES, **{k: v for k, v in reading.items() if v is not None}}
     if samples is None:
         given.pop("limit")
-    loaded = load_samples(samples, conversion.model, count_synthetic=NOISE_SAMPLES, **given)
-    proof = prove(conversion.model, path, conversion.reference, loaded, tolerance=tolerance, tell=tell)
-    return proof, loaded.notes
+    return load_samples(samples, model, count_synthetic=NOISE_SAMPLES, **given)
 
 
-class _beside:  # noqa: N801 - reads as a statement: ``with _beside(output) as unproven``
+class beside:  # noqa: N801 - reads as a statement: ``with beside(output) as unproven``
     """A folder beside the output for what is not proven yet, which a rename brings into place."""
 
     def __init__(self, output: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from sanderling.convert.compare import TOLERATED_SHARE, Comparison, OutputProof
 from sanderling.convert.conversion import Reference
 from sanderling.errors import ConvertError, ModelError, RunError
-from sanderling.graph.graph import Model
+from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.measure.client import Worker
 from sanderling.samples.samples import Samples
@@ -91,48 +92,52 @@ class Proof:
 
 def prove(
     model: Model,
-    path: Path,
+    result: Reference,
     reference: Reference,
     samples: Samples,
     *,
+    engine: str = "LiteRT",
     tolerance: float | None = None,
     tell: Tell | None = None,
 ) -> Proof:
     """Compares a written model with its source.
 
-    The result runs on LiteRT in a process of its own, as the file that a user will get.
-
     Args:
-        model, path: the result, and the file it was written to.
-        reference: the source: see ``Conversion``.
+        model: the one of both that is ours: its inputs and outputs are those of the other.
+        result: runs the result, as the file that a user will get (see ``litert``).
+        reference: runs the source: see ``Conversion``.
         samples: inputs of ``model``; of stateful models in order.
+        engine: what runs the result, in words.
         tolerance: share of an output's scale; None takes 1e-4, and an RMS of 3 % for integer models.
         tell: is called with (what, done, total).
 
     Raises:
-        ConvertError: LiteRT does not take the result, or the source itself cannot be run.
+        ConvertError: the engine does not take the result, or the source itself cannot be run.
         SampleError: a sample cannot be read.
     """
     names = model.output_names()
     fed = [model.main.tensors[i] for i in model.main.inputs]
+    told = [model.main.tensors[i] for i in model.main.outputs]
     integers = computes_with_integers(model)
     compared = Comparison(names, [range_of(model, index) for index in model.main.outputs])
-    with Worker(name="LiteRT") as worker:
-        run = _result(worker, path)
-        for position in range(len(samples)):
-            if tell is not None:
-                tell("comparing with the source", position, len(samples))
-            feed = samples[position]
-            given = [
-                _shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)
-            ]
-            expected = _expected(reference, given, names)
-            compared.add(expected, run(given))
+    for position in range(len(samples)):
+        if tell is not None:
+            tell("comparing with the source", position, len(samples))
+        feed = samples[position]
+        given = [_shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)]
+        compared.add(_real(reference(given), told), _real(result(given), told))
     return Proof(
         compared.rows(), len(samples), samples.origin, samples.synthetic,
         tolerance if tolerance is not None else INTEGER_TOLERANCE if integers else FLOAT_TOLERANCE,
-        integers, "LiteRT",
+        integers, engine,
     )  # fmt: skip
+
+
+@contextmanager
+def litert(path: Path) -> Iterator[Reference]:
+    """Runs a file on LiteRT, in a process of its own."""
+    with Worker(name="LiteRT") as worker:
+        yield _loaded(worker, path)
 
 
 def _shaped(value: Array, shape: tuple[int, ...]) -> Array:
@@ -142,19 +147,18 @@ def _shaped(value: Array, shape: tuple[int, ...]) -> Array:
 
 
 def range_of(model: Model, index: int) -> float:
-    """Returns: the largest value that a bounded function can give where one makes this output, else 0.
+    """Returns: 1 for probabilities that stand each for itself, else 0: the least scale of an output.
 
-    The probabilities of a model that is sure of "no" are all tiny: errors are still those of probabilities.
+    Those of a model that is sure of "no" are all tiny: errors are still those of probabilities.
     """
     makers = {output: node for node in model.main.nodes for output in node.outputs}
     node = makers.get(index)
     while node is not None and node.op in _MOVES:
         node = makers.get(node.inputs[0])
-    return 1.0 if node is not None and node.op in _BOUNDED else 0.0
+    return 1.0 if node is not None and node.op == "LOGISTIC" else 0.0
 
 
 _MOVES = {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"}
-_BOUNDED = {"LOGISTIC", "SOFTMAX", "TANH"}
 
 
 def computes_with_integers(model: Model) -> bool:
@@ -163,7 +167,7 @@ def computes_with_integers(model: Model) -> bool:
     return any(graph.tensors[i].type.is_quantized for node in graph.nodes for i in node.outputs)
 
 
-def _result(worker: Worker, path: Path) -> Callable[[Sequence[Array]], list[Array]]:
+def _loaded(worker: Worker, path: Path) -> Callable[[Sequence[Array]], list[Array]]:
     try:
         loaded = worker.call(
             "sanderling.measure.serving:load", path=str(path), timeout=120.0, doing="loading the result"
@@ -183,8 +187,15 @@ def _result(worker: Worker, path: Path) -> Callable[[Sequence[Array]], list[Arra
     return run
 
 
-def _expected(reference: Reference, given: Sequence[Array], names: Sequence[str]) -> Sequence[Array]:
-    expected = reference(given)
-    if len(expected) != len(names):
-        raise ConvertError(f"the source has {len(expected)} outputs, the result {len(names)}")
-    return expected
+def _real(outputs: Sequence[Array], tensors: Sequence[Tensor]) -> list[Array]:
+    """Returns: outputs as numbers: stored integers are some steps apart wherever engines round otherwise."""
+    if len(outputs) != len(tensors):
+        raise ConvertError(f"one of both has {len(outputs)} outputs, the other {len(tensors)}")
+    return [_dequantized(np.asarray(each), t) for each, t in zip(outputs, tensors, strict=True)]
+
+
+def _dequantized(stored: Array, tensor: Tensor) -> Array:
+    quant = tensor.quant
+    if not tensor.type.is_quantized or quant is None or quant.per_channel or stored.dtype.kind not in "iu":
+        return stored
+    return np.asarray((stored.astype(np.float64) - quant.zero_point[0]) * quant.scale[0], np.float32)

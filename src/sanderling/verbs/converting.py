@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling.errors import ConvertError, UsageError
 
 if TYPE_CHECKING:
+    from sanderling.convert.conversion import Wishes
     from sanderling.convert.convert import Converted
 
 LAYOUTS = ("keep", "nhwc")
@@ -33,7 +34,7 @@ def convert(
 
     Args:
         source: a file (``.onnx``, ``.keras``, ``.h5``, ``.pt2``), a SavedModel folder, or a live model.
-        output: the ``.tflite`` to write.
+        output: the ``.tflite`` to write; ``.onnx`` writes a ``.tflite`` (or zoo model) as ONNX.
         samples: what both are compared on: a folder or file, or arrays; None: noise.
         shape: of the only input, or by input name: fixes sizes that the source leaves open (1 is taken for
             an open batch).
@@ -57,13 +58,33 @@ def convert(
     from sanderling.verbs.find import one_of
 
     path = Path(output).expanduser()
-    if path.suffix.lower() != ".tflite":
-        raise UsageError(f"got {path.name!r}, expected a name that ends in .tflite", where="output")
+    if path.suffix.lower() not in (".tflite", ".onnx"):
+        raise UsageError(f"got {path.name!r}, expected a name that ends in .tflite or .onnx", where="output")
     wishes = Wishes(_shapes(shape), one_of(layout, LAYOUTS, "layout"), function, example)
-    done = make(source, path, wishes, samples=samples, reading=reading, tolerance=tolerance, tell=tell)
+    more: Any = {"samples": samples, "reading": reading, "tolerance": tolerance, "tell": tell}
+    if path.suffix.lower() == ".onnx":
+        done = _onnx(source, path, wishes, more)
+    else:
+        done = make(source, path, wishes, **more)
     if strict and not done.ok:
         raise ConvertError(done.proof.sentence(), where=str(path), hint="nothing was written")
     return done
+
+
+def _onnx(source: Any, path: Path, wishes: Wishes, more: Mapping[str, Any]) -> Converted:
+    """Writes ONNX of a ``.tflite``, a zoo model, or (on the way over ``.tflite``) of anything else."""
+    from sanderling.convert.to_onnx import to_onnx
+    from sanderling.verbs.find import find_model
+
+    if not isinstance(source, str | Path):
+        raise UsageError(
+            "ONNX is written of a .tflite", where="source", hint="convert the live model to a .tflite first"
+        )
+    if wishes.shapes or wishes.layout != "keep" or wishes.function or wishes.example is not None:
+        raise UsageError(
+            "a .tflite is written as it is", where="shape, layout, function", hint="leave these out"
+        )
+    return to_onnx(find_model(source), path, **more)
 
 
 def _shapes(shape: Shape | Mapping[str, Shape] | None) -> dict[str, tuple[int, ...]]:

@@ -18,8 +18,15 @@ Source = Annotated[
     ),
 ]
 Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help="The .tflite to write.", show_default=False)
-]
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The .tflite to write, or an .onnx of a .tflite.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Shape = Annotated[
     list[str] | None,
     typer.Option(

@@ -56,13 +56,13 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     route = f"ONNX opset {read.opset}{f' by {read.producer}' if read.producer else ''} → sanderling"
     fused = passes.run(made.model, ("fuse_activations", "drop_dead_code"))[0]
     model = finish(on_integers(fused, made.integers))
-    return Conversion(model, _reference(path, inputs, outputs), route, (*made.notes, *notes))
+    return Conversion(model, reference_of(path, inputs, outputs), route, (*made.notes, *notes))
 
 
-def _reference(
+def reference_of(
     path: Path, inputs: Sequence[tuple[str, tuple[int, ...]]], outputs: Sequence[tuple[str, tuple[int, ...]]]
 ) -> Reference:
-    """Returns: what runs the source by ONNX Runtime, in a process of its own from the first call on."""
+    """Returns: what runs a file by ONNX Runtime, in a process of its own from the first call on."""
     from sanderling.measure.client import Worker
 
     worker = Worker(name=f"ONNX Runtime {version('onnxruntime')}")
