@@ -10,6 +10,9 @@ import pytest
 
 import sanderling as sd
 from sanderling.cli import main
+from sanderling.convert.proof import litert, prove
+from sanderling.samples.load import load_samples
+from sanderling.tflite import read
 from tests.models import classifier, save
 
 
@@ -43,3 +46,13 @@ def test_nothing_is_written_where_both_differ(tmp_path: Path) -> None:
     done = sd.convert(source, tmp_path / "net.onnx", tolerance=0.0, strict=False)
     assert not done.ok
     assert sorted(each.name for each in tmp_path.iterdir()) == ["net.tflite"]
+
+
+def test_twice_what_the_source_kernels_differ_by_is_allowed(tmp_path: Path) -> None:
+    source = save(classifier(), tmp_path / "net.tflite")
+    model = read(source)
+    samples = load_samples(None, model, count_synthetic=2)
+    with litert(source) as run:
+        scale = max(float(np.abs(run([samples[i][model.input_names()[0]]])[0]).max()) for i in range(2))
+        proof = prove(model, run, run, samples, other=lambda x: [each + np.float32(0.01) for each in run(x)])
+    assert proof.tolerance == pytest.approx(0.02 / scale, rel=1e-3)

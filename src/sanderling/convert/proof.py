@@ -97,6 +97,7 @@ def prove(
     samples: Samples,
     *,
     engine: str = "LiteRT",
+    other: Reference | None = None,
     tolerance: float | None = None,
     tell: Tell | None = None,
 ) -> Proof:
@@ -108,6 +109,7 @@ def prove(
         reference: runs the source: see ``Conversion``.
         samples: inputs of ``model``; of stateful models in order.
         engine: what runs the result, in words.
+        other: runs the source with other kernels: of float models twice their difference is allowed.
         tolerance: share of an output's scale; None takes 1e-4, and an RMS of 3 % for integer models.
         tell: is called with (what, done, total).
 
@@ -119,25 +121,30 @@ def prove(
     fed = [model.main.tensors[i] for i in model.main.inputs]
     told = [model.main.tensors[i] for i in model.main.outputs]
     integers = computes_with_integers(model)
-    compared = Comparison(names, [range_of(model, index) for index in model.main.outputs])
+    ranges = [range_of(model, index) for index in model.main.outputs]
+    compared, kernels = Comparison(names, ranges), Comparison(names, ranges)
     for position in range(len(samples)):
         if tell is not None:
             tell("comparing with the source", position, len(samples))
         feed = samples[position]
         given = [_shaped(feed[name], each.shape) for name, each in zip(model.input_names(), fed, strict=True)]
-        compared.add(_real(reference(given), told), _real(result(given), told))
+        expected = _real(reference(given), told)
+        compared.add(expected, _real(result(given), told))
+        if other is not None:
+            kernels.add(expected, _real(other(given), told))
+    apart = [row.relative for row in kernels.rows() if not (integers or row.exact or row.reason)]
+    allowed = INTEGER_TOLERANCE if integers else max(FLOAT_TOLERANCE, *(2 * each for each in apart), 0.0)
     return Proof(
         compared.rows(), len(samples), samples.origin, samples.synthetic,
-        tolerance if tolerance is not None else INTEGER_TOLERANCE if integers else FLOAT_TOLERANCE,
-        integers, engine,
+        allowed if tolerance is None else tolerance, integers, engine,
     )  # fmt: skip
 
 
 @contextmanager
-def litert(path: Path) -> Iterator[Reference]:
-    """Runs a file on LiteRT, in a process of its own."""
+def litert(path: Path, kernels: str = "default") -> Iterator[Reference]:
+    """Runs a file on LiteRT (see its engine for ``kernels``), in a process of its own."""
     with Worker(name="LiteRT") as worker:
-        yield _loaded(worker, path)
+        yield _loaded(worker, path, kernels)
 
 
 def _shaped(value: Array, shape: tuple[int, ...]) -> Array:
@@ -167,10 +174,14 @@ def computes_with_integers(model: Model) -> bool:
     return any(graph.tensors[i].type.is_quantized for node in graph.nodes for i in node.outputs)
 
 
-def _loaded(worker: Worker, path: Path) -> Callable[[Sequence[Array]], list[Array]]:
+def _loaded(worker: Worker, path: Path, kernels: str) -> Callable[[Sequence[Array]], list[Array]]:
     try:
         loaded = worker.call(
-            "sanderling.measure.serving:load", path=str(path), timeout=120.0, doing="loading the result"
+            "sanderling.measure.serving:load",
+            path=str(path),
+            options={"kernels": kernels},
+            timeout=120.0,
+            doing="loading the result",
         )
     except (ModelError, RunError) as error:
         raise ConvertError(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sanderling.convert.conversion import Reference
 from sanderling.convert.convert import Converted, beside, proof_samples
 from sanderling.convert.onnx import reference_of
 from sanderling.convert.proof import Tell, litert, prove
 from sanderling.errors import MissingExtra, StorageError
 from sanderling.graph.graph import Model
+from sanderling.passes import pipeline as passes
+from sanderling.tflite import write
 
 
 def to_onnx(
@@ -53,14 +57,25 @@ def to_onnx(
         loaded = proof_samples(samples, model, reading or {})
         engine = f"ONNX Runtime {version('onnxruntime')}"
         result = reference_of(unproven, _edges(model, inputs=True), _edges(model, inputs=False))
-        with litert(source) as run:
-            proof = prove(model, result, run, loaded, engine=engine, tolerance=tolerance, tell=tell)
+        with litert(source) as run, _other_kernels(model, unproven.parent) as other:
+            proof = prove(
+                model, result, run, loaded, engine=engine, other=other, tolerance=tolerance, tell=tell
+            )
         if proof.ok:
             unproven.replace(output)
     return Converted(
         output if proof.ok else None, model, proof, "sanderling → ONNX",
         loaded.notes, len(content), converted, time.monotonic() - began,
     )  # fmt: skip
+
+
+@contextmanager
+def _other_kernels(model: Model, folder: Path) -> Iterator[Reference]:
+    """Runs a model on LiteRT without XNNPACK, which alone knows MediaPipe's operator."""
+    path = folder / "builtin.tflite"
+    write(passes.run(model, ("replace_transpose_conv_bias",))[0], path)
+    with litert(path, "builtin") as run:
+        yield run
 
 
 def _edges(model: Model, *, inputs: bool) -> Sequence[tuple[str, tuple[int, ...]]]:
