@@ -110,3 +110,25 @@ def test_an_integer_input_whose_axes_are_renamed() -> None:
     got, turned = Exported(Model((graph,))).run([data])
     np.testing.assert_array_equal(turned, data.T)
     np.testing.assert_array_equal(got, np.maximum(data.T, 3))
+
+
+def test_names_that_are_no_text() -> None:
+    kind = TensorType((2,), DType.FLOAT32)
+    graph = Graph(
+        (Tensor("x\udcf9", kind), Tensor("y\udcff", kind)), (Node("ABS", (0,), (1,)),), (0,), (1,), "\udc97"
+    )
+    exported = Exported(Model((graph,), description="\udcc4"))
+    assert (exported.inputs, exported.outputs) == (["x?"], ["y?"])
+
+
+def test_no_large_file_is_made_of_a_small_one() -> None:
+    whole, part = (TensorType((1, size), DType.FLOAT32) for size in (2**24, 2**23))
+    tensors = (
+        Tensor("x", whole),
+        Tensor("part", part),
+        Tensor("at", TensorType((2,), DType.INT32)),
+        Tensor("y", whole),
+    )
+    node = Node("DYNAMIC_UPDATE_SLICE", (0, 1, 2), (3,), {}, "DynamicUpdateSliceOptions")
+    with pytest.raises(errors.UnsupportedOperator, match="it would take a constant of 128 MB"):
+        export(Model((Graph(tensors, (node,), (0, 1, 2), (3,)),)))

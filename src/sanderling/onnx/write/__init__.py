@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.graph import Model
-from sanderling.onnx.write.builder import NeedsOpset
+from sanderling.onnx.write.builder import NeedsOpset, text
 from sanderling.onnx.write.exporter import Exported, lower
 from sanderling.onnx.write.open_batch import lower_open
 from sanderling.onnx.write.proto import OPSET, STATES, checked, serialise
@@ -33,7 +33,7 @@ def export(model: Model, *, opset: int | None = None) -> bytes:
     """
     made, version = _lowered(model, opset)
     name = model.main.name or model.name
-    return serialise(made.graph, version, name, model.description, made.states)
+    return serialise(made.graph, version, text(name), text(model.description), made.states)
 
 
 def _lowered(model: Model, opset: int | None) -> tuple[Exported, int]:

@@ -78,6 +78,11 @@ def first_order(rank: int) -> Order:
     return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else plain_order(rank)
 
 
+def text(name: str) -> str:
+    """Returns: what a file holds as a name or description, as protobuf takes it."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 @dataclass(slots=True)
 class Names:
     """Names that are taken; a graph within a graph shares them."""
@@ -85,7 +90,8 @@ class Names:
     taken: dict[str, int] = field(default_factory=dict)
 
     def fresh(self, name: str) -> str:
-        """Returns: the name, with a number where it is taken."""
+        """Returns: the name, with a number where it is taken; what is no text becomes a question mark."""
+        name = text(name)
         while True:
             count = self.taken.get(name, 0)
             self.taken[name] = count + 1

@@ -25,6 +25,7 @@ from sanderling.ops.registry import find_for
 
 # The fused activations as ranges; TANH is a function.
 _RANGES = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+MOST_BYTES = 2**26  # of a constant that is not the file's own
 # What ONNX Runtime computes with. Other integers become one of these and go back.
 _COMPUTED = {DType.FLOAT32, DType.FLOAT64, DType.INT32, DType.INT64}
 _CHOSEN = _COMPUTED | {DType.UINT8, DType.STRING}
@@ -167,7 +168,13 @@ class Call:
         return self.builder.constant(np.array(number, dtype.numpy), "number")
 
     def constant(self, array: Array) -> str:
-        """Returns: the name of a constant."""
+        """Returns: the name of a constant.
+
+        Raises:
+            UnsupportedOperator: it would make a large file of a small one.
+        """
+        if array.nbytes > MOST_BYTES:
+            raise UnsupportedOperator(f"it would take a constant of {array.nbytes >> 20} MB")
         return self.builder.constant(array, f"{self.name}/constant")
 
     def cast(self, name: str, dtype: DType) -> str:

@@ -62,8 +62,9 @@ def lower(model: Model, opset: int, sizes: Sizes) -> Exported:
     inputs = []
     for name, index in zip(model.input_names(), graph.inputs, strict=True):
         kind = replace(graph.tensors[index].type, shape=sizes.get(index, graph.tensors[index].shape))
-        scope.values[index] = Value(builder.names.fresh(name), kind, plain_order(len(kind.shape)))
-        inputs.append(_port(name, kind))
+        value = Value(builder.names.fresh(name), kind, plain_order(len(kind.shape)))
+        scope.values[index] = value
+        inputs.append(_port(value.name, kind))
     outputs = [builder.names.fresh(name) for name in _distinct(model)]
     results = scope.run()
     ports = [_port(name, value.type) for name, value in zip(outputs, results, strict=True)]

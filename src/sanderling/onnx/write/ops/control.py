@@ -39,6 +39,8 @@ def if_(call: Call) -> list[Value]:
 def case(call: Call) -> list[Value]:
     """An If within the else of another; an index outside of the range takes the last graph."""
     branches = [int(number) for number in call.attr("branch_subgraph_indices", ())]
+    if not branches:
+        raise UnsupportedOperator("it names no graphs")
     choice = call.op("Reshape", call.builder.stored(call.value(0)), call.ints())
     return _among(call, call.builder, choice, branches, 0)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sanderling.errors import UnsupportedOperator
+from sanderling.graph.types import DType
 from sanderling.onnx.write.builder import Order, Value, plain_order
 from sanderling.onnx.write.call import Call
 from sanderling.onnx.write.ops.conv import bias
@@ -54,7 +53,8 @@ def matrix_diag(call: Call) -> list[Value]:
     rows, columns = call.out_shape()[-2:]
     diagonal = call.read(1 if setting else 0)
     spread = call.op("Unsqueeze", diagonal, call.ints(-1 if rows <= columns else -2))
-    place = call.constant(np.eye(rows, columns, dtype=bool))
+    zeros = call.op("Expand", call.scalar(0), call.ints(rows, columns))
+    place = call.cast(call.op("EyeLike", zeros), DType.BOOL)
     dtype = call.computed_dtype()
     rest = call.read(0) if setting else call.scalar(0, dtype)
     return [call.give(call.where(place, spread, rest, dtype))]
