@@ -143,7 +143,7 @@ def points(arrays: Sequence[Array]) -> Array:
 
 
 def _quotients(told: Array) -> Iterator[Array]:
-    few = told[:8].astype(np.float64)
+    few = told[np.isfinite(told)][:8].astype(np.float64)
     for value in few[few != 0]:
         yield few / value
         yield -few / value

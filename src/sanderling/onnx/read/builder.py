@@ -166,7 +166,9 @@ class Builder:
         if passed is not None and inputs[0] in self.shifted:
             self.shifted.update(outputs)
         if values is None:
-            self.graph.node(replace(node, outputs=tuple(outputs)))
+            _check_width(declared, operands)
+            version = _LEAST_VERSION.get(op, 1)
+            self.graph.node(replace(node, outputs=tuple(outputs), version=version))
         return outputs
 
     def _computed(
@@ -266,6 +268,21 @@ def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
     if first is None or not first.type.is_quantized or not (op.moves_data or op.quant.share):
         return None
     return first.quant
+
+
+# LiteRT registers no earlier version of these.
+_LEAST_VERSION = {"BROADCAST_TO": 2}
+_RARE = (DType.UINT16, DType.UINT32, DType.UINT64)
+
+
+def _check_width(op: Op, operands: Sequence[Tensor | None]) -> None:
+    """Raises ``UnsupportedOperator`` for integers that LiteRT can store and not compute with."""
+    rare = [each.dtype for each in operands if each is not None and each.dtype in _RARE]
+    castable = op.name in ("CAST", "QUANTIZE", "DEQUANTIZE") and DType.UINT64 not in rare
+    if rare and not op.moves_data and not castable:
+        raise UnsupportedOperator(
+            f"LiteRT has no {op.name} of {rare[0].value}", hint="export the model with int32 or int64 there"
+        )
 
 
 def _unordered(shape: Sequence[int], order: Order) -> tuple[int, ...]:

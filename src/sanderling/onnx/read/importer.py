@@ -13,12 +13,13 @@ from sanderling.graph.graph import Graph, Model, Signature
 from sanderling.graph.types import Array, DType, Quant
 from sanderling.onnx.read.builder import Builder, Value, last_order, plain_order
 from sanderling.onnx.read.call import Call
-from sanderling.onnx.read.proto import DTYPES, OnnxModel, OnnxNode, Port
+from sanderling.onnx.read.proto import DTYPES, OnnxGraph, OnnxModel, OnnxNode, Port
 from sanderling.onnx.read.registry import find
 
 SIGNATURE = "serving_default"
 # Functions may call functions: what nests deeper is nothing that somebody meant.
 _DEEPEST = 16
+_CONTROL = ("If", "Loop", "Scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class _Walk:
             self._node(node)
 
     def _node(self, node: OnnxNode) -> None:
+        if node.op in _CONTROL and not node.domain:
+            self._controlled(node)
+            return
         function = self._source.functions.get((node.domain, node.op))
         rule = find(node.op, node.domain)
         if rule is None and function is not None:
@@ -122,6 +126,27 @@ class _Walk:
         if found is None:
             raise ConvertError(f"value {name!r} is read and never written", hint="export the model again")
         return found
+
+    def _controlled(self, node: OnnxNode) -> None:
+        """Writes the branch of an If whose condition is known; the names inside are its own."""
+        condition = self.builder.known(self._operand(node.inputs[0])) if node.op == "If" else None
+        if condition is None or condition.size != 1:
+            what = "its condition is known only in a run" if node.op == "If" else "it repeats a graph"
+            raise _located(
+                node, self._source,
+                UnsupportedOperator(what, hint="export it without control flow, traced with fixed sizes"),
+            )  # fmt: skip
+        branch = node.attrs.get("then_branch" if condition.reshape(()) else "else_branch")
+        if not isinstance(branch, OnnxGraph) or len(branch.outputs) != len(node.outputs):
+            raise ConvertError(f"{node.called}: its branch is damaged", hint="export the model again")
+        outer, constants = self.values, self._constants
+        self.values, self._constants = dict(outer), {**constants, **branch.constants}
+        self.nodes(branch.nodes)
+        results = [self._operand(port.name) for port in branch.outputs]
+        self.values, self._constants = outer, constants
+        for name, value in zip(node.outputs, results, strict=True):
+            if value is not None:
+                self.values[name] = value
 
     def _inlined(self, node: OnnxNode, function: Any) -> None:
         """Writes the nodes of a function that the file defines, its names made local."""
@@ -160,6 +185,9 @@ class _Walk:
             order = value.order if image else plain_order(len(value.order))
             index = self._as_declared(port, builder.stored(value, order))
             tensor = builder.graph.tensors[index]
+            if not tensor.type.size:
+                words = f"output {port.name!r} has no elements: its shape is {list(tensor.shape)}"
+                raise UnsupportedOperator(words, hint="leave that output out")
             taken = index in indices or index in [v.index for _, v in self._inputs] or tensor.data is not None
             if taken:  # an output is a tensor of its own
                 index = builder.emit_many("RESHAPE", (index, builder.integers(*tensor.shape)), 1,
@@ -182,6 +210,9 @@ class _Walk:
     def _as_declared(self, port: Port, index: int) -> int:
         """Returns: an output as the source has it: uint8 where int8 stands for that."""
         tensor = self.builder.graph.tensors[index]
+        if DTYPES.get(port.dtype) == "int32" and tensor.dtype is DType.FLOAT32:  # ConvInteger's whole floats
+            return self.builder.emit("CAST", (index,), dtype=DType.INT32, name=port.name,
+                                     in_data_type="float32", out_data_type="int32")  # fmt: skip
         if DTYPES.get(port.dtype) != "uint8" or tensor.dtype is not DType.INT8 or tensor.quant is None:
             return index
         quant = Quant.of(float(tensor.quant.scale[0]), int(tensor.quant.zero_point[0]) + 128)

@@ -269,6 +269,8 @@ _BITS = {
     1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 8: 0, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16,
     21: 4, 22: 4,
 }  # fmt: skip
+# ONNX's integers of 4 bits: read as bytes, and never computed with.
+NIBBLES = (21, 22)
 # ONNX's element type → what a graph holds it as.
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",

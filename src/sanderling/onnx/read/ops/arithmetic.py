@@ -6,7 +6,8 @@ from functools import reduce
 
 import numpy as np
 
-from sanderling.graph.types import DType
+from sanderling.errors import UnsupportedOperator
+from sanderling.graph.types import Array, DType
 from sanderling.onnx.read.builder import Value
 from sanderling.onnx.read.call import Call
 from sanderling.onnx.read.registry import onnx_op
@@ -70,11 +71,18 @@ def many(call: Call) -> list[Value]:
 @onnx_op("Mod")
 def modulo(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
-    if not call.attr("fmod", 0):
-        return [call.binary("FLOOR_MOD", a, b)]
-    # The remainder has the sign of the dividend.
-    rest = call.binary("FLOOR_MOD", call.unary("ABS", a), call.unary("ABS", b))
-    return [call.binary("MUL", rest, call.unary("SIGN", a))]
+    dtype = call.builder.dtype(a)
+    if dtype in _NARROW:
+        a, b = (call.cast(each, DType.INT32) for each in (a, b))
+    rest = call.binary("FLOOR_MOD", a, b)
+    if call.attr("fmod", 0):
+        # FLOOR_MOD's remainder has the sign of the divisor, this one that of the dividend.
+        zero = call.constant(0, call.builder.dtype(a))
+        apart = call.binary("NOT_EQUAL", call.binary("LESS", a, zero), call.binary("LESS", b, zero))
+        wrong = call.binary("LOGICAL_AND", apart, call.binary("NOT_EQUAL", rest, zero))
+        order, indices = call.aligned(wrong, call.binary("SUB", rest, b), rest)
+        rest = Value(call.emit("SELECT_V2", indices), order)
+    return [call.cast(rest, dtype)]
 
 
 @onnx_op("Pow")
@@ -89,7 +97,18 @@ def power(call: Call) -> list[Value]:
             return [short[exponent]()]
         if exponent == 3.0 and known.ndim <= call.builder.rank(a):
             return [call.binary("MUL", call.binary("MUL", a, a), a)]
+    if call.builder.dtype(a) is DType.INT64:
+        return [_whole_power(call, a, known)]
+    if call.builder.dtype(a) is not DType.FLOAT32 and call.builder.dtype(b) is DType.FLOAT32:
+        raise UnsupportedOperator("a whole number to the power of a real one")
     return [call.binary("POW", a, call.cast(b, call.builder.dtype(a)))]
+
+
+def _whole_power(call: Call, a: Value, exponent: Array | None) -> Value:
+    """Returns: a product of equal factors: LiteRT's POW takes no int64."""
+    if exponent is None or exponent.size != 1 or float(exponent.reshape(-1)[0]) not in range(1, 17):
+        raise UnsupportedOperator("a power of int64 other than one from 1 to 16")
+    return reduce(lambda product, each: call.binary("MUL", product, each), [a] * int(exponent.reshape(-1)[0]))
 
 
 @onnx_op("Where")

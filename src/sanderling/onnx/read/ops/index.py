@@ -102,7 +102,7 @@ def _scattered(call: Call, places: int, updates: Value) -> Value:
     return Value(call.emit("SELECT_V2", indices), order)
 
 
-@onnx_op("ScatterElements")
+@onnx_op("ScatterElements", "Scatter")
 def scatter_elements(call: Call) -> list[Value]:
     sizes = call.shape()
     axis = call.axis(0, len(sizes))
@@ -125,7 +125,7 @@ def one_hot(call: Call) -> list[Value]:
     negative = call.binary("LESS", given, call.constant(0, DType.INT32))
     order, chosen = call.aligned(negative, behind, given)
     places = Value(call.emit("SELECT_V2", chosen), order)
-    axis = int(call.attr("axis", -1))
+    axis = call.axis(-1, len(places.order) + 1)
     operands = [call.builder.constant(np.array(depth, np.int32)).index]
     dtype = call.dtype(2)
     operands += [call.constant(each, dtype).index for each in (on, off)]

@@ -29,15 +29,21 @@ def batch_normalization(call: Call) -> list[Value]:
 
 def standardized(call: Call, x: Value, axes: list[int], epsilon: float) -> Value:
     """Returns: the value minus its mean over axes (ONNX's), over its standard deviation."""
+    return moments(call, x, axes, epsilon)[0]
+
+
+def moments(call: Call, x: Value, axes: list[int], epsilon: float) -> tuple[Value, Value, Value]:
+    """Returns: the standardized value, the mean, and one over the standard deviation."""
     operand = call.builder.integers(*sorted(x.order.index(axis) for axis in axes))
 
     def mean(value: Value) -> Value:
         return Value(call.emit("MEAN", (value.index, operand), keep_dims=True), value.order)
 
-    centered = call.binary("SUB", x, mean(x))
+    middle = mean(x)
+    centered = call.binary("SUB", x, middle)
     variance = mean(call.binary("MUL", centered, centered))
     deviation = call.unary("RSQRT", call.binary("ADD", variance, call.constant(epsilon)))
-    return call.binary("MUL", centered, deviation)
+    return call.binary("MUL", centered, deviation), middle, deviation
 
 
 def scaled(call: Call, x: Value, scale: Value | None, offset: Value | None) -> Value:
@@ -48,12 +54,10 @@ def scaled(call: Call, x: Value, scale: Value | None, offset: Value | None) -> V
 
 @onnx_op("LayerNormalization")
 def layer_normalization(call: Call) -> list[Value]:
-    if any(call.node.outputs[1:]):
-        raise UnsupportedOperator("the mean and deviation, its further outputs")
     x = call.value(0)
     axes = list(range(call.axis(-1, len(x.order)), len(x.order)))
-    found = standardized(call, x, axes, float(call.attr("epsilon", 1e-5)))
-    return [scaled(call, found, call.optional(1), call.optional(2))]
+    found, *further = moments(call, x, axes, float(call.attr("epsilon", 1e-5)))
+    return [scaled(call, found, call.optional(1), call.optional(2)), *further]
 
 
 @onnx_op("com.microsoft:SkipLayerNormalization")

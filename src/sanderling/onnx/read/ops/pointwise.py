@@ -8,7 +8,7 @@ from sanderling.errors import UnsupportedOperator
 from sanderling.graph.types import DType
 from sanderling.onnx.read.builder import Value
 from sanderling.onnx.read.call import Call
-from sanderling.onnx.read.proto import DTYPES
+from sanderling.onnx.read.proto import DTYPES, NIBBLES
 from sanderling.onnx.read.registry import onnx_op
 
 # ONNX's name → TFLite's operator, where they mean the same.
@@ -199,6 +199,30 @@ def tan(call: Call) -> list[Value]:
     return [call.binary("DIV", call.unary("SIN"), call.unary("COS"))]
 
 
+@onnx_op("Atan", "Asin", "Acos")
+def arc(call: Call) -> list[Value]:
+    x, one = call.value(0), call.constant(1.0)
+    if call.node.op == "Atan":
+        ones = call.constant(np.ones(call.builder.tensor(x).shape))  # ATAN2 does not broadcast
+        return [call.binary("ATAN2", x, Value(ones.index, x.order))]
+    # sqrt((1 − x)(1 + x)) is exact near one, where 1 − x² is not.
+    other = call.unary("SQRT", call.binary("MUL", call.binary("SUB", one, x), call.binary("ADD", one, x)))
+    return [call.binary("ATAN2", x, other) if call.node.op == "Asin" else call.binary("ATAN2", other, x)]
+
+
+@onnx_op("Asinh", "Acosh", "Atanh")
+def arc_hyperbolic(call: Call) -> list[Value]:
+    x, one = call.value(0), call.constant(1.0)
+    if call.node.op == "Atanh":
+        ratio = call.binary("DIV", call.binary("ADD", one, x), call.binary("SUB", one, x))
+        return [call.binary("MUL", call.unary("LOG", ratio), call.constant(0.5))]
+    size = call.unary("ABS", x)
+    root = call.unary("SQRT", call.binary("ADD" if call.node.op == "Asinh" else "SUB",
+                                          call.binary("MUL", x, x), one))  # fmt: skip
+    found = call.unary("LOG", call.binary("ADD", size, root))
+    return [call.binary("MUL", call.unary("SIGN", x), found) if call.node.op == "Asinh" else found]
+
+
 @onnx_op("Sinh", "Cosh")
 def hyperbolic(call: Call) -> list[Value]:
     up = call.unary("EXP")
@@ -228,15 +252,19 @@ def erf(call: Call) -> list[Value]:
 
 @onnx_op("Cast")
 def cast(call: Call) -> list[Value]:
-    name = DTYPES.get(int(call.attr("to", 0)))
-    if name is None:
+    to = int(call.attr("to", 0))
+    name = DTYPES.get(to)
+    if name is None or to in NIBBLES:
         raise UnsupportedOperator("it casts to a type that no engine has")
     return [_cast(call, call.value(0), DType(name))]
 
 
 @onnx_op("CastLike")
 def cast_like(call: Call) -> list[Value]:
-    return [_cast(call, call.value(0), call.dtype(1))]
+    wanted = call.dtype(1)
+    if wanted in (DType.INT8, DType.UINT8) and call.dtype() is DType.FLOAT32:
+        raise UnsupportedOperator("real numbers as integers of 4 or 8 bits")  # both are held as bytes
+    return [_cast(call, call.value(0), wanted)]
 
 
 def _cast(call: Call, x: Value, dtype: DType) -> Value:

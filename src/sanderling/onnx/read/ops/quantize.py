@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sanderling.onnx.read.builder import Value
 from sanderling.onnx.read.call import Call
 from sanderling.onnx.read.proto import DTYPES
 from sanderling.onnx.read.registry import find, onnx_op
+from sanderling.onnx.read.regroup import regrouped
 
 _SHIFT = 128  # between uint8 and int8
 
@@ -69,6 +71,11 @@ def _real(call: Call, q: Value, scale: Value, zero: Value | None, axis: int) -> 
     if known is not None and builder.tensor(q).quant is None:
         return _constant(call, known, steps, point, axis if steps.size > 1 else None)
     tensor = builder.tensor(q)
+    plain = tensor.dtype in (DType.INT8, DType.UINT8) or (tensor.dtype is DType.INT16 and not point[0])
+    if tensor.quant is None and (steps.size > 1 or not plain):  # what LiteRT's DEQUANTIZE does not take
+        along = (-1, *[1] * (len(q.order) - axis - 1)) if steps.size > 1 else ()
+        whole = call.binary("SUB", call.cast(q, DType.FLOAT32), call.constant(point.reshape(along)))
+        return call.binary("MUL", whole, call.constant(steps.reshape(along)))
     if steps.size != 1:
         raise UnsupportedOperator(f"activations with {steps.size} scales")
     if tensor.quant is None:  # an input of the graph
@@ -223,7 +230,17 @@ def integer_product(call: Call) -> list[Value]:
         value = call.cast(call.value(place), DType.FLOAT32)
         zero = call.optional(place + 2)
         if zero is not None:
-            point = call.cast(zero, DType.FLOAT32)
+            point = _spread(call, call.cast(zero, DType.FLOAT32), place)
             value = call.binary("SUB", value, point)
         operands.append(value)
     return [_as_float(call, "MatMul" if call.node.op == "MatMulInteger" else "Conv", operands)]
+
+
+def _spread(call: Call, point: Value, place: int) -> Value:
+    """Returns: zero points as they are broadcast: one a row, column or filter."""
+    count, rank = prod(call.builder.shape(point)), len(call.shape(place))
+    if count == 1:
+        return Value(call.builder.reshape(point.index, ()), ()) if call.builder.rank(point) else point
+    if call.node.op == "ConvInteger":
+        return regrouped(call, point, (count, *[1] * (rank - 1)))
+    return point if place == 1 or call.builder.rank(point) > 1 else regrouped(call, point, (count, 1))
