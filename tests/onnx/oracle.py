@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from sanderling import tflite
 from sanderling.convert.finish import finish
@@ -31,13 +31,16 @@ class Pair:
     ours: list[np.ndarray]
 
 
-def one(op: str, inputs: Sequence[Any], *, opset: int, outputs: int = 1, constants: Sequence[int] = (),
-        domain: str = "", **attrs: Any) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:  # fmt: skip
+def one(op: str, inputs: Sequence[Any], *, opset: int, outputs: int = 1, constants: Collection[int] = (),
+        turned: Mapping[int, Sequence[int]] | None = None, domain: str = "", **attrs: Any
+        ) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:  # fmt: skip
     """Builds a model of one node.
 
     Args:
         inputs: an array for each operand, None for an absent one.
         constants: positions of the operands that the file holds; the others are fed.
+        turned: position → a permutation in which that operand is fed, undone by a Transpose before the node:
+            so the importer meets it stored in another order of axes.
 
     Returns: the model, and its feeds.
     """
@@ -48,7 +51,13 @@ def one(op: str, inputs: Sequence[Any], *, opset: int, outputs: int = 1, constan
     arrays = {name: np.asarray(each) for name, each in zip(names, inputs, strict=True) if name}
     held = {f"x{i}" for i in constants}
     feeds = {name: each for name, each in arrays.items() if name not in held}
-    return model_of([node], feeds, {k: arrays[k] for k in held & set(arrays)}, node.output, opset), feeds
+    before = []
+    for name, order in {f"x{i}": order for i, order in (turned or {}).items()}.items():
+        feeds[f"{name}_turned"] = np.ascontiguousarray(np.transpose(feeds.pop(name), order))
+        back = [int(axis) for axis in np.argsort(order)]
+        before.append(helper.make_node("Transpose", [f"{name}_turned"], [name], perm=back))
+    constant = {name: each for name, each in arrays.items() if name in held}
+    return model_of([*before, node], feeds, constant, node.output, opset), feeds
 
 
 def model_of(nodes: Sequence[onnx.NodeProto], feeds: Feeds, constants: Feeds, outputs: Sequence[str],
@@ -69,9 +78,8 @@ def model_of(nodes: Sequence[onnx.NodeProto], feeds: Feeds, constants: Feeds, ou
 def imported(source: onnx.ModelProto | Path, folder: Path, *, last: bool = False,
              shapes: Mapping[str, tuple[int, ...]] | None = None) -> Imported:  # fmt: skip
     """Returns: what the importer makes of a model, before any rewriting."""
-    path = source
-    if not isinstance(path, Path):
-        path = folder / "drawn.onnx"
+    path = source if isinstance(source, Path) else folder / "drawn.onnx"
+    if not isinstance(source, Path):
         path.write_bytes(source.SerializeToString())
     return import_model(parse(path), shapes or {}, last=last)
 
@@ -139,6 +147,3 @@ def assert_alike(pair: Pair, tolerance: float = CLOSE, *, least: float = 0.0) ->
 def operators(model: Model) -> list[str]:
     """Returns: the names of the main graph's operators."""
     return [node.op for node in model.main.nodes]
-
-
-FLOAT = TensorProto.FLOAT

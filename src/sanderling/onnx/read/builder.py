@@ -272,6 +272,12 @@ def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
 
 # LiteRT registers no earlier version of these.
 _LEAST_VERSION = {"BROADCAST_TO": 2}
+# For LiteRT small integers are stored real numbers; without a scale these abort the process or round to nothing.
+_SCALED = {
+    "ABS", "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MEAN",
+    "MUL", "NEG", "NOT_EQUAL", "POW", "REDUCE_PROD", "RELU", "SQUARED_DIFFERENCE", "SUB", "SUM",
+}  # fmt: skip
+_SMALL = (DType.INT8, DType.UINT8, DType.INT16)
 _RARE = (DType.UINT16, DType.UINT32, DType.UINT64)
 
 
@@ -279,6 +285,8 @@ def _check_width(op: Op, operands: Sequence[Tensor | None]) -> None:
     """Raises ``UnsupportedOperator`` for integers that LiteRT can store and not compute with."""
     rare = [each.dtype for each in operands if each is not None and each.dtype in _RARE]
     castable = op.name in ("CAST", "QUANTIZE", "DEQUANTIZE") and DType.UINT64 not in rare
+    small = [each for each in operands if each is not None and each.dtype in _SMALL and each.quant is None]
+    rare += [each.dtype for each in small if op.name in _SCALED]
     if rare and not op.moves_data and not castable:
         raise UnsupportedOperator(
             f"LiteRT has no {op.name} of {rare[0].value}", hint="export the model with int32 or int64 there"

@@ -157,12 +157,14 @@ def _crops(
     wanted = call.node.attrs.get("output_shape")
     auto = call.attr("auto_pad", "NOTSET")
     if wanted is None and auto in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = tuple(s * t for s, t in zip(sizes, strides, strict=True))[-spatial:]
+        # A kernel smaller than its stride does not reach that far, and ONNX Runtime adds nothing.
+        wanted = tuple(min(s * t, f) for s, t, f in zip(sizes, strides, full, strict=True))[-spatial:]
     if wanted is not None:
         out = tuple(wanted)[-spatial:]
         out = (1, *out) if spatial == 1 else out
         total = tuple(max(0, f + e - o) for f, e, o in zip(full, extra, out, strict=True))
-        return tuple(t // 2 if auto != "SAME_LOWER" else t - t // 2 for t in total), out
+        # Only SAME_UPPER leaves the odd element out behind. Source: ONNX operator ConvTranspose.
+        return tuple(t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in total), out
     given = tuple(call.attr("pads", (0,) * (2 * spatial)))
     before, behind = given[:spatial], given[spatial:]
     if spatial == 1:

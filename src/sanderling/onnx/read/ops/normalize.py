@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -159,10 +160,16 @@ def softmax(call: Call) -> list[Value]:
 
 @onnx_op("Hardmax")
 def hardmax(call: Call) -> list[Value]:
-    x = as_last(call, call.axis(1 if call.opset < 13 else -1, len(call.shape())))
+    sizes = call.shape()
+    axis = call.axis(1 if call.opset < 13 else -1, len(sizes))
+    if call.opset < 13 and axis != len(sizes) - 1:  # all axes from this one on together
+        flat = regrouped(call, call.value(0), (prod(sizes[:axis]), prod(sizes[axis:])))
+        found = hardmax(replace(call, inputs=(flat,), node=replace(call.node, attrs={"axis": 1})))[0]
+        return [regrouped(call, found, sizes)]
+    x = as_last(call, axis)
     depth = call.builder.graph.tensors[x.index].shape[-1]
-    axis = call.builder.constant(np.array(len(x.order) - 1, np.int32)).index
-    best = call.emit("ARG_MAX", (x.index, axis), output_type="int32")
+    last = call.builder.constant(np.array(len(x.order) - 1, np.int32)).index
+    best = call.emit("ARG_MAX", (x.index, last), output_type="int32")
     operands = [call.builder.constant(np.array(v, k)).index for v, k in ((depth, np.int32), (1, np.float32),
                                                                          (0, np.float32))]  # fmt: skip
     return [Value(call.emit("ONE_HOT", (best, *operands), axis=-1), x.order)]

@@ -269,6 +269,8 @@ def cast_like(call: Call) -> list[Value]:
 
 def _cast(call: Call, x: Value, dtype: DType) -> Value:
     if dtype is DType.BOOL and call.builder.dtype(x) is not DType.BOOL:
+        if call.builder.dtype(x) in (DType.INT8, DType.UINT8, DType.INT16):
+            x = call.cast(x, DType.INT32)  # LiteRT takes small integers for stored real numbers
         return call.binary("NOT_EQUAL", x, call.constant(0, call.builder.dtype(x)))
     return call.cast(x, dtype)
 
