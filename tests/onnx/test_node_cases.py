@@ -41,7 +41,7 @@ SETTINGS = {
     "ArgMax": "the last of equal elements", "ArgMin": "the last of equal elements",
     "AveragePool": "a pool with gaps", "MaxPool": "a pool with gaps|positions of the largest elements",
     "BatchNormalization": "still being trained", "Dropout": "still being trained",
-    "CastLike": "integers of 4 or 8 bits", "ConvTranspose": "of volumes", "Einsum": "the equation",
+    "CastLike": "integers of 4 or 8 bits", "ConvTranspose": "of volumes", "Einsum": "equation",
     "GatherND": "batch_dims", "LSTM": "sequences of several lengths",
     "LpPool": "a pool of volumes",
     "Pow": "a power of int64|to the power of a real one", "QuantizeLinear": "activations as",

@@ -272,10 +272,10 @@ def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
 
 # LiteRT registers no earlier version of these.
 _LEAST_VERSION = {"BROADCAST_TO": 2}
-# For LiteRT small integers are stored real numbers; without a scale these abort the process or round to nothing.
+# For LiteRT small integers are stored real numbers; without a scale these may abort the process.
 _SCALED = {
-    "ABS", "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MEAN",
-    "MUL", "NEG", "NOT_EQUAL", "POW", "REDUCE_PROD", "RELU", "SQUARED_DIFFERENCE", "SUB", "SUM",
+    "ABS", "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL",
+    "MEAN", "MUL", "NEG", "NOT_EQUAL", "POW", "REDUCE_PROD", "RELU", "SQUARED_DIFFERENCE", "SUB", "SUM",
 }  # fmt: skip
 _SMALL = (DType.INT8, DType.UINT8, DType.INT16)
 _RARE = (DType.UINT16, DType.UINT32, DType.UINT64)

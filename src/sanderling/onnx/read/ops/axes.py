@@ -138,17 +138,21 @@ def cut(call: Call) -> list[Value]:
         steps = call.numbers(4, "steps", "steps") or (1,) * len(starts)
     taken = [range(size) for size in sizes]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        size = sizes[axis % len(sizes)]
-        taken[axis % len(sizes)] = range(size)[slice(*_ends(int(start), int(end), int(step), size))]
+        axis = axis % len(sizes)
+        taken[axis] = _taken(int(start), int(end), int(step), sizes[axis])
     return [sliced(call, x, taken)]
 
 
-def _ends(start: int, end: int, step: int, size: int) -> tuple[int | None, int | None, int]:
+def _taken(start: int, end: int, step: int, size: int) -> range:
+    """Returns: the positions that are taken of an axis.
+
+    Source: ONNX operator Slice: bounds count from the end where negative, then are clamped.
+    """
     if step == 0:
         raise UnsupportedOperator("a step of 0")
-    if step < 0 and end < -size:  # the whole rest, down to the first
-        return start, None, step
-    return start, end, step
+    start, end = (each + size if each < 0 else each for each in (start, end))
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    return range(min(max(start, 0), high), min(max(end, low), high), step)
 
 
 def sliced(call: Call, x: Value, taken: list[range]) -> Value:

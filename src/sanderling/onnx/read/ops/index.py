@@ -69,20 +69,24 @@ def gather_elements(call: Call) -> list[Value]:
 def gather_nd(call: Call) -> list[Value]:
     if call.attr("batch_dims", 0):
         raise UnsupportedOperator("positions within a batch (batch_dims)")
+    index = call.emit("GATHER_ND", (call.builder.plain(call.value(0)), _coordinates(call)))
+    return [call.plain(index)]
+
+
+def _coordinates(call: Call) -> int:
+    """Returns: the second operand, places along several axes, counted from the front, as int32."""
     builder, places = call.builder, call.value(1)
     sizes = np.array(call.shape()[: builder.shape(places)[-1]], np.int32)
     known = builder.known(places)
     if known is not None:
-        index = builder.constant(np.where(known < 0, known + sizes, known).astype(np.int32)).index
-    else:
-        limits = call.constant(sizes, DType.INT32)
-        index = builder.plain(call.binary("FLOOR_MOD", call.cast(places, DType.INT32), limits))
-    return [call.plain(call.emit("GATHER_ND", (builder.plain(call.value(0)), index)))]
+        return builder.constant(np.where(known < 0, known + sizes, known).astype(np.int32)).index
+    limits = call.constant(sizes, DType.INT32)
+    return builder.plain(call.binary("FLOOR_MOD", call.cast(places, DType.INT32), limits))
 
 
 @onnx_op("ScatterND")
 def scatter_nd(call: Call) -> list[Value]:
-    return [_scattered(call, call.builder.plain(call.cast(call.value(1), DType.INT32)), call.value(2))]
+    return [_scattered(call, _coordinates(call), call.value(2))]
 
 
 def _scattered(call: Call, places: int, updates: Value) -> Value:

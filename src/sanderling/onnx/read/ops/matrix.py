@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from sanderling.errors import UnsupportedOperator
@@ -93,43 +91,6 @@ def gemm(call: Call) -> list[Value]:
         return [connected(call, a, b, builder.constant(row, f"{call.name}/bias"))]
     found = connected(call, a, b, None)
     return [found if c is None else call.binary("ADD", found, c)]
-
-
-@onnx_op("Einsum")
-def einsum(call: Call) -> list[Value]:
-    text = str(call.attr("equation", "")).replace(" ", "")
-    terms, _, result = text.partition("->")
-    operands = terms.split(",")
-    if "..." in text or "->" not in text or len(operands) != 2 or len(call.inputs) != 2:
-        raise UnsupportedOperator(f"the equation {text!r}")
-    return [_contract(call, operands[0], operands[1], result)]
-
-
-def _contract(call: Call, left: str, right: str, result: str) -> Value:
-    """Writes a sum of products as one product [batch, rows, inner] · [batch, inner, columns]."""
-    if len(set(left)) < len(left) or len(set(right)) < len(right) or len(set(result)) < len(result):
-        raise UnsupportedOperator("an equation that names an axis twice in one operand")
-    sizes = dict(zip(left, call.shape(0), strict=True)) | dict(zip(right, call.shape(1), strict=True))
-    batch = [c for c in result if c in left and c in right]
-    rows = [c for c in result if c in left and c not in right]
-    columns = [c for c in result if c in right and c not in left]
-    inner = [c for c in left if c in right and c not in result]
-    if set(left) - set(batch + rows + inner) or set(right) - set(batch + columns + inner):
-        raise UnsupportedOperator("an equation that sums over an axis of one operand alone")
-
-    def side(position: int, names: str, order: list[str], groups: tuple[list[str], ...]) -> Value:
-        x = call.value(position)
-        perm = [names.index(c) for c in order]
-        turned = Value(x.index, tuple(perm.index(axis) for axis in x.order))
-        return regrouped(call, turned, tuple(prod(sizes[c] for c in group) for group in groups))
-
-    a = side(0, left, batch + rows + inner, (batch, rows, inner))
-    b = side(1, right, batch + inner + columns, (batch, inner, columns))
-    found = product(call, a, b)
-    spread = regrouped(call, found, tuple(sizes[c] for c in batch + rows + columns))
-    made = batch + rows + columns
-    perm = [made.index(c) for c in result]
-    return Value(spread.index, tuple(perm.index(axis) for axis in spread.order))
 
 
 @onnx_op("com.microsoft:FusedMatMul")
