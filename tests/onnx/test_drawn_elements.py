@@ -19,8 +19,8 @@ EXAMPLES = settings(max_examples=25)
 FUNCTIONS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     **{name: (9, {}) for name in (
         "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Cos", "Cosh", "Erf", "Exp",
-        "Floor", "Identity", "IsNaN", "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus",
-        "Softsign", "Sqrt", "Tan", "Tanh",
+        "Floor", "Identity", "IsNaN", "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sign", "Sin", "Sinh",
+        "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
     )},
     "Round": (11, {}), "HardSwish": (14, {}), "Mish": (18, {}), "IsInf": (10, {}),
     "Celu": (12, {"alpha": st.floats(0.25, 3)}), "Elu": (9, {"alpha": st.floats(0.25, 3)}),

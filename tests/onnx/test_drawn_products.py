@@ -63,8 +63,8 @@ def test_gemm(
 
 EQUATIONS = (
     "ij,jk->ik", "bij,bjk->bik", "bhid,bhjd->bhij", "bhij,bhjd->bhid", "bij,kj->bik", "i,j->ij",
-    "bnd,de->bne", "bqhd,bkhd->bhqk", "bhqk,bkhd->bqhd", "abc,cde->abde", "ij,ij->ij", "nchw,oc->nohw", "ij->ji",
-    "bij->bi", "i,i->", "...ij,...jk->...ik", "bi,bi->b", "ij,jk", "bij,bjk,bkl->bil",
+    "bnd,de->bne", "bqhd,bkhd->bhqk", "bhqk,bkhd->bqhd", "abc,cde->abde", "ij,ij->ij", "nchw,oc->nohw",
+    "ij->ji", "bij->bi", "i,i->", "...ij,...jk->...ik", "bi,bi->b", "ij,jk", "bij,bjk,bkl->bil",
 )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -164,15 +163,19 @@ def hardmax(call: Call) -> list[Value]:
     axis = call.axis(1 if call.opset < 13 else -1, len(sizes))
     if call.opset < 13 and axis != len(sizes) - 1:  # all axes from this one on together
         flat = regrouped(call, call.value(0), (prod(sizes[:axis]), prod(sizes[axis:])))
-        found = hardmax(replace(call, inputs=(flat,), node=replace(call.node, attrs={"axis": 1})))[0]
-        return [regrouped(call, found, sizes)]
-    x = as_last(call, axis)
-    depth = call.builder.graph.tensors[x.index].shape[-1]
+        marked = _largest_marked(call, call.plain(call.builder.plain(flat)))
+        return [regrouped(call, marked, sizes)]
+    return [_largest_marked(call, as_last(call, axis))]
+
+
+def _largest_marked(call: Call, x: Value) -> Value:
+    """Returns: 1 at the first largest element along the last stored axis, else 0."""
+    depth = call.builder.tensor(x).shape[-1]
     last = call.builder.constant(np.array(len(x.order) - 1, np.int32)).index
     best = call.emit("ARG_MAX", (x.index, last), output_type="int32")
-    operands = [call.builder.constant(np.array(v, k)).index for v, k in ((depth, np.int32), (1, np.float32),
-                                                                         (0, np.float32))]  # fmt: skip
-    return [Value(call.emit("ONE_HOT", (best, *operands), axis=-1), x.order)]
+    given = ((depth, np.int32), (1, np.float32), (0, np.float32))
+    operands = [call.builder.constant(np.array(value, kind)).index for value, kind in given]
+    return Value(call.emit("ONE_HOT", (best, *operands), axis=-1), x.order)
 
 
 def as_last(call: Call, axis: int, position: int = 0) -> Value:
