@@ -303,6 +303,19 @@ GRAPHS: dict[str, tuple[list[Build], list[Build]]] = {
         [lambda: made(lambda n: grouped(n, 2))],
         [lambda: groups_of(2), lambda: groups_of(2, also_first=True)],
     ),
+    "permute_weights": (
+        [
+            lambda: flattened(0, 3, 1, 2),
+            lambda: flattened(0, 2, 1, 3),
+            lambda: flattened(0, 3, 2, 1, by_itself=True),
+            lambda: flattened(0, 1, 3, 2, rows=6),
+        ],
+        [
+            lambda: flattened(1, 0, 2, 3),  # rows change places
+            lambda: flattened(0, 3, 1, 2, rows=4),  # and are cut in pieces
+            lambda: flattened(0, 3, 1, 2, shared=True),
+        ],
+    ),
     "recenter_normalizations": (
         [lambda: made(lambda n: normalization(n, 1)), lambda: made(lambda n: normalization(n, 2))],
         [
@@ -431,6 +444,22 @@ def before(kind: str) -> Net:
 def made_up(build: Callable[[Net], object]) -> Model:
     net = up()
     build(net)
+    return net.model()
+
+
+def flattened(*order: int, rows: int = 1, by_itself: bool = False, shared: bool = False) -> Model:
+    """A transposed image in rows, and a dense layer over them."""
+    net = transpose(picture(), *order)
+    shape = shape_of(net)
+    depth = int(np.prod(shape)) // rows
+    if not by_itself:
+        net.reshape(rows, depth)
+    rows_in, weights = net.last, net.constant(random(net, 3, depth), "weights")
+    for _ in range(2 if shared else 1):
+        net.last = rows_in
+        net.op("FULLY_CONNECTED", (rows, 3), (weights, -1), "FullyConnectedOptions",
+               fused_activation_function="NONE", weights_format="DEFAULT", keep_num_dims=False,
+               asymmetric_quantize_inputs=False)  # fmt: skip
     return net.model()
 
 
