@@ -54,6 +54,7 @@ class Builder:
 
     Attributes:
         graph: tensors and nodes so far.
+        origins: what was reshaped → what it was before the first of the reshapes.
         integers_of: float constant → the integers (int8) that it stands for and their quantization.
         shifted: tensors of int8 that stand for ONNX's uint8, 128 less.
     """
@@ -61,6 +62,7 @@ class Builder:
     graph: GraphBuilder = field(default_factory=GraphBuilder)
     integers_of: dict[int, tuple[Array, Quant]] = field(default_factory=dict)
     shifted: set[int] = field(default_factory=set)
+    origins: dict[Value, Value] = field(default_factory=dict)
     _arranged: dict[tuple[int, Order], int] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
 

@@ -15,9 +15,28 @@ def regrouped(call: Call, x: Value, shape: tuple[int, ...]) -> Value:
     nothing has to move: the stored axes are split and joined as they lie. Else they are brought together.
     """
     builder = call.builder
-    old = builder.shape(x)
-    if old == shape:
+    if builder.shape(x) == shape:
         return x
+    root = builder.origins.get(x, x)
+    # A reshape of a reshape is one of the first value: perhaps nothing has to move for that.
+    source = root if _moves(call, root, shape) is False else x
+    if builder.shape(source) == shape:
+        return source
+    found = _regrouped(call, source, shape)
+    builder.origins[found] = root
+    return found
+
+
+def _moves(call: Call, x: Value, shape: tuple[int, ...]) -> bool | None:
+    """Returns: whether axes have to be brought together first; None if that cannot be told."""
+    old = call.builder.shape(x)
+    segments = None if 0 in old else _segments(old, shape)
+    return None if segments is None else _together(x.order, segments) != x.order
+
+
+def _regrouped(call: Call, x: Value, shape: tuple[int, ...]) -> Value:
+    builder = call.builder
+    old = builder.shape(x)
     segments = None if 0 in old else _segments(old, shape)
     if segments is None:
         return Value(builder.reshape(builder.plain(x), shape, call.name), plain_order(len(shape)))

@@ -83,9 +83,16 @@ def rms_normalization(call: Call) -> list[Value]:
 
 @onnx_op("InstanceNormalization")
 def instance_normalization(call: Call) -> list[Value]:
-    x = call.value(0)
-    found = standardized(call, x, list(range(2, len(x.order))), float(call.attr("epsilon", 1e-5)))
-    return [scaled(call, found, *(_by_channel(call, i, len(x.order)) for i in (1, 2)))]
+    x, sizes = call.value(0), call.shape()
+    whole = call.builder.origins.get(x, x)
+    shape = call.builder.shape(whole)
+    if whole != x and len(shape) > 3 and shape[0] == sizes[0] and shape[1] % sizes[1] == 0:
+        # Frameworks write a normalization of groups as one of an image [N, groups, everything else]: taken
+        # from the image as it was, nothing has to be brought together for it.
+        x = regrouped(call, whole, (shape[0], sizes[1], shape[1] // sizes[1], *shape[2:]))
+    rank = len(x.order)
+    found = standardized(call, x, list(range(2, rank)), float(call.attr("epsilon", 1e-5)))
+    return [regrouped(call, scaled(call, found, *(_by_channel(call, i, rank) for i in (1, 2))), sizes)]
 
 
 def _by_channel(call: Call, position: int, rank: int) -> Value:
