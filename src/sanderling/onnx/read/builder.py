@@ -154,6 +154,9 @@ class Builder:
             raise UnsupportedOperator(f"{op} does not take it: {error.what}") from error
         if any(-1 in kind.shape for kind in types):
             raise UnsupportedOperator(f"the size of what {op} gives depends on values that only a run tells")
+        large = [kind.shape for kind in types if kind.size > _LARGEST]
+        if large:
+            raise UnsupportedOperator(f"{op} gives {list(large[0])}, more elements than engines can count")
         quants = [*quants, *[None] * (count - len(quants))]
         passed = _passed_on(declared, operands)
         quants = [passed if quant is None else quant for quant in quants]
@@ -272,6 +275,7 @@ def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
     return first.quant
 
 
+_LARGEST = 2**31 - 1
 # LiteRT registers no earlier version of these.
 _LEAST_VERSION = {"BROADCAST_TO": 2}
 # For LiteRT small integers are stored real numbers; without a scale these may abort the process.

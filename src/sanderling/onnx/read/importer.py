@@ -19,6 +19,8 @@ from sanderling.onnx.read.registry import find
 SIGNATURE = "serving_default"
 # Functions may call functions: what nests deeper is nothing that somebody meant.
 _DEEPEST = 16
+# What Python and NumPy raise for operands of wrong counts, kinds and sizes.
+_MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 _CONTROL = ("If", "Loop", "Scan")
 
 
@@ -110,6 +112,10 @@ class _Walk:
             results = rule(call)
         except SanderlingError as error:
             raise _located(node, self._source, error) from error
+        except _MISFITS as error:
+            # Files hold anything: what no rule was made for is told as what it is, a call that cannot be.
+            words = f"its operands and attributes do not go together ({error or type(error).__name__})"
+            raise _located(node, self._source, UnsupportedOperator(words.replace("\n", " "))) from error
         for name, value in zip(node.outputs, results, strict=False):
             if name and value is not None:
                 self.values[name] = value
@@ -129,7 +135,9 @@ class _Walk:
 
     def _controlled(self, node: OnnxNode) -> None:
         """Writes the branch of an If whose condition is known; the names inside are its own."""
-        condition = self.builder.known(self._operand(node.inputs[0])) if node.op == "If" else None
+        condition = (
+            self.builder.known(self._operand(node.inputs[0])) if node.op == "If" and node.inputs else None
+        )
         if condition is None or condition.size != 1:
             what = "its condition is known only in a run" if node.op == "If" else "it repeats a graph"
             raise _located(

@@ -30,7 +30,7 @@ def constant(call: Call) -> list[Value]:
 def constant_of_shape(call: Call) -> list[Value]:
     shape = tuple(int(size) for size in call.known(0, "sizes").reshape(-1))
     value = np.asarray(call.attr("value", np.zeros(1, np.float32)))
-    if prod(shape) > 1 << 28:
+    if prod(shape) > 1 << 26:
         raise UnsupportedOperator(f"a constant of the shape {list(shape)}")
     return [call.builder.constant(np.broadcast_to(value.reshape(()), shape), call.name)]
 

@@ -22,6 +22,8 @@ def pad(call: Call) -> list[Value]:
     amounts = np.zeros((len(sizes), 2), np.int64)
     for i, axis in enumerate(axes):
         amounts[axis % len(sizes)] = given[i], given[i + len(axes)]
+    if np.abs(amounts).max(initial=0) > 2**31 - 1:
+        raise UnsupportedOperator(f"the paddings {amounts.tolist()}")
     # Less than nothing cuts.
     kept = [range(max(0, -a), size - max(0, -b)) for size, (a, b) in zip(sizes, amounts, strict=True)]
     x = sliced(call, x, kept)
