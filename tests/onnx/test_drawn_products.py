@@ -14,7 +14,7 @@ from hypothesis.strategies import DataObject
 from tests.onnx.drawing import Numbers, ask, numbers, opsets, shapes
 from tests.onnx.test_drawn_elements import part_of
 
-EXAMPLES = settings(max_examples=30)
+EXAMPLES = settings(max_examples=25)
 
 
 @EXAMPLES
