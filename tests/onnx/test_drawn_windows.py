@@ -104,7 +104,9 @@ def test_average(folder: Path, data: DataObject, draw: Numbers, opset: int, spat
     frame = window(data, spatial, x.shape[2:], gaps=False)
     strides = frame.get("strides", [1] * spatial)
     # From opset 19 on ONNX Runtime starts inside of the image where SAME would have to pad less than nothing.
-    assume(all(s <= k for s, k in zip(strides, frame["kernel_shape"], strict=True)) or "auto_pad" not in frame)
+    assume(
+        all(s <= k for s, k in zip(strides, frame["kernel_shape"], strict=True)) or "auto_pad" not in frame
+    )
     if spatial == 3:  # of volumes, without padding
         frame.pop("auto_pad", None)
         frame.pop("pads", None)

@@ -172,8 +172,7 @@ class Builder:
             self.shifted.update(outputs)
         if values is None:
             _check_width(declared, operands)
-            version = _LEAST_VERSION.get(op, 1)
-            self.graph.node(replace(node, outputs=tuple(outputs), version=version))
+            self.graph.node(replace(node, outputs=tuple(outputs), version=_version(node)))
         return outputs
 
     def _computed(
@@ -276,8 +275,6 @@ def _passed_on(op: Op, operands: Sequence[Tensor | None]) -> Quant | None:
 
 
 _LARGEST = 2**31 - 1
-# LiteRT registers no earlier version of these.
-_LEAST_VERSION = {"BROADCAST_TO": 2}
 # For LiteRT small integers are stored real numbers; without a scale these may abort the process.
 _SCALED = {
     "ABS", "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL",
@@ -285,6 +282,18 @@ _SCALED = {
 }  # fmt: skip
 _SMALL = (DType.INT8, DType.UINT8, DType.INT16)
 _RARE = (DType.UINT16, DType.UINT32, DType.UINT64)
+
+
+def _version(node: Node) -> int:
+    """Returns: the first version of an operator that has what this call needs.
+
+    Source: TensorFlow Lite's ``op_version.cc``.
+    """
+    if node.op == "TRANSPOSE_CONV" and len(node.inputs) > 3:
+        return 3
+    if node.op == "FULLY_CONNECTED" and node.attrs.get("keep_num_dims"):
+        return 5
+    return 2 if node.op == "BROADCAST_TO" else 1  # LiteRT registers no earlier one
 
 
 def _check_width(op: Op, operands: Sequence[Tensor | None]) -> None:

@@ -96,6 +96,9 @@ def split(call: Call, index: int, axis: int, count: int) -> list[int]:
     return call.builder.emit_many("SPLIT", (operand, index), count, name=call.name, num_splits=count)
 
 
+_ALONE = {"fused_activation_function": "NONE"}
+
+
 @onnx_op("ConvTranspose")
 def conv_transpose(call: Call) -> list[Value]:
     weights = call.value(1)
@@ -112,20 +115,20 @@ def conv_transpose(call: Call) -> list[Value]:
     strides = _raised(call, "strides", spatial, 1)
     crops, out = _crops(call, sizes, kernel, strides, spatial)
     filters = call.builder.shape(weights)[1] * groups
-    parts = [
-        _transposed(call, part, call.plain(kernel_part), strides, sizes)
-        for part, kernel_part in zip(
-            split(call, image, 3, groups), split(call, call.builder.plain(weights), 0, groups), strict=True
-        )
-    ]
-    full = (
-        parts[0]
-        if groups == 1
-        else call.emit("CONCATENATION", parts, axis=3, fused_activation_function="NONE")
+    # Beyond the last element that the kernel reaches there is the bias alone, which has to come later then.
+    beyond = any(
+        c + o > (s - 1) * t + k for c, o, s, t, k in zip(crops, out, sizes, strides, kernel, strict=True)
     )
-    index = _cropped(call, full, crops, out)
-    if call.has(2):
-        index = call.emit("ADD", (index, _bias(call, 2, filters)), fused_activation_function="NONE")
+    bias = _bias(call, 2, filters) if call.has(2) and not beyond else -1
+    biases = split(call, bias, 0, groups) if bias >= 0 else [-1] * groups
+    kernels = split(call, call.builder.plain(weights), 0, groups)
+    parts = [
+        _transposed(call, (part, call.plain(kernel_part), bias_part), strides, crops, out)
+        for part, kernel_part, bias_part in zip(split(call, image, 3, groups), kernels, biases, strict=True)
+    ]
+    index = parts[0] if groups == 1 else call.emit("CONCATENATION", parts, axis=3, **_ALONE)
+    if beyond and call.has(2):
+        index = call.emit("ADD", (index, _bias(call, 2, filters)), **_ALONE)
     return [from_image(call, index, spatial)]
 
 
@@ -174,16 +177,25 @@ def _crops(
 
 
 def _transposed(
-    call: Call, image: int, weights: Value, strides: tuple[int, ...], sizes: tuple[int, ...]
-) -> int:
+    call: Call, operands: tuple[int, Value, int], strides: tuple[int, ...], crops: tuple[int, ...],
+    out: tuple[int, ...],
+) -> int:  # fmt: skip
+    """Adds a TRANSPOSE_CONV by weights [inputs, outputs, height, width], and what cuts the result to size."""
+    image, weights, bias = operands
     builder = call.builder
-    batch = builder.graph.tensors[image].shape[0]
-    _, filters, height, width = builder.shape(weights)
-    full = [(s - 1) * t + k for s, t, k in zip(sizes, strides, (height, width), strict=True)]
-    shape = builder.integers(batch, *full, filters)
-    kernel = builder.stored(weights, (1, 2, 3, 0))
-    return call.emit("TRANSPOSE_CONV", (shape, kernel, image), padding="VALID", stride_h=strides[0],
-                     stride_w=strides[1], fused_activation_function="NONE")  # fmt: skip
+    batch, *sizes, _ = builder.graph.tensors[image].shape
+    _, filters, *kernel = builder.shape(weights)
+    full = [(s - 1) * t + k for s, t, k in zip(sizes, strides, kernel, strict=True)]
+    # SAME cuts half of what is too much in front.
+    same = all(
+        -(-o // t) == s and c == max(0, f - o) // 2
+        for o, t, s, c, f in zip(out, strides, sizes, crops, full, strict=True)
+    )
+    shape = builder.integers(batch, *(out if same else full), filters)
+    given = (shape, builder.stored(weights, (1, 2, 3, 0)), image, *((bias,) if bias >= 0 else ()))
+    index = call.emit("TRANSPOSE_CONV", given, padding="SAME" if same else "VALID", stride_h=strides[0],
+                      stride_w=strides[1], **_ALONE)  # fmt: skip
+    return index if same else _cropped(call, index, crops, out)
 
 
 def _cropped(call: Call, index: int, crops: tuple[int, ...], out: tuple[int, ...]) -> int:
