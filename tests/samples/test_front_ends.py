@@ -233,17 +233,19 @@ def test_own_front_end_as_json_and_what_is_wrong_with_others(tmp_path: Path) -> 
     good = to_json(own)
     for change, words in (
         ({"kind": "magic"}, "a front end is a JSON object with a kind"),
-        ({"hops": 3}, "there is no field 'hops'"),
-        ({"hop": "3"}, "got '3', expected int"),
-        ({"hop": True}, "got 'True', expected int"),
-        ({"edge": "mirror"}, "expected 'none' or 'reflect' or 'zeros'"),
+        ({"kind": ["spectral"]}, "a front end is a JSON object with a kind"),
+        ({"hops": 3}, "there is no setting 'hops'; did you mean 'hop'"),
+        ({"hop": "three"}, "hop: got 'three', expected a whole number"),
+        ({"hop": True}, "got True, expected a whole number"),
+        ({"preemphasis": 10**400}, "preemphasis: got 1000.*…, expected a number"),
+        ({"edge": "mirror"}, "got 'mirror'; choose one of: none, reflect, zeros"),
         ({"mel": {"bands": 0}}, "0 mel bands are not possible"),
         ({"fft": 1 << 40}, "are not possible"),
         ({"fft": 1 << 20, "mel": {"bands": 1000}}, "are too many"),
         ({"clip": 1 << 40}, "clip 0 to"),
         ({"log": {"base": "e"}}, "a logarithm needs an offset or a floor"),
         ({"normalize": {"std": [0]}}, "deviations that are not zero"),
-        ({"mel": {"low": 3}}, "a field is missing"),
+        ({"mel": {"low": 3}}, "mel: a setting is missing: 'bands'"),
     ):
         with pytest.raises(UsageError, match=words):
             from_json({**good, **change}, "f.json")

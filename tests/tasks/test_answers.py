@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sanderling import fields
 from sanderling.errors import UsageError
-from sanderling.tasks import fields
 from sanderling.tasks.anchors import known_anchors
 from sanderling.tasks.answer import Answer, Asked, find_task
 from sanderling.tasks.placement import shown

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sanderling import fields
 from sanderling.errors import UsageError
-from sanderling.tasks import fields
 from sanderling.tasks.answer import find_task, task_names
 from sanderling.tasks.input_kind import find_kind, kind_names
 from sanderling.tasks.inputs.image import ImageInput

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sanderling import fields
 from sanderling.errors import FormatError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.pipeline.items import Port
 from sanderling.pipeline.machine import Machine
-from sanderling.tasks import fields, guess
+from sanderling.tasks import guess
 from sanderling.tasks.answer import Answering, Asked, find_task, task_names
 from sanderling.tasks.input_kind import Fed, find_kind, kind_of, recognise_input
 from sanderling.tasks.spec import TaskSpec

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import UsageError
+from sanderling.fields import nearest
 from sanderling.graph.types import Array
-from sanderling.tasks.fields import nearest
 from sanderling.tasks.placement import Placement
 from sanderling.tasks.task import Outputs
 from sanderling.tasks.view import View

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.errors import UsageError
+from sanderling.fields import nearest
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples.inputs import Input
-from sanderling.tasks.fields import nearest
 from sanderling.tasks.placement import Placement
 
 

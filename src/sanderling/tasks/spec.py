@@ -15,14 +15,13 @@ The kinds of inputs are the files of ``tasks/inputs``, the tasks (and their opti
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sanderling import fields
 from sanderling.errors import UsageError
-from sanderling.tasks import fields
 from sanderling.tasks.input_kind import find_kind, kind_of
 
 _LARGEST = 16 << 20  # bytes; a specification is a page, with 25,000 labels a megabyte
@@ -259,14 +258,7 @@ def read_spec(path: Path) -> TaskSpec:
     Raises:
         UsageError: it cannot be read, is no JSON, or something in it is unknown.
     """
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise UsageError(f"is larger than {_LARGEST >> 20} MB", where=str(path))
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"is not JSON ({error})", where=str(path)) from None
+    value = fields.read_json(path, _LARGEST)
     if isinstance(value, dict) and "schema_version" in value:
         return of_recipe(value)
     return from_json(value, str(path), path.parent)

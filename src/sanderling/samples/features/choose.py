@@ -100,7 +100,7 @@ def _stated(wanted: str | Path | Mapping[str, Any] | FrontEnd) -> tuple[FrontEnd
     if isinstance(wanted, (Spectral, Micro)):
         return wanted, f"front end {wanted.name!r} as given"
     if isinstance(wanted, Mapping):
-        return from_json(dict(wanted), "front end"), "front end as given"
+        return from_json(wanted, "front end"), "front end as given"
     path = Path(wanted).expanduser()
     if path.suffix.lower() == ".json":
         return read_front_end(path), f"front end of {path.name}"

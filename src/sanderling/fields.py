@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from sanderling.errors import UsageError
 
 T = TypeVar("T")
+_LARGEST = 1e30  # of numbers: what is computed from them stays finite in float32
+_SHOWN = 60  # characters of a value that does not fit
 
 
 def hints(kind: Any) -> dict[str, Any]:
@@ -30,17 +34,20 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Makes a settings object.
 
     Args:
-        kind: a frozen dataclass with a default for every field.
+        kind: a frozen dataclass; what it says of a field's type is what is accepted.
         values: by field's name: JSON values, or words as typed on a command line.
         where: what they were given to, for errors.
 
     Raises:
-        UsageError: there is no such setting, or a value does not fit.
+        UsageError: there is no such setting, one that has no default is missing, or a value does not fit.
     """
     known = hints(kind)
     for name in values:
         if name not in known:
             raise UsageError(f"there is no setting {name!r}", where=where, hint=nearest(name, known))
+    missing = [name for name, default in _defaults(kind).items() if default is MISSING and name not in values]
+    if missing:
+        raise UsageError(f"a setting is missing: {missing[0]!r}", where=where)
     made = {name: _read(known[name], value, f"{where}: {name}") for name, value in values.items()}
     try:
         return kind(**made)
@@ -59,9 +66,39 @@ def nearest(name: str, known: typing.Iterable[str]) -> str:
 
 def to_json(settings: Any) -> dict[str, Any]:
     """Returns: the settings that differ from their defaults, as JSON values."""
-    plain = type(settings)()
-    found = {name: getattr(settings, name) for name in hints(type(settings))}
-    return {name: _plain(value) for name, value in found.items() if value != getattr(plain, name)}
+    usual = _defaults(type(settings))
+    found = {name: getattr(settings, name) for name in usual}
+    return {name: _plain(value) for name, value in found.items() if value != usual[name]}
+
+
+def read_json(path: Path, most_bytes: int) -> Any:
+    """Reads a file of settings.
+
+    Args:
+        most_bytes: how large it may be.
+
+    Raises:
+        UsageError: it is larger, cannot be read, or is not JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise UsageError(f"is larger than {most_bytes >> 20} MB", where=str(path))
+        return json.loads(content)
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"is not JSON ({error})", where=str(path)) from None
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """Returns: what every setting is when nothing is said, ``MISSING`` where it has to be said."""
+    return {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in fields(kind)
+        if field.init
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -84,7 +121,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return _several(arguments, value, where)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise UsageError(f"got {value!r}, expected an object", where=where)
+            raise UsageError(f"got {_short(value)}, expected an object", where=where)
         return build(hint, value, where)
     return _single(hint, value, where)
 
@@ -92,7 +129,9 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 def _chosen(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     if value in choices:
         return value
-    raise UsageError(f"got {value!r}", where=where, hint=f"choose one of: {', '.join(map(str, choices))}")
+    raise UsageError(
+        f"got {_short(value)}", where=where, hint=f"choose one of: {', '.join(map(str, choices))}"
+    )
 
 
 def _several(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -115,12 +154,22 @@ def _single(hint: Any, value: Any, where: str) -> Any:
         try:
             value = hint(value)
         except ValueError:
-            raise UsageError(f"got {value!r}, expected {words[hint]}", where=where) from None
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+            raise UsageError(f"got {_short(value)}, expected {words[hint]}", where=where) from None
     if hint is Any:
         return value
-    wrong = not isinstance(value, hint) or (hint is int and isinstance(value, bool))
-    if wrong or (hint is float and not abs(value) < float("inf")):
-        raise UsageError(f"got {value!r}, expected {words.get(hint, hint)}", where=where)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (
+        number
+        and hint in (int, float)
+        and abs(value) < _LARGEST
+        and (hint is float or isinstance(value, int))
+    ):
+        return hint(value)
+    if hint in (int, float) or not isinstance(value, hint):
+        raise UsageError(f"got {_short(value)}, expected {words.get(hint, hint)}", where=where)
     return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
