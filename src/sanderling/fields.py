@@ -129,9 +129,8 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 def _chosen(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     if value in choices:
         return value
-    raise UsageError(
-        f"got {_short(value)}", where=where, hint=f"choose one of: {', '.join(map(str, choices))}"
-    )
+    listed = ", ".join(map(str, choices))
+    raise UsageError(f"got {_short(value)}", where=where, hint=f"choose one of: {listed}")
 
 
 def _several(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -157,17 +156,13 @@ def _single(hint: Any, value: Any, where: str) -> Any:
             raise UsageError(f"got {_short(value)}, expected {words[hint]}", where=where) from None
     if hint is Any:
         return value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        number
-        and hint in (int, float)
-        and abs(value) < _LARGEST
-        and (hint is float or isinstance(value, int))
-    ):
-        return hint(value)
-    if hint in (int, float) or not isinstance(value, hint):
+    if hint in (int, float):
+        fits = isinstance(value, int | hint) and not isinstance(value, bool) and abs(value) < _LARGEST
+    else:
+        fits = isinstance(value, hint)
+    if not fits:
         raise UsageError(f"got {_short(value)}, expected {words.get(hint, hint)}", where=where)
-    return value
+    return float(value) if hint is float else value
 
 
 def _short(value: Any) -> str:

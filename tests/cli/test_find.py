@@ -10,7 +10,9 @@ import pytest
 from sanderling import zoo
 from sanderling.errors import FormatError, SampleError, UsageError
 from sanderling.search.request import Reading
-from sanderling.verbs.find import as_list, class_names, find_model, find_samples, one_of
+from sanderling.tasks.spec import TaskSpec
+from sanderling.verbs.answering import known_of
+from sanderling.verbs.find import as_list, class_names, find_model, find_samples, one_of, zoo_name
 
 
 def test_a_path_wins_over_a_zoo_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +21,26 @@ def test_a_path_wins_over_a_zoo_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Path("digits").write_bytes(b"mine")
     assert find_model("digits") == Path("digits")
     assert class_names("digits") == ()
+
+
+def test_a_folder_that_is_no_model_does_not_hide_a_zoo_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = zoo.describe("digits")
+    monkeypatch.chdir(tmp_path)
+    folder = Path("digits")
+    folder.mkdir()
+    (folder / "run.log").touch()
+    assert find_model("digits") == card.model
+    assert class_names("digits") == card.classes
+    assert find_samples(None, Reading(), "digits")[0] == card.samples
+    assert known_of("digits").labels == card.classes
+    assert known_of("./digits") == TaskSpec()
+    with pytest.raises(FormatError, match="is a folder"):
+        find_model("./digits")  # that is no name
+    assert find_samples("digits", Reading(), "digits")[0] == folder  # as samples, a folder is what it says
+    (folder / "saved_model.pb").touch()
+    assert zoo_name("digits") == ""
 
 
 def test_a_file_close_by_is_suggested(tmp_path: Path) -> None:

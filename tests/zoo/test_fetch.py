@@ -188,6 +188,24 @@ def test_an_index_that_pip_does_not_trust(
     assert "plain HTTP and not trusted" in str(error)
 
 
+def test_progress_is_told_while_pip_removes_its_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip makes folders and removes them in the very place whose growth is watched."""
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "pip-unpack").mkdir()
+    scan = os.scandir
+
+    def removed_before(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "pip-unpack":
+            Path(path).rmdir()
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", removed_before)
+    assert download._largest(tmp_path) == 5
+    assert not (tmp_path / "pip-unpack").exists()
+
+
 def test_offline_says_what_to_do(tmp_path: Path, cache: Path) -> None:
     [error] = fetch(bird(tmp_path), offline=True)
     assert str(error) == (
@@ -266,8 +284,8 @@ for _, found in store.fetch([read_published(Path(sys.argv[1]))], lambda *told: p
         environment = {name: value for name, value in os.environ.items() if name != "PIP_NO_INDEX"}
         environment |= {"PIP_INDEX_URL": index, "PIP_FIND_LINKS": "", "PYTHONPATH": str(SOURCE)}
         return subprocess.Popen(
-            [sys.executable, "-c", self.SCRIPT, str(tmp_path / "cards" / "bird.json")],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", self.SCRIPT, str(tmp_path / "cards" / "bird.json")], env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def test_two_processes_download_once(self, tmp_path: Path, cache: Path) -> None:
@@ -292,7 +310,7 @@ for _, found in store.fetch([read_published(Path(sys.argv[1]))], lambda *told: p
             while not any(path.endswith(".whl") for path in asked):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            running.send_signal(number)
+            os.killpg(running.pid, number)  # as the terminal and the system do, which end pip as well
             running.communicate(timeout=30)
             assert running.returncode != 0
         assert store.cached(card) is None

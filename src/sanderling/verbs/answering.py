@@ -11,7 +11,7 @@ from sanderling import zoo
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
 from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, read_spec
-from sanderling.verbs.find import find_model
+from sanderling.verbs.find import find_model, zoo_name
 from sanderling.verbs.listening import with_reading
 
 if TYPE_CHECKING:
@@ -89,21 +89,16 @@ def known_of(model: str | Path | Model) -> TaskSpec:
     """Returns: what is known of a model without looking at it: by a zoo card, or a ``best.json``."""
     if isinstance(model, Model):
         return TaskSpec()
+    name = zoo_name(model)
+    if name:
+        return from_json(dict(zoo.describe(name).spec), f"the card of {name}")
     path = Path(model).expanduser()
     if path.suffix.lower() == ".json" and path.is_file():
         return read_spec(path)
-    if path.exists():
-        beside = path.with_name("best.json")
-        if path.name == "best.tflite" and beside.is_file():
-            return read_spec(beside)
-        return TaskSpec()
-    return _card(str(model))
-
-
-def _card(name: str) -> TaskSpec:
-    if name not in zoo.names():
-        return TaskSpec()
-    return from_json(dict(zoo.describe(name).spec), f"the card of {name}")
+    beside = path.with_name("best.json")
+    if path.name == "best.tflite" and path.is_file() and beside.is_file():
+        return read_spec(beside)
+    return TaskSpec()
 
 
 def _normalized(spec: TaskSpec, mean: Any, std: Any, scale: float | None) -> TaskSpec:

@@ -48,6 +48,19 @@ def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...]
     raise UsageError(f"there is no {value!r}", where=name, hint=hint)
 
 
+def zoo_name(model: str | Path) -> str:
+    """Returns: the name of the zoo model that is meant; "" where it is a path, or nothing that is known.
+
+    A file of that name is meant first, and so is a folder that is a model; any other folder is not.
+    """
+    from sanderling.convert.registry import reader_of
+
+    if str(model) not in zoo.names():
+        return ""
+    path = Path(model).expanduser()
+    return "" if path.is_file() or (path.is_dir() and reader_of(path) is not None) else str(model)
+
+
 def find_model(model: str | Path) -> Path:
     """Finds the ``.tflite`` of a model: a path that exists, else a zoo model, fetched if it is not here.
 
@@ -58,11 +71,12 @@ def find_model(model: str | Path) -> Path:
         FetchError: the zoo model could not be fetched.
         ConvertError: it cannot be converted, or its conversion does not match it.
     """
+    name = zoo_name(model)
+    if name:
+        return find_zoo_model(name)
     path = Path(model).expanduser()
     if path.exists():
         return _converted(path)
-    if str(model) in zoo.names():
-        return find_zoo_model(str(model))
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
 
 
@@ -155,23 +169,28 @@ def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any
         SampleError: ``samples`` is neither a path that exists nor a zoo model.
     """
     if samples is None:
-        if Path(model).exists() or zoo.samples_path(str(model)) is None:
+        name = zoo_name(model)
+        if not name or zoo.samples_path(name) is None:
             return None, reading
-        samples = str(model)
+        return _own_samples(name, reading)
     if not isinstance(samples, str | Path):
         return samples, reading
     path = Path(samples).expanduser()
     if path.exists():
         return path, _normalized(path, reading, model)
-    own = zoo.samples_path(str(samples))
-    if own is None:
+    if zoo.samples_path(str(samples)) is None:
         raise SampleError("there are no such samples", where=str(samples), hint=_samples_nearby(path))
+    return _own_samples(str(samples), reading)
+
+
+def _own_samples(name: str, reading: Reading) -> tuple[Path | None, Reading]:
+    """Returns: what comes with a bundled model, and how it is read."""
     if reading.labels is None:
-        reading = replace(reading, labels=zoo.labels_path(str(samples)))
-    normalization = zoo.normalization(str(samples))
+        reading = replace(reading, labels=zoo.labels_path(name))
+    normalization = zoo.normalization(name)
     if normalization is not None and not _stated(reading):
         reading = replace(reading, mean=normalization.mean, std=normalization.std, scale=normalization.scale)
-    return own, reading
+    return zoo.samples_path(name), reading
 
 
 def _stated(reading: Reading) -> bool:
@@ -187,9 +206,10 @@ def _normalized(samples: Path, reading: Reading, model: str | Path) -> Reading:
     from sanderling.samples.images import SUFFIXES
 
     pictures = samples.is_dir() or samples.suffix.lower() in SUFFIXES
-    if not pictures or _stated(reading) or Path(model).exists() or str(model) not in zoo.names():
+    name = zoo_name(model)
+    if not pictures or _stated(reading) or not name:
         return reading
-    settings: dict[str, Any] = next(iter(zoo.describe(str(model)).spec.get("inputs", ())), {})
+    settings: dict[str, Any] = next(iter(zoo.describe(name).spec.get("inputs", ())), {})
     if settings.get("kind") != "image" or "mean" not in settings:
         return reading
     return replace(reading, mean=tuple(settings["mean"]), std=tuple(settings["std"]), scale=1.0)
@@ -207,9 +227,8 @@ def _samples_nearby(path: Path) -> str:
 
 def class_names(model: str | Path) -> tuple[str, ...]:
     """Returns: the names of the classes that a zoo model tells apart; () for any other model."""
-    if Path(model).exists() or str(model) not in zoo.names():
-        return ()
-    return zoo.describe(str(model)).classes
+    name = zoo_name(model)
+    return zoo.describe(name).classes if name else ()
 
 
 def as_list(models: str | Path | Sequence[str | Path], *, distinct: bool = True) -> list[str | Path]:

@@ -97,11 +97,13 @@ def _environment(into: Path) -> dict[str, str]:
 def _largest(folder: Path) -> int:
     """Returns: the size of the largest file in a folder that others are writing into."""
     largest = 0
-    for file in folder.rglob("*"):
-        try:
-            largest = max(largest, file.stat().st_size)
-        except OSError:  # it has been moved meanwhile
-            continue
+    # Unlike rglob, walk passes over folders that are removed meanwhile.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                largest = max(largest, os.stat(os.path.join(place, name)).st_size)
+            except OSError:  # it has been moved meanwhile
+                continue
     return largest
 
 
