@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never a part, whatever ends the process."""
+"""Paths as people type them, and files that a reader sees whole, old or new, whatever ends the process."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def expanded(path: str | Path) -> Path:
+    """Returns: a path with ``~`` resolved; ``~name`` of nobody on this machine is left as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,20 +13,16 @@ import typer
 
 _READING = "How samples are read"
 _LIMITS = "Limits, all at once"
-SOURCES = (".onnx", ".keras", ".h5", ".hdf5", ".pt2")  # what is converted
 
 
 def _models(incomplete: str) -> list[str]:
     """Completes a model: zoo names; the shell completes paths by itself where there is no match."""
     from sanderling import zoo
+    from sanderling.convert.registry import converters
 
     named = [name for name in zoo.names() if name.startswith(incomplete)]
-    return named + _paths(incomplete, (".tflite", *SOURCES))
-
-
-def sources(incomplete: str) -> list[str]:
-    """Completes what can be converted."""
-    return _paths(incomplete, SOURCES)
+    endings = (ending for each in converters() for ending in each.endings)
+    return named + _paths(incomplete, (".tflite", *endings))
 
 
 def _samples(incomplete: str) -> list[str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from sanderling.cli.failure import exit_with, option_names, tell
 from sanderling.cli.output import print_json, print_notes, stderr, stdout
 from sanderling.errors import UsageError
+from sanderling.files import expanded
 from sanderling.report.format import format_ms, plain
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Running:
         settings: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self._model, self._inputs, self._settings = model, inputs, settings
-        self._output = None if output is None else Path(output).expanduser()
+        self._output = None if output is None else expanded(output)
         self._json, self._explain, self._timed = as_json, explain, timed
         self._notes: list[str] = []
         self._answers: list[dict[str, Any]] = []

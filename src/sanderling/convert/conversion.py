@@ -65,6 +65,7 @@ class Converter:
             importing its framework.
         convert: does it. May raise ``ConvertError``, ``MissingExtra``, ``UsageError``, each one sentence.
         packages: distributions whose versions the result depends on.
+        endings: of its files' names, for a shell that completes them.
     """
 
     name: str
@@ -74,3 +75,4 @@ class Converter:
     takes: Callable[[object], bool]
     convert: Callable[[object, Wishes], Conversion]
     packages: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()

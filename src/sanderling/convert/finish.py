@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sanderling import passes
-from sanderling.graph.graph import Model, Signature
+from sanderling.graph.graph import SERVING, Model, Signature
 from sanderling.passes.registry import find
-
-SIGNATURE = "serving_default"
 
 
 def finish(model: Model) -> Model:
@@ -34,7 +32,7 @@ def named(model: Model, inputs: Sequence[str], outputs: Sequence[str]) -> Model:
         for name, index in zip(names, indices, strict=True):
             tensors[index] = replace(tensors[index], name=name)
     signature = Signature(
-        SIGNATURE,
+        SERVING,
         tuple(zip(unique_in, graph.inputs, strict=True)),
         tuple(zip(unique_out, graph.outputs, strict=True)),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sanderling.convert.conversion import Converter
 from sanderling.errors import FormatError, UsageError
+from sanderling.files import expanded
 
 
 @cache
@@ -37,7 +38,7 @@ def converter_for(source: object) -> Converter:
     """
     known = "; ".join(each.what for each in converters())
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = expanded(source)
         if not path.exists():
             raise FormatError("there is no such file", where=str(path), hint="check the path")
         found = reader_of(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from sanderling.convert.conversion import Conversion, Converter, Wishes
 from sanderling.convert.finish import finish, named
+from sanderling.convert.lowered import LOWER_SECONDS, RUN_SECONDS
 from sanderling.errors import MissingExtra
 from sanderling.graph.types import Array
 from sanderling.measure.client import Worker
@@ -46,7 +47,7 @@ def by_tensorflow(load: str, path: Path, wishes: Wishes, **more: Any) -> Convers
     worker = Worker(name="TensorFlow")
     shapes = {name: list(sizes) for name, sizes in wishes.shapes.items()}
     found = worker.call(
-        f"{_TENSORFLOW}:{load}", path=str(path.resolve()), shapes=shapes, timeout=1800.0,
+        f"{_TENSORFLOW}:{load}", path=str(path.resolve()), shapes=shapes, timeout=LOWER_SECONDS,
         doing=f"converting {path.name}", **more,
     )  # fmt: skip
     model = parse(memoryview(np.asarray(found["content"]).tobytes()))
@@ -56,7 +57,7 @@ def by_tensorflow(load: str, path: Path, wishes: Wishes, **more: Any) -> Convers
 
     def reference(arrays: Sequence[Array]) -> list[Array]:
         feed = dict(zip(inputs, arrays, strict=True))
-        answer = worker.call(f"{_TENSORFLOW}:run", feed=feed, timeout=600.0, doing="running the source")
+        answer = worker.call(f"{_TENSORFLOW}:run", feed=feed, timeout=RUN_SECONDS, doing="running the source")
         return [
             np.asarray(answer[name]).astype(kind, copy=False)
             for name, kind in zip(outputs, kinds, strict=True)

@@ -8,8 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sanderling.errors import ConvertError
-
-SIGNATURE = "serving_default"
+from sanderling.graph.graph import SERVING
 
 
 def to_tflite(program: bytes, inputs: Sequence[str], outputs: Sequence[str], origin: str) -> bytes:
@@ -39,7 +38,7 @@ def to_tflite(program: bytes, inputs: Sequence[str], outputs: Sequence[str], ori
             module = ir.Module.parse(program)
             api.set_signature(
                 module.operation,
-                signature_name=SIGNATURE,
+                signature_name=SERVING,
                 input_names=list(inputs),
                 output_names=list(outputs),
             )

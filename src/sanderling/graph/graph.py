@@ -136,6 +136,9 @@ class Graph:
         return [self.tensors[i] for i in node.outputs]
 
 
+SERVING = "serving_default"  # what everybody calls the only signature of a model
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A named entry point: names given to the inputs and outputs of one graph."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.errors import SampleError, UsageError
+from sanderling.files import expanded
 from sanderling.samples.inputs import Input
 from sanderling.samples.open import Manner, open_path
 from sanderling.tasks.input_kind import InputKind
@@ -81,7 +82,7 @@ def sources(given: Any, ports: Sequence[Port]) -> list[Source]:
     rest = [each for each in parts if not (isinstance(each, str) and _pair(each, ports))]
     found = [_pairs(pairs, ports)] if pairs else []
     if ports[0].kind.name == "text":
-        texts = tuple(each for each in rest if isinstance(each, str) and not Path(each).expanduser().exists())
+        texts = tuple(each for each in rest if isinstance(each, str) and not _exists(each))
         found += [_texts(texts, ports)] if texts else []
         rest = [each for each in rest if each not in texts]
     for each in rest:
@@ -94,11 +95,17 @@ def sources(given: Any, ports: Sequence[Port]) -> list[Source]:
 def _pair(text: str, ports: Sequence[Port]) -> list[tuple[str, str]]:
     name, sign, value = text.partition("=")
     known = [port.spec.name for port in ports]
-    if not sign or Path(text).expanduser().exists() or (name not in known and len(ports) == 1):
+    free = len(ports) == 1 or ports[0].kind.name == "text"  # a sentence may hold a sign of equality
+    if not sign or _exists(text) or (name not in known and free):
         return []
     if name not in known:
         raise UsageError(f"there is no input {name!r}", where=text, hint=f"inputs are: {', '.join(known)}")
     return [(name, value)]
+
+
+def _exists(text: str) -> bool:
+    """Returns: whether this is a path and not a sentence, which may be longer than a path can be."""
+    return os.path.exists(os.path.expanduser(text))
 
 
 def _pairs(pairs: Mapping[str, str], ports: Sequence[Port]) -> Source:
@@ -130,12 +137,12 @@ def _one(name: str, values: Mapping[str, Any], ports: Sequence[Port]) -> Source:
 def _value(value: Any, port: Port) -> Any:
     if not isinstance(value, str | Path):
         return value
-    path = Path(value).expanduser()
+    path = expanded(value)
     if path.suffix.lower() == ".npy":
         from sanderling.samples.arrays import load_array
 
         return np.asarray(load_array(path))
-    if isinstance(value, str) and port.kind.name == "text" and not path.is_file():
+    if isinstance(value, str) and port.kind.name == "text" and not _exists(value):
         return value
     if not path.is_file():
         numbers = _numbers(value) if isinstance(value, str) else None
@@ -158,7 +165,7 @@ def _sources(given: Any, ports: Sequence[Port]) -> list[Source]:
         return [_one("the arrays", given, ports)]
     if not isinstance(given, str | Path):
         return [_in_memory(given, ports)]
-    path = Path(given).expanduser()
+    path = expanded(given)
     kind = ports[0].kind
     if path.is_dir():
         return [_folder(path, ports)]

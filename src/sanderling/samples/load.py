@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.errors import FormatError, SampleError, UsageError
+from sanderling.files import expanded
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples.evidence import normalization_from_graph, plausible
@@ -159,7 +160,7 @@ def _open(
         if manner.rate is None:
             rate, notes = _rate_from_metadata(model)
             manner = replace(manner, rate=rate)
-        opened = open_path(Path(source).expanduser(), inputs, manner)
+        opened = open_path(expanded(source), inputs, manner)
         return replace(opened, notes=opened.notes + notes)
     return open_arrays(source, inputs, manner)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sanderling.errors import MissingExtra, SampleError
+from sanderling.files import expanded
 from sanderling.graph.graph import Model
 from sanderling.samples.inputs import Input
 
@@ -65,7 +66,7 @@ def find_tokenizer(model: Model | None, given: str | Path | None) -> Path:
         SampleError: there is none.
     """
     if given is not None:
-        path = Path(given).expanduser()
+        path = expanded(given)
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise SampleError("there is no such tokenizer", where=str(given), hint=f"give a {FILE}")

@@ -22,6 +22,7 @@ from typing import Any
 
 from sanderling import fields
 from sanderling.errors import UsageError
+from sanderling.files import expanded
 from sanderling.tasks.input_kind import find_kind, kind_of
 
 _LARGEST = 16 << 20  # bytes; a specification is a page, with 25,000 labels a megabyte
@@ -203,7 +204,7 @@ def from_words(text: str) -> TaskSpec:
     from sanderling.tasks.answer import find_task
 
     if text.lower().endswith(".json"):
-        return read_spec(Path(text).expanduser())
+        return read_spec(expanded(text))
     if ".py:" in text:  # in a file it would be code that runs because someone opened data
         return TaskSpec("custom", options={"function": text}, why=f"{text} as asked")
     name, _, rest = text.partition(":")

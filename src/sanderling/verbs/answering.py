@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanderling import zoo
 from sanderling.errors import UsageError
+from sanderling.files import expanded
 from sanderling.graph.graph import Model
 from sanderling.tasks.spec import Crop, TaskSpec, crop_from_words, from_json, from_words, read_spec
 from sanderling.verbs.find import find_model, zoo_name
@@ -62,7 +63,7 @@ def _crop(text: str, known: Crop | None) -> Crop:
 
 
 def _file(model: str | Path) -> Path:
-    path = Path(model).expanduser()
+    path = expanded(model)
     return path if path.suffix.lower() == ".json" and path.is_file() else find_model(model)
 
 
@@ -81,7 +82,7 @@ def _labelled(labels: str | Path | Sequence[str] | None) -> TaskSpec:
 
     if labels is None:
         return TaskSpec()
-    names = read_labels(Path(labels).expanduser()) if isinstance(labels, str | Path) else tuple(labels)
+    names = read_labels(expanded(labels)) if isinstance(labels, str | Path) else tuple(labels)
     return TaskSpec(labels=names)
 
 
@@ -92,7 +93,7 @@ def known_of(model: str | Path | Model) -> TaskSpec:
     name = zoo_name(model)
     if name:
         return from_json(dict(zoo.describe(name).spec), f"the card of {name}")
-    path = Path(model).expanduser()
+    path = expanded(model)
     if path.suffix.lower() == ".json" and path.is_file():
         return read_spec(path)
     beside = path.with_name("best.json")

@@ -1,4 +1,4 @@
-"""The verb ``convert``: a model of another framework as a ``.tflite`` that is proven to match."""
+"""The verb ``convert``: a model of another framework as ``.tflite``, or a model as ONNX, proven to match."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import ConvertError, UsageError
+from sanderling.files import expanded
 
 if TYPE_CHECKING:
     from sanderling.convert.conversion import Wishes
@@ -34,7 +35,7 @@ def convert(
 
     Args:
         source: a file (``.onnx``, ``.keras``, ``.h5``, ``.pt2``), a SavedModel folder, or a live model.
-        output: the ``.tflite`` to write; ``.onnx`` writes a ``.tflite`` (or zoo model) as ONNX.
+        output: the ``.tflite`` to write, or the ``.onnx``: of a ``.tflite`` or a zoo model, too.
         samples: what both are compared on: a folder or file, or arrays; None: noise.
         shape: of the only input, or by input name: fixes sizes that the source leaves open (1 is taken for
             an open batch).
@@ -57,7 +58,7 @@ def convert(
     from sanderling.convert.convert import convert as make
     from sanderling.verbs.find import one_of
 
-    path = Path(output).expanduser()
+    path = expanded(output)
     if path.suffix.lower() not in (".tflite", ".onnx"):
         raise UsageError(f"got {path.name!r}, expected a name that ends in .tflite or .onnx", where="output")
     wishes = Wishes(_shapes(shape), one_of(layout, LAYOUTS, "layout"), function, example)

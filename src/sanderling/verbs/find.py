@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanderling import zoo
 from sanderling.errors import FormatError, SampleError, StorageError, UsageError
+from sanderling.files import expanded
 
 if TYPE_CHECKING:
     from sanderling.convert.conversion import Wishes
@@ -27,8 +28,6 @@ TARGETS: Mapping[str, str] = {
 LATER_TARGETS = ("gpu", "microcontroller", "ethos-u", "hexagon", "openvino")
 MINIMIZE = ("latency", "size", "memory")
 IO = ("float", "int8", "keep")
-# Other frameworks' files: models, not samples.
-_SOURCES = {".onnx", ".keras", ".h5", ".hdf5", ".pt2", ".pb", ".pt", ".pth"}
 
 
 def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...] = ()) -> str:
@@ -57,7 +56,7 @@ def zoo_name(model: str | Path) -> str:
 
     if str(model) not in zoo.names():
         return ""
-    path = Path(model).expanduser()
+    path = expanded(model)
     return "" if path.is_file() or (path.is_dir() and reader_of(path) is not None) else str(model)
 
 
@@ -74,7 +73,7 @@ def find_model(model: str | Path) -> Path:
     name = zoo_name(model)
     if name:
         return find_zoo_model(name)
-    path = Path(model).expanduser()
+    path = expanded(model)
     if path.exists():
         return _converted(path)
     raise FormatError("there is no such file or zoo model", where=str(model), hint=_nearby(path))
@@ -175,7 +174,7 @@ def find_samples(samples: Any, reading: Reading, model: str | Path) -> tuple[Any
         return _own_samples(name, reading)
     if not isinstance(samples, str | Path):
         return samples, reading
-    path = Path(samples).expanduser()
+    path = expanded(samples)
     if path.exists():
         return path, _normalized(path, reading, model)
     if zoo.samples_path(str(samples)) is None:
@@ -216,9 +215,11 @@ def _normalized(samples: Path, reading: Reading, model: str | Path) -> Reading:
 
 
 def _samples_nearby(path: Path) -> str:
+    from sanderling.convert.registry import reader_of
+
     parent = path.parent
     entries = sorted(parent.iterdir())[:1000] if parent.is_dir() else []
-    beside = [each.name for each in entries if each.suffix not in (".tflite", *_SOURCES)]
+    beside = [each.name for each in entries if each.suffix != ".tflite" and reader_of(each) is None]
     close = difflib.get_close_matches(path.name, beside, 1)
     if close:
         return f"did you mean {parent / close[0]}?"

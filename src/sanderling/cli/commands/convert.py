@@ -1,4 +1,4 @@
-"""``sanderling convert``: another framework's model as ``.tflite``, with the proof that both agree."""
+"""``sanderling convert``: another framework's model as ``.tflite``, or a model as ONNX, and the proof."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from sanderling.cli import options
 
 Source = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A .onnx, .keras, .h5 or .pt2 file, or a SavedModel folder.",
-        autocompletion=options.sources,
-        show_default=False,
+    options.model_argument(
+        "SOURCE", "A .onnx, .keras, .h5 or .pt2 file, a SavedModel folder; for ONNX a .tflite or a zoo model."
     ),
 ]
 Output = Annotated[
@@ -23,7 +20,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="The .tflite to write, or an .onnx of a .tflite.",
+        help="The .tflite to write, or the .onnx.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -71,7 +68,7 @@ def convert(
     how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
-    """Convert a model to .tflite and compare it with its source, number by number.
+    """Convert a model to .tflite, or to ONNX, and compare it with its source, number by number.
 
     Exits with 1, names the worst output and writes nothing when they do not match.
     """

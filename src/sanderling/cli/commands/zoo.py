@@ -30,7 +30,7 @@ Name = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]…", help="Zoo models.", autocompletion=_names, show_default=False),
+    typer.Argument(metavar="NAME", help="Zoo models.", autocompletion=_names, show_default=False),
 ]
 Task = Annotated[
     str | None,
@@ -114,7 +114,7 @@ def suggest_model(
     ],
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORD]…", help="What it is to be about: faces.", show_default=False),
+        typer.Argument(metavar="WORD", help="What it is to be about: faces.", show_default=False),
     ] = None,
     max_latency: Annotated[
         str | None, typer.Option("--max-latency", metavar="TIME", help="20ms", show_default=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sanderling.convert.conversion import Conversion, Converter, Wishes
 from sanderling.errors import ConvertError, MissingExtra
 
-ENDINGS = {".keras", ".h5", ".hdf5"}
+ENDINGS = (".keras", ".h5", ".hdf5")
 PACKAGES = ("keras", "jax", "litert-converter")
 
 
@@ -59,4 +59,6 @@ def _convert_file(path: Path, wishes: Wishes) -> Conversion:
         return replace(done, notes=(*done.notes, f"by TensorFlow's converter, since {error.what}"))
 
 
-CONVERTER = Converter("keras", "a Keras model (.keras, .h5)", "keras", reads, takes, convert, PACKAGES)
+CONVERTER = Converter(
+    "keras", "a Keras model (.keras, .h5)", "keras", reads, takes, convert, PACKAGES, ENDINGS
+)  # fmt: skip

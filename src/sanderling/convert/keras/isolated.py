@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.keras.archive import check
 from sanderling.convert.keras.legacy import mended
 from sanderling.convert.keras.live import conversion_of
-from sanderling.convert.keras.lower import Lowered, lower, told
+from sanderling.convert.keras.lower import lower, told
+from sanderling.convert.lowered import keep, lowered_apart
 from sanderling.errors import ConvertError, FormatError
-from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
 
 _HERE = "sanderling.convert.keras.isolated"
 _MOST_WEIGHTS, _SPARE = 4, 16 << 20  # times the file's size, and bytes beyond that
-_loaded: list[Lowered] = []  # in the worker: what ``run`` runs
 
 
 def convert_file(path: Path, wishes: Wishes) -> Conversion:
@@ -33,33 +29,13 @@ def convert_file(path: Path, wishes: Wishes) -> Conversion:
     Raises:
         ConvertError, FormatError: see ``archive.check`` and ``lower``.
     """
-    worker = Worker(name="Keras")
-    shapes = {name: list(sizes) for name, sizes in wishes.shapes.items()}
-    found = worker.call(
-        f"{_HERE}:load",
-        path=str(path.resolve()),
-        shapes=shapes,
-        timeout=1800.0,
-        doing=f"converting {path.name}",
-    )
-
-    def reference(arrays: Sequence[Array]) -> list[Array]:
-        answer: list[Array] = worker.call(
-            f"{_HERE}:run", arrays=list(arrays), timeout=600.0, doing="running the source"
-        )
-        return answer
-
-    lowered = Lowered(
-        np.asarray(found["content"]).tobytes(), tuple(found["inputs"]), tuple(found["outputs"]), reference,
-        tuple(found["notes"]),
-    )  # fmt: skip
-    return conversion_of(lowered)
+    return conversion_of(lowered_apart("Keras", f"{_HERE}:load", path, wishes))
 
 
 def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """Reads and lowers a file; called in the worker.
 
-    Returns: ``content`` (uint8), ``inputs``, ``outputs`` and ``notes``.
+    Returns: see ``keep``.
 
     Raises:
         ConvertError, FormatError: see ``archive.check``; Keras cannot read it, or it cannot be converted.
@@ -67,12 +43,7 @@ def load(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     model = read(Path(path))
-    lowered = lower(model, {name: tuple(sizes) for name, sizes in shapes.items()})
-    _loaded[:] = [lowered]
-    return {
-        "content": np.frombuffer(lowered.content, np.uint8), "inputs": lowered.inputs,
-        "outputs": lowered.outputs, "notes": lowered.notes,
-    }  # fmt: skip
+    return keep(lower(model, {name: tuple(sizes) for name, sizes in shapes.items()}))
 
 
 class _TooLarge(Exception):
@@ -120,8 +91,3 @@ def read(path: Path) -> Any:
                 where=str(path),
                 hint="save it again as .keras with a recent Keras",
             ) from error
-
-
-def run(arrays: Sequence[Array]) -> list[Array]:
-    """Runs the source; called in the worker after ``load``."""
-    return _loaded[0].run(arrays)

@@ -13,8 +13,9 @@ import numpy as np
 
 from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.finish import finish, named
-from sanderling.convert.keras.lower import Lowered, lower
+from sanderling.convert.keras.lower import lower
 from sanderling.convert.keras.ports import arguments
+from sanderling.convert.lowered import Lowered
 from sanderling.convert.stand_ins import take_up
 from sanderling.graph.types import Array
 from sanderling.tflite.read import parse

@@ -7,37 +7,19 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sanderling.convert.keras.operators import replaced
 from sanderling.convert.keras.ports import arguments, input_ports, output_names
+from sanderling.convert.lowered import Lowered
 from sanderling.convert.quiet import quiet
 from sanderling.convert.stablehlo import to_tflite
 from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A model, ready to be run as its source and as what became of it.
-
-    Attributes:
-        content: the ``.tflite`` file.
-        inputs, outputs: names, in the order of the graph.
-        run: arrays in the order of ``inputs`` → outputs, by Keras.
-        notes: what the user must be told.
-    """
-
-    content: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    run: Callable[[Sequence[Array]], list[Array]]
-    notes: tuple[str, ...]
 
 
 def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:

@@ -12,6 +12,7 @@ import numpy as np
 from sanderling import passes
 from sanderling.convert.conversion import Conversion, Converter, Reference, Wishes
 from sanderling.convert.finish import finish
+from sanderling.convert.lowered import RUN_SECONDS
 from sanderling.errors import ConvertError, MissingExtra, SanderlingError
 from sanderling.graph.types import Array
 
@@ -79,7 +80,7 @@ def reference_of(
             for array, (name, order) in zip(arrays, inputs, strict=True)
         }
         answers = worker.call(
-            f"{_SOURCE}:run", feeds=feeds, names=[name for name, _ in outputs], timeout=600.0,
+            f"{_SOURCE}:run", feeds=feeds, names=[name for name, _ in outputs], timeout=RUN_SECONDS,
             doing="running the source",
         )  # fmt: skip
         if len(answers) != len(outputs):
@@ -89,4 +90,4 @@ def reference_of(
     return run
 
 
-CONVERTER = Converter("onnx", "an ONNX model (.onnx)", "onnx", reads, takes, convert, PACKAGES)
+CONVERTER = Converter("onnx", "an ONNX model (.onnx)", "onnx", reads, takes, convert, PACKAGES, (".onnx",))

@@ -89,4 +89,6 @@ def refuse_pickles(path: Path) -> None:
 
 
 PACKAGES = ("torch", "litert-torch", "litert-converter")
-CONVERTER = Converter("torch", "a PyTorch program (.pt2)", "torch", reads, takes, convert, PACKAGES)
+CONVERTER = Converter(
+    "torch", "a PyTorch program (.pt2)", "torch", reads, takes, convert, PACKAGES, (".pt2",)
+)  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 from sanderling.convert.conversion import Conversion
 from sanderling.convert.finish import finish, named
+from sanderling.convert.lowered import Lowered
 from sanderling.convert.torch.archive import first_line
 from sanderling.convert.torch.edge import example, wrap
 from sanderling.convert.torch.program import Program
@@ -19,24 +20,6 @@ from sanderling.graph.types import Array
 from sanderling.tflite.read import parse
 
 _OPERATOR = re.compile(r"(?:aten|prims|torch|higher_order)(?:\.|::)[\w.]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A program, ready to be run as its source and as what became of it.
-
-    Attributes:
-        content: the ``.tflite`` file as litert-torch wrote it.
-        inputs, outputs: names, in the order of the program.
-        run: arrays in the order of ``inputs`` → outputs, by PyTorch.
-        notes: what the user must be told.
-    """
-
-    content: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    run: Callable[[Sequence[Array]], list[Array]]
-    notes: tuple[str, ...]
 
 
 def lower(program: Program, layout: str) -> Lowered:

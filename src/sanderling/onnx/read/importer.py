@@ -9,14 +9,13 @@ from typing import Any
 
 from sanderling.errors import ConvertError, SanderlingError, UnsupportedOperator, UsageError
 from sanderling.graph.edit import compact
-from sanderling.graph.graph import Graph, Model, Signature
+from sanderling.graph.graph import SERVING, Graph, Model, Signature
 from sanderling.graph.types import Array, DType, Quant
 from sanderling.onnx.read.builder import Builder, Value, last_order, plain_order
 from sanderling.onnx.read.call import Call
 from sanderling.onnx.read.proto import DTYPES, OnnxGraph, OnnxModel, OnnxNode, Port
 from sanderling.onnx.read.registry import find
 
-SIGNATURE = "serving_default"
 # Functions may call functions: what nests deeper is nothing that somebody meant.
 _DEEPEST = 16
 # What Python and NumPy raise for operands of wrong counts, kinds and sizes.
@@ -210,7 +209,7 @@ class _Walk:
         graph = Graph(
             tuple(tensors), tuple(builder.graph.nodes), tuple(i for _, i in inputs), tuple(indices), "main"
         )
-        signature = Signature(SIGNATURE, tuple(inputs), tuple(outputs))
+        signature = Signature(SERVING, tuple(inputs), tuple(outputs))
         model = compact(Model((graph,), (signature,), description="imported from ONNX by sanderling"))
         integers = {builder.graph.tensors[i].name: each for i, each in builder.integers_of.items()}
         return Imported(model, tuple(edge for edge, _ in self._inputs), tuple(edges), (), integers)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.errors import FormatError, SampleError, UsageError
+from sanderling.files import expanded
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.samples.features.described import FrontEnd, from_json, read_front_end
@@ -101,7 +102,7 @@ def _stated(wanted: str | Path | Mapping[str, Any] | FrontEnd) -> tuple[FrontEnd
         return wanted, f"front end {wanted.name!r} as given"
     if isinstance(wanted, Mapping):
         return from_json(wanted, "front end"), "front end as given"
-    path = Path(wanted).expanduser()
+    path = expanded(wanted)
     if path.suffix.lower() == ".json":
         return read_front_end(path), f"front end of {path.name}"
     found = preset(str(wanted))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
+from sanderling.graph.graph import SERVING, Graph, Model, Node, Signature, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 
 
@@ -72,5 +72,5 @@ class Net:
         graph = Graph(
             tuple(self.tensors), tuple(self.nodes), tuple(inputs.values()), tuple(outputs.values()), "main"
         )
-        signature = Signature("serving_default", tuple(inputs.items()), tuple(outputs.items()))
+        signature = Signature(SERVING, tuple(inputs.items()), tuple(outputs.items()))
         return Model((graph,), (signature,), description=description)
