@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sanderling.errors import SampleError, UsageError
-from sanderling.pipeline.items import Port, Source, sources
+from sanderling.pipeline.item import Source
+from sanderling.pipeline.items import Port, sources
 from sanderling.samples.inputs import model_inputs
 from sanderling.tasks.input_kind import find_kind
 from tests.models import Net

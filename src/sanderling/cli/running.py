@@ -19,7 +19,7 @@ from sanderling.report.format import format_ms, plain
 
 if TYPE_CHECKING:
     from sanderling.pipeline.answered import Answered
-    from sanderling.pipeline.items import Source
+    from sanderling.pipeline.item import Source
     from sanderling.pipeline.pipeline import Pipeline
     from sanderling.pipeline.video import VideoWriter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,49 +13,14 @@ import numpy as np
 
 from sanderling.errors import SampleError, UsageError
 from sanderling.files import expanded
+from sanderling.pipeline.item import Item, Source
+from sanderling.pipeline.video import camera, video
 from sanderling.samples.inputs import Input
 from sanderling.samples.open import Manner, open_path
 from sanderling.tasks.input_kind import InputKind
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
 _PATTERN = "*?["
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to be answered.
-
-    Attributes:
-        name: for people; unique among the items of a run as far as its files are.
-        open: reads it: by input's name, what the input's kind opens, or an array that is fed as it is.
-            Raises SampleError.
-        short: its name without what many have in common, to call a result by.
-        path: its file, if it has one of its own.
-        frame: its number in a video, else None.
-    """
-
-    name: str
-    open: Callable[[], Mapping[str, Any]]
-    short: str = ""
-    path: Path | None = None
-    frame: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where items come from.
-
-    Attributes:
-        name: for people.
-        items: makes them, one after the other.
-        count: how many there are, None when that is not known (a camera).
-        fps: of a video, else None.
-    """
-
-    name: str
-    items: Callable[[], Iterator[Item]]
-    count: int | None
-    fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +144,6 @@ def _sources(given: Any, ports: Sequence[Port]) -> list[Source]:
             raise SampleError("no file matches this pattern", where=text)
         return [_file(each, ports) for each in files]
     if text.isdigit() and kind.name == "image":
-        from sanderling.pipeline.video import camera
-
         return [camera(int(text), ports[0].spec.name)]
     numbers = _numbers(text)
     if numbers is not None and len(ports) == 1 and kind.name == "array":
@@ -211,8 +174,6 @@ def _file(path: Path, ports: Sequence[Port]) -> Source:
     if suffix in (".npy", ".npz"):
         return _arrays(path, ports)
     if suffix in VIDEOS and ports[0].kind.name == "image":
-        from sanderling.pipeline.video import video
-
         return video(path, ports[0].spec.name)
     if len(ports) != 1 and ports[0].kind.name != "text":
         names = ", ".join(f"{port.spec.name}=FILE" for port in ports)

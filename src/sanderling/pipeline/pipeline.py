@@ -15,7 +15,8 @@ from sanderling.graph.types import Array
 from sanderling.pipeline.answered import Answered
 from sanderling.pipeline.crop import crop_places, image_side
 from sanderling.pipeline.explain import explain
-from sanderling.pipeline.items import Item, Source, sources
+from sanderling.pipeline.item import Item, Source
+from sanderling.pipeline.items import sources
 from sanderling.pipeline.machine import Machine
 from sanderling.pipeline.seen import Seen
 from sanderling.pipeline.settle import UNASKED, Settled, feed, settle_inputs, settle_ports, settle_task

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sanderling.errors import MissingExtra, SampleError, StorageError
-from sanderling.pipeline.items import Item, Source
+from sanderling.pipeline.item import Item, Source
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -18,7 +18,7 @@ from sanderling.samples.normalize import Normalization
 from sanderling.samples.pixels import heatmap, png
 from sanderling.samples.rows import Rows, rows_for
 from sanderling.samples.samples import Feed
-from sanderling.samples.source import array_identity, digest, files_identity, relative
+from sanderling.samples.source import Unpictured, array_identity, digest, files_identity, relative
 
 # Held-out data first: what a model was trained on flatters every candidate.
 _DATA_NAMES = (
@@ -95,7 +95,7 @@ class ArrayRows:
 
 
 @dataclass(frozen=True, slots=True)
-class RawRows:
+class RawRows(Unpictured):
     """Rows for a user's ``preprocess``, which makes the inputs whatever the arrays look like."""
 
     arrays: Mapping[str, Array]
@@ -103,10 +103,6 @@ class RawRows:
     key: str
     notes: tuple[str, ...] = ()
     labels: Sequence[Any] | None = None
-
-    @property
-    def normalized(self) -> bool:
-        return False
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -125,14 +121,8 @@ class RawRows:
             return (np.asarray(next(iter(self.arrays.values()))[index]),)
         return ({name: np.asarray(array[index]) for name, array in self.arrays.items()},)
 
-    def pixels(self, index: int) -> Array | None:
-        return None
-
     def thumbnail(self, index: int) -> bytes | None:
         return heatmap(np.asarray(next(iter(self.arrays.values()))[index]))
-
-    def normalize(self, normalization: Normalization) -> Self:
-        return self
 
     def identity(self) -> str:
         return self.key

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sanderling.errors import SampleError
 from sanderling.graph.types import Array
 from sanderling.samples.ear import Cut, Ear
 from sanderling.samples.features.described import FrontEnd
 from sanderling.samples.features.spectral import Signal
-from sanderling.samples.normalize import Normalization
 from sanderling.samples.pixels import waveform
 from sanderling.samples.samples import Feed
-from sanderling.samples.source import digest, files_identity, relative
+from sanderling.samples.source import Unpictured, digest, files_identity, relative
 from sanderling.samples.wav import Floats, read_wav, resample, wav_format
 
 SUFFIXES = frozenset((".wav", ".wave"))
@@ -36,7 +35,7 @@ def _features(path: Path, modified: int, front_end: FrontEnd) -> Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class WavFiles:
+class WavFiles(Unpictured):
     """Windows of WAV files, one after the other; a file shorter than a window is padded with silence.
 
     Attributes:
@@ -61,10 +60,6 @@ class WavFiles:
     def origin(self) -> str:
         files = f"{len(self.paths)} WAV files in {self.root}"
         return files if self.ear is None else f"{len(self.windows)} windows of {files}"
-
-    @property
-    def normalized(self) -> bool:
-        return False
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -94,16 +89,10 @@ class WavFiles:
         rate = self.rate or wav_format(self.paths[self.windows[index][0]]).rate
         return self._whole(index).mean(axis=1), rate
 
-    def pixels(self, index: int) -> Array | None:
-        return None
-
     def thumbnail(self, index: int) -> bytes | None:
         whole = self._whole(index)
         window = whole if self.ear is None else self.ear.window(whole, self.windows[index][1])
         return waveform(window.mean(axis=1)) if window.size else None
-
-    def normalize(self, normalization: Normalization) -> Self:
-        return replace(self)
 
     def identity(self) -> str:
         how = "" if self.ear is None or self.ear.chosen is None else self.ear.chosen.front_end

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sanderling.errors import SampleError
-from sanderling.graph.types import Array
-from sanderling.samples.normalize import Normalization
 from sanderling.samples.samples import Feed
-from sanderling.samples.source import files_identity, relative
+from sanderling.samples.source import Unpictured, files_identity, relative
 
 
 @dataclass(frozen=True, slots=True)
-class AnyFiles:
+class AnyFiles(Unpictured):
     """Files that only the user's own function can read."""
 
     paths: tuple[Path, ...]
@@ -29,10 +27,6 @@ class AnyFiles:
     @property
     def notes(self) -> tuple[str, ...]:
         return ()
-
-    @property
-    def normalized(self) -> bool:
-        return False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -48,15 +42,6 @@ class AnyFiles:
 
     def raw(self, index: int) -> tuple[Any, ...]:
         return (self.paths[index],)
-
-    def pixels(self, index: int) -> Array | None:
-        return None
-
-    def thumbnail(self, index: int) -> bytes | None:
-        return None
-
-    def normalize(self, normalization: Normalization) -> Self:
-        return self
 
     def identity(self) -> str:
         return files_identity(self.paths, self.root)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sanderling.errors import SampleError
 from sanderling.graph.graph import Model
-from sanderling.graph.types import Array
 from sanderling.samples.inputs import Input, fit
-from sanderling.samples.normalize import Normalization
 from sanderling.samples.samples import Feed
-from sanderling.samples.source import digest, files_identity
+from sanderling.samples.source import Unpictured, digest, files_identity
 from sanderling.samples.tokens import Role, Tokens, find_tokenizer, roles_of, tokens_of
 
 _MOST_BYTES = 256 << 20
@@ -21,7 +19,7 @@ _SHOWN = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Sentences:
+class Sentences(Unpictured):
     """Sentences and the tokenizer that a model was trained with.
 
     Attributes:
@@ -38,10 +36,6 @@ class Sentences:
     tokenizer: Path
     notes: tuple[str, ...] = ()
     labels: Sequence[Any] | None = None
-
-    @property
-    def normalized(self) -> bool:
-        return False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -75,15 +69,6 @@ class Sentences:
 
     def raw(self, index: int) -> tuple[Any, ...]:
         return (self.texts[index],)
-
-    def pixels(self, index: int) -> Array | None:
-        return None
-
-    def thumbnail(self, index: int) -> bytes | None:
-        return None
-
-    def normalize(self, normalization: Normalization) -> Self:
-        return self
 
     def identity(self) -> str:
         return digest(*self.texts, files_identity([self.tokenizer], self.tokenizer.parent))

@@ -62,6 +62,25 @@ class Source(Protocol):
         """Returns: the same text as long as the source's content stays the same."""
 
 
+class Unpictured:
+    """What a source says that holds no pixels: nothing is normalized, nothing shown."""
+
+    __slots__ = ()
+
+    @property
+    def normalized(self) -> bool:
+        return False
+
+    def pixels(self, index: int) -> Array | None:
+        return None
+
+    def thumbnail(self, index: int) -> bytes | None:
+        return None
+
+    def normalize(self, normalization: Normalization) -> Self:
+        return self
+
+
 def digest(*parts: object) -> str:
     """Returns: a short hash of text and bytes, the same in every run."""
     hasher = hashlib.blake2b(digest_size=16)

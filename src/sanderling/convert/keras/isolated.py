@@ -14,8 +14,7 @@ from unittest.mock import patch
 from sanderling.convert.conversion import Conversion, Wishes
 from sanderling.convert.keras.archive import check
 from sanderling.convert.keras.legacy import mended
-from sanderling.convert.keras.live import conversion_of
-from sanderling.convert.keras.lower import lower, told
+from sanderling.convert.keras.lower import conversion_of, lower, told
 from sanderling.convert.lowered import keep, lowered_apart
 from sanderling.errors import ConvertError, FormatError
 

@@ -7,17 +7,22 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from sanderling.convert.conversion import Conversion
+from sanderling.convert.finish import finish, named
 from sanderling.convert.keras.operators import replaced
 from sanderling.convert.keras.ports import arguments, input_ports, output_names
 from sanderling.convert.lowered import Lowered
 from sanderling.convert.quiet import quiet
 from sanderling.convert.stablehlo import to_tflite
+from sanderling.convert.stand_ins import take_up
 from sanderling.errors import ConvertError, SanderlingError
 from sanderling.graph.types import Array
+from sanderling.tflite.read import parse
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
 
@@ -35,6 +40,17 @@ def lower(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
     """
     with quiet():
         return _lowered(model, shapes)
+
+
+def conversion_of(lowered: Lowered) -> Conversion:
+    """Returns: what every converter hands over, with names and our own rewrites."""
+    model = take_up(parse(memoryview(lowered.content)))
+    model = finish(named(model, lowered.inputs, lowered.outputs))
+    route = (
+        f"Keras {version('keras')} → JAX {version('jax')} → StableHLO →"
+        f" litert-converter {version('litert-converter')}"
+    )
+    return Conversion(model, lowered.run, route, lowered.notes)
 
 
 def _lowered(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Lowered:
