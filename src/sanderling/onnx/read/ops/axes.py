@@ -8,7 +8,7 @@ import numpy as np
 
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.types import DType
-from sanderling.onnx.read.builder import Value, plain_order
+from sanderling.onnx.read.builder import Value
 from sanderling.onnx.read.call import Call
 from sanderling.onnx.read.registry import onnx_op
 from sanderling.onnx.read.regroup import regrouped
@@ -252,9 +252,3 @@ def trilu(call: Call) -> list[Value]:
     kept = cut_off(np.ones(sizes[-2:], bool), k)
     order, indices = call.aligned(call.constant(kept, DType.BOOL), x, call.constant(0, call.dtype()))
     return [Value(call.emit("SELECT_V2", indices), order)]
-
-
-def as_plain(call: Call, position: int = 0) -> Value:
-    """Returns: an operand stored as ONNX has it."""
-    x = call.value(position)
-    return Value(call.builder.plain(x), plain_order(len(x.order)))
