@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,26 @@ def test_what_differs_is_not_written(change: Any, says: str, net: Any, tmp_path:
     done = sd.convert(Source(net, change), out, strict=False)
     assert not done.ok
     assert done.path is None
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("apart, ok", [(0.0, True), (0.5, False)])
+def test_where_rewrites_move_the_answer_the_careful_model_is_taken(
+    apart: float, ok: bool, net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = net.main
+    weights = next(i for i, each in enumerate(graph.tensors) if each.is_constant and each.dtype.is_float)
+    moved = replace(graph.tensors[weights], data=np.asarray(graph.tensors[weights].data) * np.float32(1.1))
+    tensors = tuple(moved if i == weights else each for i, each in enumerate(graph.tensors))
+    other = replace(net.with_main(replace(graph, tensors=tensors)), source=None)
+    source = Source(net, lambda outputs: [each + apart for each in outputs])
+    plain = source.conversion()
+    monkeypatch.setattr(source, "conversion", lambda: replace(plain, model=other, careful=net))
+    done = convert(source, tmp_path / "out.tflite")
+    assert done.ok == ok
+    assert any("rounding alone moves" in note for note in done.notes) == ok
+    assert (done.model is net) == ok
+    assert (tmp_path / "out.tflite").exists() == ok
 
 
 @pytest.mark.usefixtures("known")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,12 @@ def by_runtime(source: onnx.ModelProto | Path, feeds: Feeds) -> list[np.ndarray]
 
 
 def by_litert(
-    made: Imported, feeds: Feeds, folder: Path, *, rewritten: bool = True
+    made: Imported, feeds: Feeds, folder: Path, *, by: Callable[[Model], Model] = finish
 ) -> tuple[Model, list[Any]]:
-    """Returns: our model, and LiteRT's answer to it with ONNX's order of axes."""
+    """Returns: our model, rewritten, and LiteRT's answer to it with ONNX's order of axes."""
     from ai_edge_litert.interpreter import Interpreter
 
-    model = finish(made.model) if rewritten else made.model
+    model = by(made.model)
     verify(model)
     path = folder / "drawn.tflite"
     tflite.write(model, path)

@@ -43,12 +43,15 @@ class Conversion:
             model's edges is moved and cast here, too.
         route: what it went through, with versions: ``Keras 3.15.1 → StableHLO → litert-converter 0.5.0``.
         notes: sentences for the user: what was left out, changed or guessed.
+        careful: the model without rewrites that round in another way, for sources in which rounding alone is
+            seen in the answer: it takes the place of ``model`` where that is too far off.
     """
 
     model: Model
     reference: Reference
     route: str
     notes: tuple[str, ...] = ()
+    careful: Model | None = None
 
 
 @dataclass(frozen=True, slots=True)

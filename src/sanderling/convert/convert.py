@@ -103,18 +103,35 @@ def convert(
     began = time.monotonic()
     conversion = converter.convert(source, wishes or Wishes())
     converted = time.monotonic() - began
+    began, notes = time.monotonic(), list(conversion.notes)
+    loaded = proof_samples(samples, conversion.model, reading or {})
+
+    def proven(model: Model, path: Path) -> tuple[int, Proof]:
+        size = _write(model, path)
+        with litert(path) as run:
+            return size, prove(model, run, conversion.reference, loaded, tolerance=tolerance, tell=told)
+
+    model = conversion.model
     with beside(output) as unproven:
-        size = _write(conversion.model, unproven)
-        began = time.monotonic()
-        loaded = proof_samples(samples, conversion.model, reading or {})
-        with litert(unproven) as run:
-            proof = prove(conversion.model, run, conversion.reference, loaded, tolerance=tolerance, tell=told)
+        size, proof = proven(model, unproven)
+        if not proof.ok and conversion.careful is not None:
+            told("comparing again, without rewrites that round otherwise", 0, 0)
+            second = proven(conversion.careful, unproven)
+            if second[1].ok:
+                model, (size, proof) = conversion.careful, second
+                notes.append(_CAREFUL)
         if proof.ok:
             unproven.replace(output)
     return Converted(
-        output if proof.ok else None, conversion.model, proof, conversion.route,
-        (*conversion.notes, *loaded.notes), size, converted, time.monotonic() - began,
+        output if proof.ok else None, model, proof, conversion.route, (*notes, *loaded.notes), size,
+        converted, time.monotonic() - began,
     )  # fmt: skip
+
+
+_CAREFUL = (
+    "rounding alone moves this model's answer: rewrites that make it faster and round otherwise (batch"
+    " normalization in weights, fused functions) were left out"
+)
 
 
 def cached(

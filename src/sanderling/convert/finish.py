@@ -19,6 +19,12 @@ def finish(model: Model) -> Model:
     return passes.run(model, kept)[0]
 
 
+def finish_carefully(model: Model) -> Model:
+    """Rewrites only what stays bit for bit, and cancels transposes. See ``Conversion.careful``."""
+    kept = [name for name in passes.FASTER if not find(name).grows]
+    return passes.run(model, [name for name in kept if find(name).exact or name == "cancel_transposes"])[0]
+
+
 def named(model: Model, inputs: Sequence[str], outputs: Sequence[str]) -> Model:
     """Gives the main graph's inputs and outputs their names, in its tensors and its only signature.
 

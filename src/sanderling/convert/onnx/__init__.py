@@ -11,7 +11,7 @@ import numpy as np
 
 from sanderling import passes
 from sanderling.convert.conversion import Conversion, Converter, Reference, Wishes
-from sanderling.convert.finish import finish
+from sanderling.convert.finish import finish, finish_carefully
 from sanderling.convert.lowered import RUN_SECONDS
 from sanderling.errors import ConvertError, MissingExtra, SanderlingError
 from sanderling.graph.types import Array
@@ -56,8 +56,9 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     notes = (f"channels come last in {', '.join(map(repr, moved))}: [N,H,W,C]",) if moved else ()
     route = f"ONNX opset {read.opset}{f' by {read.producer}' if read.producer else ''} → sanderling"
     fused = passes.run(made.model, ("fuse_activations", "drop_dead_code"))[0]
-    model = finish(on_integers(fused, made.integers))
-    return Conversion(model, reference_of(path, inputs, outputs), route, (*made.notes, *notes))
+    whole = on_integers(fused, made.integers)
+    source = reference_of(path, inputs, outputs)
+    return Conversion(finish(whole), source, route, (*made.notes, *notes), finish_carefully(whole))
 
 
 def reference_of(
