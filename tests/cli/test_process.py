@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-START = "import sys; from sanderling.cli import main; sys.exit(main())"
+# A test runner in the background hands down an ignored SIGINT.
+HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+START = f"{HEED}; import sys; from sanderling.cli import main; sys.exit(main())"
 
 
 def command(*arguments: str) -> list[str]:
@@ -91,8 +93,6 @@ def test_ctrl_c_and_sigterm_keep_what_was_measured(tmp_path: Path, number: int, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A test runner in the background hands down an ignored SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -233,9 +233,11 @@ def test_a_file_named_pip_in_the_current_folder_is_not_run(
 
 class TestAtTheSameTime:
     SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from sanderling.zoo import store
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner in the background ignores it
 from sanderling.zoo.card import read_published
 for _, found in store.fetch([read_published(Path(sys.argv[1]))], lambda *told: print(*told, flush=True)):
     if not isinstance(found, Path):
