@@ -99,6 +99,20 @@ def test_wrong_options_are_one_sentence(
     assert "Traceback" not in err
 
 
+def test_inputs_are_never_replaced(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither by name nor by drawing into the folder that the pictures came from."""
+    picture = folder / "a.png"
+    before = picture.read_bytes()
+    model = str(red_or_not(tmp_path))
+    assert main(["run", model, str(picture), *TASK, "-o", str(folder / "deep" / ".." / "a.png")]) == 2
+    assert "is an input, which the answer would replace" in capsys.readouterr().err
+    assert main(["run", model, str(folder), *TASK, "-o", str(folder)]) == 1
+    assert picture.read_bytes() == before
+    assert (folder / "a-2.png").is_file()
+
+
 def test_times_are_told(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(red_mask(tmp_path)), str(folder / "a.png"), "--time"]) == 0
     assert "1 answered by litert: " in capsys.readouterr().err

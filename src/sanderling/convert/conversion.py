@@ -45,6 +45,8 @@ class Conversion:
         notes: sentences for the user: what was left out, changed or guessed.
         careful: the model without rewrites that round in another way, for sources in which rounding alone is
             seen in the answer: it takes the place of ``model`` where that is too far off.
+        rounds: the source rounds values to integers of a scale that it chooses anew in every run, so two
+            engines part wherever a value lies between two of them.
     """
 
     model: Model
@@ -52,6 +54,7 @@ class Conversion:
     route: str
     notes: tuple[str, ...] = ()
     careful: Model | None = None
+    rounds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

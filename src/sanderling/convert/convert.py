@@ -109,7 +109,10 @@ def convert(
     def proven(model: Model, path: Path) -> tuple[int, Proof]:
         size = _write(model, path)
         with litert(path) as run:
-            return size, prove(model, run, conversion.reference, loaded, tolerance=tolerance, tell=told)
+            return size, prove(
+                model, run, conversion.reference, loaded, rounds=conversion.rounds, tolerance=tolerance,
+                tell=told,
+            )  # fmt: skip
 
     model = conversion.model
     with beside(output) as unproven:

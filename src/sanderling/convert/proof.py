@@ -98,6 +98,7 @@ def prove(
     *,
     engine: str = "LiteRT",
     other: Reference | None = None,
+    rounds: bool = False,
     tolerance: float | None = None,
     tell: Tell | None = None,
 ) -> Proof:
@@ -110,6 +111,7 @@ def prove(
         samples: inputs of ``model``; of stateful models in order.
         engine: what runs the result, in words.
         other: runs the source with other kernels: of float models twice their difference is allowed.
+        rounds: see ``Conversion``; such a model is judged like one that computes with integers.
         tolerance: share of an output's scale; None takes 1e-4, and an RMS of 3 % for integer models.
         tell: is called with (what, done, total).
 
@@ -120,7 +122,7 @@ def prove(
     names = model.output_names()
     fed = [model.main.tensors[i] for i in model.main.inputs]
     told = [model.main.tensors[i] for i in model.main.outputs]
-    integers = computes_with_integers(model)
+    integers = rounds or computes_with_integers(model)
     ranges = [range_of(model, index) for index in model.main.outputs]
     compared, kernels = Comparison(names, ranges), Comparison(names, ranges)
     for position in range(len(samples)):

@@ -57,8 +57,10 @@ def convert(source: object, wishes: Wishes) -> Conversion:
     route = f"ONNX opset {read.opset}{f' by {read.producer}' if read.producer else ''} → sanderling"
     fused = passes.run(made.model, ("fuse_activations", "drop_dead_code"))[0]
     whole = on_integers(fused, made.integers)
-    source = reference_of(path, inputs, outputs)
-    return Conversion(finish(whole), source, route, (*made.notes, *notes), finish_carefully(whole))
+    return Conversion(
+        finish(whole), reference_of(path, inputs, outputs), route, (*made.notes, *notes),
+        finish_carefully(whole), made.rounds,
+    )  # fmt: skip
 
 
 def reference_of(

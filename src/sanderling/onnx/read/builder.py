@@ -57,11 +57,13 @@ class Builder:
         origins: what was reshaped → what it was before the first of the reshapes.
         integers_of: float constant → the integers (int8) that it stands for and their quantization.
         shifted: tensors of int8 that stand for ONNX's uint8, 128 less.
+        rounds: values are rounded in scales that each run chooses.
     """
 
     graph: GraphBuilder = field(default_factory=GraphBuilder)
     integers_of: dict[int, tuple[Array, Quant]] = field(default_factory=dict)
     shifted: set[int] = field(default_factory=set)
+    rounds: bool = False
     origins: dict[Value, Value] = field(default_factory=dict)
     _arranged: dict[tuple[int, Order], int] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)

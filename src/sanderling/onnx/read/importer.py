@@ -42,6 +42,7 @@ class Imported:
 
     Attributes:
         integers: name of a float constant → the integers (int8) that the source has in its place.
+        rounds: values are rounded in scales that each run chooses.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class Imported:
     outputs: tuple[Edge, ...]
     notes: tuple[str, ...] = ()
     integers: Mapping[str, tuple[Array, Quant]] = field(default_factory=dict)
+    rounds: bool = False
 
 
 def import_model(source: OnnxModel, shapes: Mapping[str, tuple[int, ...]], *, last: bool = False) -> Imported:
@@ -212,7 +214,8 @@ class _Walk:
         signature = Signature(SERVING, tuple(inputs), tuple(outputs))
         model = compact(Model((graph,), (signature,), description="imported from ONNX by sanderling"))
         integers = {builder.graph.tensors[i].name: each for i, each in builder.integers_of.items()}
-        return Imported(model, tuple(edge for edge, _ in self._inputs), tuple(edges), (), integers)
+        inward = tuple(edge for edge, _ in self._inputs)
+        return Imported(model, inward, tuple(edges), (), integers, builder.rounds)
 
     def _as_declared(self, port: Port, index: int) -> int:
         """Returns: an output as the source has it: uint8 where int8 stands for that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,8 +114,12 @@ def padded(call: Call, index: int, pads: Pads, fill: float | None = None) -> int
     amounts = call.builder.constant(_amounts(pads), f"{call.name}/pads").index
     if fill is None:
         return call.emit("PAD", (index, amounts))
-    dtype = call.builder.graph.tensors[index].dtype
-    return call.emit("PADV2", (index, amounts, call.constant(fill, dtype).index))
+    padded = call.builder.graph.tensors[index]
+    filler = call.constant(fill, padded.dtype).index
+    if padded.quant is not None:  # LiteRT wants the filler in the scale of what it surrounds
+        made = call.builder.graph.tensors[filler]
+        call.builder.graph.tensors[filler] = replace(made, type=replace(made.type, quant=padded.quant))
+    return call.emit("PADV2", (index, amounts, filler))
 
 
 def _amounts(pads: Pads) -> Array:

@@ -174,7 +174,8 @@ def held(call: Call) -> list[Value]:
 
 def _operand(call: Call, port: Port, *, weights: bool) -> Value:
     rank = len(call.value(port[0]).order)
-    axis = 0 if call.node.op == "QLinearConv" or not weights else rank - 1
+    filters_first = call.node.op == "QLinearConv" or bool(call.attr("transB", 0))
+    axis = 0 if filters_first or not weights else rank - 1
     return _real(call, call.value(port[0]), call.value(port[1]), call.optional(port[2]), axis)
 
 
@@ -209,13 +210,14 @@ def dynamic(call: Call) -> list[Value]:
     """Writes the integers of a scale that each run chooses as whole floats, which hold them exactly."""
     x = call.value(0)
     axes = call.builder.integers(*range(len(x.order)))
+    call.builder.rounds = True
 
     def end(op: str, bound: str) -> Value:
         found = call.plain(call.emit(op, (x.index, axes), keep_dims=False))
         return call.binary(bound, found, call.constant(0.0))
 
     low, high = end("REDUCE_MIN", "MINIMUM"), end("REDUCE_MAX", "MAXIMUM")
-    scale = call.binary("MUL", call.binary("SUB", high, low), call.constant(1 / 255))
+    scale = call.binary("DIV", call.binary("SUB", high, low), call.constant(255.0))
     zero = call.unary("ROUND", call.binary("DIV", call.unary("NEG", low), scale))
     steps = call.binary("ADD", call.unary("ROUND", call.binary("DIV", x, scale)), zero)
     kept = call.binary("MINIMUM", call.binary("MAXIMUM", steps, call.constant(0.0)), call.constant(255.0))

@@ -100,6 +100,8 @@ def _coordinates(axis: _Axis, rule: str) -> Array:
             return x * (axis.size - 1) / (axis.out - 1) if axis.out > 1 else np.zeros(axis.out)
         case "asymmetric":
             return x / axis.scale
+        case "tf_half_pixel_for_nn":  # of opsets 11 and 12, and what tf2onnx writes in all
+            return (x + 0.5) / axis.scale
         case "half_pixel_symmetric":
             adjusted = axis.out / (axis.scale * axis.size)
             return axis.size / 2 * (1 - adjusted) + (x + 0.5) / axis.scale - 0.5
