@@ -99,9 +99,7 @@ def test_wrong_options_are_one_sentence(
     assert "Traceback" not in err
 
 
-def test_inputs_are_never_replaced(
-    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inputs_are_never_replaced(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither by name nor by drawing into the folder that the pictures came from."""
     picture = folder / "a.png"
     before = picture.read_bytes()
