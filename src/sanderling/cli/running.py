@@ -49,6 +49,7 @@ class Running:
         self._done = 0
         self._spent = [0.0, 0.0]  # ms: model, rest
         self._written: set[Path] = set()
+        self._given: list[Path] = []  # files and folders, which no drawing may replace
         self._bar: Any = None
         self._videos, self._began = False, 0.0
 
@@ -126,6 +127,13 @@ class Running:
         out = self._output
         if out is None:
             return
+        self._given = [Path(each.name).resolve() for each in sources if Path(each.name).exists()]
+        if out.resolve() in self._given and not out.is_dir():
+            raise UsageError(
+                f"{out} is an input, which the answer would replace",
+                where="--output",
+                hint="choose another name",
+            )
         video = [source for source in sources if source.fps is not None]
         if out.suffix and not out.is_dir() and many and not (len(video) == len(sources) == 1):
             raise UsageError(
@@ -151,12 +159,16 @@ class Running:
         suffix = ".png" if drawable else ".npz" if answered.answer and answered.answer.arrays else ".json"
         target = out / short.with_suffix(suffix)
         number = 2
-        while target in self._written:  # a.jpg and a.png of one folder, or files of the same name
+        while target in self._written or self._is_given(target):
+            # a.jpg and a.png of one folder, files of the same name, or an input itself
             target = out / short.with_name(f"{short.stem}-{number}{suffix}")
             number += 1
         self._written.add(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         answered.save(target)
+
+    def _is_given(self, target: Path) -> bool:
+        return target.exists() and any(target.resolve().is_relative_to(each) for each in self._given)
 
     def _tell(self, note: str) -> None:
         self._notes.append(note)

@@ -12,6 +12,7 @@ from sanderling.compress.scales import fixed_output
 from sanderling.compress.scheme import Scheme, operands_of, real_results, rule_of
 from sanderling.compress.stored import Stored, representable, same_quant, step_of
 from sanderling.compress.write_integer import write_integer
+from sanderling.convert.onnx.movements import move_integers
 from sanderling.graph.edit import compact, consumers
 from sanderling.graph.graph import Graph, Model, Node
 from sanderling.graph.types import Array, DType, Quant
@@ -30,9 +31,15 @@ def on_integers(model: Model, integers: Integers) -> Model:
         model: float, as imported.
         integers: the integers of constants, by the constant's name.
     """
-    graph = model.main
-    if not any(node.op == "QUANTIZE" for node in graph.nodes):
+    if not any(node.op == "QUANTIZE" for node in model.main.nodes):
         return model
+    symmetric = {
+        index
+        for index, tensor in enumerate(model.main.tensors)
+        if tensor.name in integers and not np.any(integers[tensor.name][1].zero_point)
+    }
+    model = model.with_main(move_integers(model.main, symmetric))
+    graph = model.main
     weights = {
         index: Stored(np.asarray(integers[tensor.name][0]), integers[tensor.name][1], DType.INT8)
         for index, tensor in enumerate(graph.tensors)
