@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def printed(script: str, *arguments: str, folder: Path) -> str:
@@ -37,3 +37,13 @@ def test_the_classic_converter(tmp_path: Path) -> None:
     assert max(shares) - min(shares) <= 5
     assert shares[0] > 40  # ten would be chance
     assert sizes[0] > sizes[2] > sizes[1]
+
+
+def test_the_classic_mobilenet_v2(tmp_path: Path) -> None:
+    told = printed("classic_mobilenet_v2.py", "--size", "64", folder=tmp_path)
+    errors = [float(error) for error in re.findall(r"error (\S+) of", told)]
+    sizes = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", told)]
+    assert len(errors) == len(sizes) == 3
+    assert errors[0] < 1e-5
+    assert max(errors) < 0.1
+    assert sizes[0] > 3 * sizes[2]
