@@ -21,7 +21,7 @@ from sanderling import lite as tflite
 
 
 def convert(model, samples):
-    """Returns: the bytes of a .tflite with int8 weights, with int8 activations too where samples are given."""
+    """Returns: the bytes of a .tflite with int8 weights, and int8 activations where samples are given."""
     converter = tflite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tflite.Optimize.DEFAULT]
     if samples is not None:
