@@ -83,6 +83,7 @@ def test_a_json_task_repeats_what_was_found(
     "arguments, code, sentence",
     [
         (["--task", "clasify"], 2, "--task: there is no task 'clasify'; did you mean 'classify'?"),
+        (["--task", "classify:top=-1"], 2, "--task: got top=-1, expected at least 1"),
         (["--engine", "nothere"], 2, "there is no engine 'nothere'"),
         (["--threads", "0"], 2, "--threads: got 0, expected at least 1"),
         (["-o", "x.png"], 2, "there are several answers, and x.png is one file; give a folder"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -59,6 +62,18 @@ def test_what_is_no_video_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_bytes(b"nothing")
     with pytest.raises(SampleError, match=r"no\.mp4: the video (cannot be read|holds no frames)"):
         list(sd.run(red_mask(tmp_path), tmp_path / "no.mp4"))
+
+
+def test_ffmpeg_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    """In a process of its own: FFmpeg is told how loud to be when OpenCV first needs it."""
+    (tmp_path / "no.mp4").write_bytes(bytes(1000))
+    lines = "import sys; from pathlib import Path; from sanderling.pipeline.video import video"
+    call = "\ntry: video(Path(sys.argv[1]), 'x')\nexcept Exception as error: print(type(error).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", lines + call, str(tmp_path / "no.mp4")],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("SampleError\n", "")
 
 
 def test_without_opencv_the_extra_is_named(

@@ -45,8 +45,8 @@ class Conversion:
         notes: sentences for the user: what was left out, changed or guessed.
         careful: the model without rewrites that round in another way, for sources in which rounding alone is
             seen in the answer: it takes the place of ``model`` where that is too far off.
-        rounds: the source rounds values to integers of a scale that it chooses anew in every run, so two
-            engines part wherever a value lies between two of them.
+        rounds: the source rounds on its way, to integers of a scale that it chooses anew in every run or to
+            floats of 16 bits, so two engines part wherever a value lies between two of them.
     """
 
     model: Model
@@ -55,6 +55,10 @@ class Conversion:
     notes: tuple[str, ...] = ()
     careful: Model | None = None
     rounds: bool = False
+
+
+def _alone(path: Path) -> Sequence[Path]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Converter:
         convert: does it. May raise ``ConvertError``, ``MissingExtra``, ``UsageError``, each one sentence.
         packages: distributions whose versions the result depends on.
         endings: of its files' names, for a shell that completes them.
+        parts: the further files that a file consists of; imports nothing heavy.
     """
 
     name: str
@@ -82,3 +87,4 @@ class Converter:
     convert: Callable[[object, Wishes], Conversion]
     packages: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+    parts: Callable[[Path], Sequence[Path]] = _alone

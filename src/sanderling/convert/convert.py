@@ -216,20 +216,21 @@ def _identity(source: Path, converter: Converter, wishes: Wishes | None) -> str:
         digest.update(f"{sorted(wishes.shapes.items())} {wishes.layout} {wishes.function}\n".encode())
     for part in ("sanderling", *converter.packages):
         digest.update(f"{part} {_version(part)}\n".encode())
-    for file in _files(source):
-        digest.update(f"{file.relative_to(source.parent)} {file.stat().st_size}\n".encode())
+    folder = source.parent.resolve()
+    for file in _files(source, converter):
+        digest.update(f"{file.resolve().relative_to(folder)} {file.stat().st_size}\n".encode())
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()[:24]
 
 
-def _files(source: Path) -> Iterator[Path]:
-    """Yields: the file, or all files of the folder; beside a single file lie, perhaps, its weights."""
+def _files(source: Path, converter: Converter) -> Iterator[Path]:
+    """Yields: the file and its parts, or all files of the folder."""
     if source.is_dir():
         yield from sorted(each for each in source.rglob("*") if each.is_file())
         return
     yield source
-    yield from sorted(source.parent.glob(f"{source.name}[._-]*data*"))
+    yield from sorted(converter.parts(source))
 
 
 def _version(package: str) -> str:

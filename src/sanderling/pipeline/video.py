@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _USUAL_FPS = 25.0
+_QUIET = "-8"  # FFmpeg's AV_LOG_QUIET
 
 
 def _cv2() -> Any:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)  # FFmpeg prints by itself; OpenCV reads it once
     try:
         import cv2
     except ImportError:

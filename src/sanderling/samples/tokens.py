@@ -128,7 +128,7 @@ def _loaded(path: Path, modified: int, length: int) -> tuple[Any, int, int]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise MissingExtra("sentences as samples", "text") from error
+        raise MissingExtra("reading sentences", "text") from error
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,23 @@ _SOURCE = "sanderling.convert.onnx.source"
 def reads(path: Path) -> bool:
     """Returns: whether a file ends like ONNX's."""
     return path.suffix.lower() == ".onnx" and path.is_file()
+
+
+def parts(path: Path) -> list[Path]:
+    """Returns: the files in the model's folder that hold its weights, as far as they are there.
+
+    Found by the bytes of the entries that name them: a StringStringEntryProto of the key "location".
+    Source: onnx.proto, TensorProto.external_data.
+    """
+    folder, named = path.parent.resolve(), set()
+    if not path.stat().st_size:
+        return []
+    with path.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+        for entry in re.finditer(rb"\x0a\x08location\x12([\x01-\x7f])", content):
+            named.add(content[entry.end() : entry.end() + entry[1][0]])
+    names = [each.decode(errors="replace") for each in named if b"\0" not in each]
+    found = [(folder / name).resolve() for name in names]
+    return [each for each in found if each.is_relative_to(folder) and each.is_file()]
 
 
 def takes(source: object) -> bool:
@@ -93,4 +112,6 @@ def reference_of(
     return run
 
 
-CONVERTER = Converter("onnx", "an ONNX model (.onnx)", "onnx", reads, takes, convert, PACKAGES, (".onnx",))
+CONVERTER = Converter(
+    "onnx", "an ONNX model (.onnx)", "onnx", reads, takes, convert, PACKAGES, (".onnx",), parts=parts
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sanderling.onnx.read.registry import find
 _DEEPEST = 16
 # What Python and NumPy raise for operands of wrong counts, kinds and sizes.
 _MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+_HALF = {10, 16}  # float16 and bfloat16
 _CONTROL = ("If", "Loop", "Scan")
 
 
@@ -42,7 +44,7 @@ class Imported:
 
     Attributes:
         integers: name of a float constant → the integers (int8) that the source has in its place.
-        rounds: values are rounded in scales that each run chooses.
+        rounds: values are rounded in scales that each run chooses, or to floats of 16 bits.
     """
 
     model: Model
@@ -69,7 +71,7 @@ def import_model(source: OnnxModel, shapes: Mapping[str, tuple[int, ...]], *, la
     settled = settled_shapes(source.graph.inputs, shapes)
     for port in source.graph.inputs:
         walk.enter(port, settled[port.name])
-    walk.nodes(source.graph.nodes)
+    walk.nodes(_in_order(source.graph))
     return walk.leave(settled)
 
 
@@ -215,7 +217,8 @@ class _Walk:
         model = compact(Model((graph,), (signature,), description="imported from ONNX by sanderling"))
         integers = {builder.graph.tensors[i].name: each for i, each in builder.integers_of.items()}
         inward = tuple(edge for edge, _ in self._inputs)
-        return Imported(model, inward, tuple(edges), (), integers, builder.rounds)
+        rounds = builder.rounds or _halves(self._source.graph)
+        return Imported(model, inward, tuple(edges), (), integers, rounds)
 
     def _as_declared(self, port: Port, index: int) -> int:
         """Returns: an output as the source has it: uint8 where int8 stands for that."""
@@ -227,6 +230,40 @@ class _Walk:
             return index
         quant = Quant.of(float(tensor.quant.scale[0]), int(tensor.quant.zero_point[0]) + 128)
         return self.builder.emit("QUANTIZE", (index,), dtype=DType.UINT8, quant=quant, name=port.name)
+
+
+def _in_order(graph: OnnxGraph) -> list[OnnxNode]:
+    """Returns: the nodes, each behind those that it reads, as a file should have them and some have not.
+
+    What reads a value that nothing writes before it comes last, to be told as that.
+    """
+    written = {name for node in graph.nodes for name in node.outputs if name}
+    waiting: dict[str, list[int]] = {}
+    lacking = []
+    for position, node in enumerate(graph.nodes):
+        wants = written.intersection(node.inputs)
+        lacking.append(len(wants))
+        for name in wants:
+            waiting.setdefault(name, []).append(position)
+    ready = [position for position, count in enumerate(lacking) if not count]  # a heap: it is sorted
+    found = []
+    while ready:
+        position = heappop(ready)
+        found.append(position)
+        for name in graph.nodes[position].outputs:
+            for reader in waiting.pop(name, ()):
+                lacking[reader] -= 1
+                if not lacking[reader]:
+                    heappush(ready, reader)
+    stuck = [position for position, count in enumerate(lacking) if count]
+    return [graph.nodes[position] for position in (*found, *stuck)]
+
+
+def _halves(graph: OnnxGraph) -> bool:
+    """Returns: whether a graph computes with floats of 16 bits, told by its edges and casts."""
+    edges = {port.dtype for port in (*graph.inputs, *graph.outputs)}
+    casts = {node.attrs.get("to") for node in graph.nodes if node.op == "Cast"}
+    return bool(_HALF & (edges | casts))
 
 
 def settled_shapes(ports: Sequence[Port], given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sanderling.errors import UsageError
 from sanderling.tasks.answer import Answer, Answering, Asked
 from sanderling.tasks.labels import fit_labels, numbered
 from sanderling.tasks.task import Outputs
@@ -35,6 +36,10 @@ class Options:
     scores: Scores = "auto"
     top: int = 5
     least: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UsageError(f"got top={self.top}, expected at least 1")
 
 
 def probabilities(values: Floats, scores: Scores) -> Floats:
@@ -64,7 +69,7 @@ def probabilities(values: Floats, scores: Scores) -> Floats:
 def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     shares = probabilities(output_at(outputs, options.output), options.scores)
     labels, note = fit_labels(asked.labels, len(shares))
-    order = np.argsort(-shares, kind="stable")[: max(1, options.top)]
+    order = np.argsort(-shares, kind="stable")[: options.top]
     order = order[: max(1, int((shares[order] >= options.least).sum()))]
     names = _names(labels, single=output_at(outputs, options.output).size == 1)
     rows = [(names(int(i)), float(shares[i])) for i in order]
