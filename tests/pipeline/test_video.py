@@ -71,7 +71,8 @@ def test_ffmpeg_prints_nothing_of_its_own(tmp_path: Path) -> None:
     call = "\ntry: video(Path(sys.argv[1]), 'x')\nexcept Exception as error: print(type(error).__name__)"
     done = subprocess.run(
         [sys.executable, "-c", lines + call, str(tmp_path / "no.mp4")],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("SampleError\n", "")
 
