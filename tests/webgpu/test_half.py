@@ -178,8 +178,8 @@ def test_again_where_the_adapter_has_the_feature(device: Device) -> None:
         for name in ("half", "operators", "variants", "weights", "precision")
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=",
-         "-k", "native or half or precision", *files],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:anyio",
+         "-o", "addopts=", "-k", "native or half or precision", *files],
         env={**os.environ, "VK_DRIVER_FILES": str(LAVAPIPE), "EXPECT_GPU": "1"},
         capture_output=True, text=True, timeout=600, cwd=here.parents[2],
     )  # fmt: skip
