@@ -142,36 +142,6 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-class Steps:
-    """Shows steps of a work on a terminal: a spinner, and a bar where the end is known.
-
-    Args:
-        quiet: show nothing.
-    """
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        console = stderr()
-        self._bar = None if quiet or not console.is_terminal else _bar(console)
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._task = self._bar.add_task("starting", total=None, deadline=math.inf)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Takes a step: ``done`` of ``total``, 0 for a total that nobody knows."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(
-                self._task, description=shorten(plain(what), 60), completed=done, total=total or None
-            )
-
-
 def _bar(console: Console) -> Bar:
     from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 

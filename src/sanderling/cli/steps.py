@@ -1,22 +1,22 @@
-"""A progress bar over many things, on stderr; nothing where that is no terminal."""
+"""Shows on stderr how far a work is; nothing where that is no terminal."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Self
 
 from sanderling.cli.output import stderr
+from sanderling.report.format import plain, shorten
 
 
 class Steps:
-    """Shows how many are done.
+    """A spinner, what is being done, and a bar where the end is known.
 
     Args:
         total: of how many, None when that is not known.
         hidden: show nothing.
     """
 
-    def __init__(self, total: int | None, *, hidden: bool = False) -> None:
+    def __init__(self, total: int | None = None, *, hidden: bool = False) -> None:
         self._total = total
         self._console = stderr()
         self._shown = not hidden and self._console.is_terminal
@@ -26,26 +26,21 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self._shown:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                SpinnerColumn,
-                TimeRemainingColumn,
-            )
-
-            columns = (SpinnerColumn(), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar = _bar(self._console)
             self._task = self._bar.add_task("", total=self._total)
             self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Takes a step by name: ``done`` of ``total``, 0 for a total that nobody knows."""
+        if self._bar is not None:
+            text = shorten(plain(what), 60)
+            self._bar.update(self._task, description=text, completed=done, total=total or None)
 
     def advance(self) -> None:
         """One more is done."""
@@ -57,3 +52,24 @@ class Steps:
         """Shows how far a single long one is, where there is only one."""
         if self._bar is not None and self._total == 1:
             self._bar.update(self._task, completed=done, total=total)
+
+
+def _bar(console: Any) -> Any:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -75,10 +75,10 @@ def convert(
     from sanderling import verbs
     from sanderling.cli import units
     from sanderling.cli.failure import exit_with, option_names
-    from sanderling.cli.live import Steps
     from sanderling.cli.output import print_json
+    from sanderling.cli.steps import Steps
 
-    with Steps(quiet=json) as steps, option_names():
+    with Steps(hidden=json) as steps, option_names():
         done = verbs.convert(
             source,
             output,
