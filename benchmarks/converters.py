@@ -74,14 +74,21 @@ def by_tensorflow(python: str, source: Path, out: Path) -> float:
     return float(done.stdout.split()[-1])
 
 
-def interleaved(files: list[Path], seconds: float) -> list[float]:
-    """Returns: median milliseconds of a call of each, one thread."""
+def interleaved(files: list[Path], seconds: float, shape: tuple[int, ...] | None = None) -> list[float]:
+    """Returns: median milliseconds of a call of each, one thread.
+
+    Args:
+        shape: of the first input, for files that leave its sizes open.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     rng = np.random.default_rng(0)
     loaded = []
     for file in files:
         interpreter = Interpreter(str(file), num_threads=1)
+        first = interpreter.get_input_details()[0]
+        if shape is not None and -1 in first["shape_signature"]:
+            interpreter.resize_tensor_input(first["index"], shape)
         interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():
             interpreter.set_tensor(detail["index"], rng.random(detail["shape"]).astype(detail["dtype"]))

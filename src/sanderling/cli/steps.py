@@ -57,18 +57,28 @@ class Steps:
 def _bar(console: Any) -> Any:
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         SpinnerColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Count(ProgressColumn):
+        """How many are done, of how many if that is known; nothing where nothing is counted."""
+
+        def render(self, task: Task) -> Text:
+            if task.total is None:
+                return Text(f"{task.completed:.0f}" if task.completed else "", "green")
+            return Text(f"{task.completed:.0f}/{task.total:.0f}", "green")
 
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        Count(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
