@@ -89,7 +89,9 @@ def test_several_inputs_must_be_declared(tmp_path: Path) -> None:
 
 def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
     model = stacked(keras.Input((None, None, 3), name="x"), layers.Conv2D(2, 3), layers.GlobalMaxPooling2D())
-    with pytest.raises(sd.UsageError, match=r"input 'x' leaves sizes open: \?,\?,\?,3; give all of them"):
+    with pytest.raises(
+        sd.UsageError, match=r"input 'x' leaves sizes open: \?,\?,\?,3; for example --shape x=1,224,224,3"
+    ):
         sd.convert(model, tmp_path / "open.tflite")
     done = sd.convert(model, tmp_path / "open.tflite", shape=(2, 8, 9, 3))
     assert done.model.main.tensors[done.model.main.inputs[0]].shape == (2, 8, 9, 3)

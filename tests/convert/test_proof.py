@@ -192,6 +192,26 @@ def test_a_file_is_converted_once(net: Any, tmp_path: Path, monkeypatch: pytest.
     assert cached(source, converter, said.append) != first
 
 
+def test_open_sizes_are_settled_where_there_is_an_option_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands that convert on the way have no ``--shape``: the sentence says which one has."""
+    monkeypatch.setenv("SANDERLING_CACHE", str(tmp_path / "cache"))
+
+    def made(source: object, _: Wishes) -> Conversion:
+        hint = "for example --shape x=1,3,224,224"
+        raise sd.UsageError("input 'x' leaves sizes open", where="--shape", hint=hint)
+
+    converter = Converter("test", "x", "keras", lambda _: True, lambda _: False, made)
+    monkeypatch.setattr(registry, "converters", lambda: (converter,))
+    source = tmp_path / "net.test"
+    source.write_bytes(b"one")
+    with pytest.raises(sd.UsageError) as told:
+        cached(source, converter, print)
+    assert told.value.where == str(source)
+    assert f"sanderling convert {source} -o net.tflite --shape x=1,3,224,224" in told.value.hint
+
+
 def test_converters_are_found_and_tell_their_files() -> None:
     names = [each.name for each in registry.converters()]
     assert {"keras", "saved_model", "onnx"} <= set(names)

@@ -238,6 +238,6 @@ def test_open_sizes_ask_for_shape(tmp_path: Path) -> None:
     path = written(tmp_path, model)
     text = refusal(path)
     assert "input 'x' leaves sizes open: ?,3,?,?" in text
-    assert "--shape x=1,3,1,1" in text
+    assert "--shape x=1,3,224,224" in text
     made = import_model(parse(path), {"x": (2, 3, 8, 9)})
     assert made.model.main.tensors[made.model.main.inputs[0]].shape == (2, 3, 8, 9)

@@ -161,7 +161,17 @@ def cached(
         kept.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot be made ({error.strerror or error})", where=str(kept.parent)) from None
-    done = convert(source, kept, wishes, samples=samples)
+    try:
+        done = convert(source, kept, wishes, samples=samples)
+    except UsageError as error:
+        if error.where != "--shape":
+            raise
+        example = error.hint.partition("--shape ")[2] or "NAME=1,…"
+        raise UsageError(  # the command that was typed has no such option
+            error.what,
+            where=str(source),
+            hint=f"convert it first: sanderling convert {source} -o {source.stem}.tflite --shape {example}",
+        ) from None
     if not done.ok:
         raise ConvertError(
             f"its conversion to .tflite failed the comparison: {done.proof.sentence()}",

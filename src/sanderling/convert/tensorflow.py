@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.errors import ConvertError, FormatError, UsageError
+from sanderling.graph.open_sizes import settled_sizes
 from sanderling.graph.types import Array
 
 _HERE = "sanderling.convert.tensorflow"
@@ -139,24 +140,11 @@ def _signature(known: list[str], wanted: str) -> str:
 
 def _settled(tf: Any, declared: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """Returns: the inputs with every size known: open batches become one."""
-    unknown = [name for name in shapes if name and name not in declared]
-    if unknown or ("" in shapes and len(declared) > 1):
-        raise UsageError(
-            f"there is no input {unknown[0]!r}" if unknown else f"the model has {len(declared)} inputs",
-            where="--shape",
-            hint=f"name one of: {', '.join(declared)}",
-        )
-    specs = {}
-    for name, spec in declared.items():
-        given = shapes.get(name) or shapes.get("")
-        if given is None:
-            if spec.shape.rank is None or None in spec.shape.as_list()[1:]:
-                raise UsageError(f"input {name!r} leaves sizes open: {spec.shape}", where="--shape")
-            given = [1 if size is None else size for size in spec.shape.as_list()]
-        if not spec.shape.is_compatible_with(given):
-            raise UsageError(f"input {name!r} has the shape {spec.shape}, got {list(given)}", where="--shape")
-        specs[name] = tf.TensorSpec(given, spec.dtype, name)
-    return specs
+    sizes = {
+        name: None if spec.shape.rank is None else spec.shape.as_list() for name, spec in declared.items()
+    }
+    settled = settled_sizes(sizes, shapes)
+    return {name: tf.TensorSpec(settled[name], spec.dtype, name) for name, spec in declared.items()}
 
 
 def _converted(tf: Any, fixed: Any, model: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sanderling.convert.finish import distinct
-from sanderling.errors import ConvertError, UsageError
+from sanderling.errors import ConvertError
+from sanderling.graph.open_sizes import settled_sizes
 
 Shape = tuple[int | None, ...]
 NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32"}  # JAX's widths
@@ -38,21 +39,14 @@ def input_ports(model: Any, wished: Mapping[str, Sequence[int]]) -> tuple[list[P
     """
     raw = _declared(model) or _built(model, wished)
     names = distinct([name for name, _, _ in raw])
-    unknown = [name for name in wished if name and name not in names]
-    if unknown or ("" in wished and len(names) > 1):
-        raise UsageError(
-            f"there is no input {unknown[0]!r}" if unknown else f"the model has {len(names)} inputs",
-            where="--shape",
-            hint=f"name one of: {', '.join(names)}",
-        )
+    shapes = settled_sizes(dict(zip(names, (declared for _, declared, _ in raw), strict=True)), wished)
     ports, wide = [], []
-    for name, (_, declared, dtype) in zip(names, raw, strict=True):
+    for name, (_, _, dtype) in zip(names, raw, strict=True):
         if dtype == "string":
             raise ConvertError(f"input {name!r} takes text", hint="convert the model behind its lookup layer")
         if dtype in NARROW:
             wide.append(name)
-        shape = _settled(name, declared, wished.get(name, wished.get("")))
-        ports.append(Port(name, shape, NARROW.get(dtype, dtype)))
+        ports.append(Port(name, shapes[name], NARROW.get(dtype, dtype)))
     return ports, [f"64-bit inputs take 32 bits: {', '.join(wide)}"] if wide else []
 
 
@@ -107,24 +101,6 @@ def _built(model: Any, wished: Mapping[str, Sequence[int]]) -> list[tuple[str, S
         # Sizes were learned from one call: the batch at least was the caller's choice.
         rows.append((key.removesuffix("_shape"), (None, *shape[1:]), model.compute_dtype))
     return rows
-
-
-def _settled(name: str, declared: Shape, given: Sequence[int] | None) -> tuple[int, ...]:
-    listed = ",".join("?" if size is None else str(size) for size in declared)
-    if given is not None:
-        fits = len(given) == len(declared) and all(
-            d in (None, g) for d, g in zip(declared, given, strict=False)
-        )
-        if not fits:
-            raise UsageError(f"input {name!r} has the shape {listed}, got {list(given)}", where="--shape")
-        return tuple(given)
-    if None in declared[1:]:
-        raise UsageError(
-            f"input {name!r} leaves sizes open: {listed}",
-            where="--shape",
-            hint=f"give all of them, as in --shape {name}={listed.replace('?', '1', 1).replace('?', '64')}",
-        )
-    return tuple(1 if size is None else size for size in declared)
 
 
 def arguments(model: Any, flat: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

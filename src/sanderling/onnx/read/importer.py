@@ -11,6 +11,7 @@ from typing import Any
 from sanderling.errors import ConvertError, SanderlingError, UnsupportedOperator, UsageError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import SERVING, Graph, Model, Signature
+from sanderling.graph.open_sizes import settled_sizes
 from sanderling.graph.types import Array, DType, Quant
 from sanderling.onnx.read.builder import Builder, Value, last_order, plain_order
 from sanderling.onnx.read.call import Call
@@ -68,7 +69,7 @@ def import_model(source: OnnxModel, shapes: Mapping[str, tuple[int, ...]], *, la
         UsageError: a size is missing or does not fit.
     """
     walk = _Walk(source, last)
-    settled = settled_shapes(source.graph.inputs, shapes)
+    settled = settled_sizes({port.name: _declared(port) for port in source.graph.inputs}, shapes)
     for port in source.graph.inputs:
         walk.enter(port, settled[port.name])
     walk.nodes(_in_order(source.graph))
@@ -266,43 +267,11 @@ def _halves(graph: OnnxGraph) -> bool:
     return bool(_HALF & (edges | casts))
 
 
-def settled_shapes(ports: Sequence[Port], given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Returns: the sizes of every input: as given, else as the file has them, an open first one being 1.
-
-    Raises:
-        UsageError: an input's sizes stay open, or what was given does not fit.
-    """
-    names = [port.name for port in ports]
-    unknown = [name for name in given if name and name not in names]
-    if unknown or ("" in given and len(names) != 1):
-        what = f"there is no input {unknown[0]!r}" if unknown else f"the model has {len(names)} inputs"
-        raise UsageError(what, where="--shape", hint=f"name one of: {', '.join(names)}")
-    return {port.name: _settled(port, given.get(port.name) or given.get("")) for port in ports}
-
-
-def _settled(port: Port, given: tuple[int, ...] | None) -> tuple[int, ...]:
+def _declared(port: Port) -> list[int | None] | None:
+    """Returns: the sizes of an input, None for an open one."""
     if port.sizes is None:
-        if given is None:
-            raise UsageError(
-                f"input {port.name!r} states no shape", where="--shape", hint=f"give --shape {port.name}=…"
-            )
-        return given
-    fixed = [size if isinstance(size, int) and size > 0 else None for size in port.sizes]
-    listed = ",".join("?" if size is None else str(size) for size in fixed)
-    if given is not None:
-        fits = len(given) == len(fixed) and all(a in (None, b) for a, b in zip(fixed, given, strict=True))
-        if not fits:
-            raise UsageError(
-                f"input {port.name!r} has the shape {listed}, got {list(given)}", where="--shape"
-            )
-        return given
-    if None in fixed[1:]:
-        raise UsageError(
-            f"input {port.name!r} leaves sizes open: {listed}",
-            where="--shape",
-            hint=f"for example --shape {port.name}={','.join(str(size or 1) for size in fixed)}",
-        )
-    return tuple(size or 1 for size in fixed)
+        return None
+    return [size if isinstance(size, int) and size > 0 else None for size in port.sizes]
 
 
 def _bound(attrs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
