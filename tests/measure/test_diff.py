@@ -219,7 +219,7 @@ def test_two_engines_and_the_verb(tmp_path: Path) -> None:
         (("litert",), "nothing to compare"),
         (("litert", "litert"), "nothing to compare"),
         (("nothing",), "there is no engine 'nothing'"),
-        (("litert", "litert:fastest"), "kernels is 'fastest'"),
+        (("litert", "litert:fastest"), "engine litert has no variant 'fastest'"),
         (("litert",) * 3, "got 3 engines, expected one or two"),
     ],
 )

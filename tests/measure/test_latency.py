@@ -13,7 +13,7 @@ import pytest
 from sanderling.engines.engine import Port
 from sanderling.errors import InputMismatch, UsageError
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.measure.latency import Contender, compare, race, summary
 from sanderling.measure.median import correlation_time, median_interval
 from sanderling.measure.results import Latency

@@ -67,7 +67,7 @@ def test_a_worker_that_crashes_is_one_sentence(
 ) -> None:
     """The process is killed as a crash of the engine would: by a signal, while it loads the model."""
     sound = save(classifier(), tmp_path / "sound.tflite")
-    monkeypatch.setattr("sanderling.measure.process._BOOT", _CRASHING)
+    monkeypatch.setattr("sanderling.isolation.process._BOOT", _CRASHING)
     assert main(["optimize", str(sound), "-o", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -80,7 +80,8 @@ def test_a_worker_that_crashes_is_one_sentence(
 _CRASHING = """
 import ctypes, json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from sanderling.measure import serving, worker
+from sanderling.isolation import worker
+from sanderling.measure import serving
 def load(path: str, **rest: object) -> None:
     ctypes.string_at(1)
 serving.load = load

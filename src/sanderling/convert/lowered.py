@@ -11,7 +11,7 @@ import numpy as np
 
 from sanderling.convert.conversion import Wishes
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 
 LOWER_SECONDS, RUN_SECONDS = 3600.0, 600.0  # after which nobody waits any longer
 _HERE = "sanderling.convert.lowered"

@@ -16,7 +16,7 @@ from sanderling.convert.conversion import Reference
 from sanderling.errors import ConvertError, ModelError, RunError
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.samples.samples import Samples
 
 FLOAT_TOLERANCE = 1e-4  # of an output's scale: rounding of another order of summing stays far below

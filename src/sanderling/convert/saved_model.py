@@ -14,7 +14,7 @@ from sanderling.convert.finish import finish, named
 from sanderling.convert.lowered import LOWER_SECONDS, RUN_SECONDS
 from sanderling.errors import MissingExtra
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.tflite.read import parse
 
 _TENSORFLOW = "sanderling.convert.tensorflow"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,31 @@ class Port:
         return self.type.quant
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way in which an engine runs a model: on one of its devices, in one precision.
+
+    Attributes:
+        engine: the engine's name.
+        name: "" for its usual way, else ``bf16``, ``gpu``, ``cuda`` …
+        options: of the engine's ``load`` that make it so.
+        threads: the number of CPU threads makes a difference.
+        exact: float tensors are computed in float32, so that its answers are held to float32's bounds.
+        choose: ``engine="auto"`` may choose it. Others must be named: they are slow by design, or imitate
+            hardware that is not there.
+    """
+
+    engine: str
+    name: str = ""
+    options: Mapping[str, object] = field(default_factory=dict, hash=False)
+    threads: bool = True
+    exact: bool = True
+    choose: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.engine}:{self.name}" if self.name else self.engine
+
+
 class Runner(Protocol):
     """A model loaded into an engine, ready to be called from one thread at a time."""
 
@@ -52,12 +77,22 @@ class Runner(Protocol):
 
 
 class Engine(Protocol):
-    """One way to run a model. A folder of ``engines/`` with an ``ENGINE`` of this shape is an engine."""
+    """What can run models. A folder of ``engines/`` with an ``ENGINE`` of this shape is an engine.
+
+    Attributes:
+        name: the folder's.
+        isolated: what it loads runs in a process of its own, since its library may end the whole process.
+    """
 
     name: str
+    isolated: bool
 
     def available(self) -> Verdict:
         """Returns: whether it can be used in this process, or why not (what to install)."""
+
+    def variants(self) -> Sequence[Variant]:
+        """Returns: the ways in which it can run models here, its usual one first; [] where it is not
+        available. Devices that this machine does not have are left out."""
 
     def version(self) -> str:
         """Returns: the version of the library behind it."""

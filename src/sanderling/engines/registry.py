@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from sanderling.engines.engine import Engine
+from sanderling.engines.engine import Engine, Variant
 from sanderling.errors import UsageError
 
 
@@ -34,3 +34,34 @@ def find(name: str) -> Engine:
         raise UsageError(f"there is no engine {name!r}", hint=f"choose one of: {', '.join(names())}")
     engine: Engine = importlib.import_module(f"sanderling.engines.{name}").ENGINE
     return engine
+
+
+def engine_of(text: str) -> Engine:
+    """Looks up the engine of what people write for a way to run models: ``litert``, ``openvino:bf16``."""
+    return find(text.partition(":")[0])
+
+
+def find_variant(text: str) -> Variant:
+    """Looks up a way to run models by what people write: ``litert``, ``openvino:bf16``.
+
+    Raises:
+        UsageError: there is no such engine, or it has no such variant here; the sentence lists what there is.
+    """
+    name, _, wanted = text.partition(":")
+    engine = find(name)
+    if not wanted:
+        # What is not installed says so when it is asked to load.
+        return next(iter(engine.variants()), Variant(name))
+    found = {variant.name: variant for variant in engine.variants()}
+    if wanted not in found:
+        ready = engine.available()
+        if not ready:
+            raise UsageError(f"engine {name} cannot be used: {ready.reason}")
+        listed = ", ".join(str(variant) for variant in found.values())
+        raise UsageError(f"engine {name} has no variant {wanted!r} here", hint=f"choose one of: {listed}")
+    return found[wanted]
+
+
+def every_variant() -> tuple[Variant, ...]:
+    """Returns: all ways to run models here, engine by engine, its usual one first."""
+    return tuple(v for name in names() if find(name).available() for v in find(name).variants())

@@ -198,7 +198,7 @@ def _calls(sample: Mapping[str, Any], model: Model) -> Feeds:
 def _quantize(path: Path, recipe: Recipe, feeds: Feeds | None) -> None:
     """Rewrites a file by a recipe, in a process of its own. What has no weights to shrink stays as it is."""
     from sanderling.compress.calibration import save_feeds
-    from sanderling.measure.client import Worker
+    from sanderling.isolation.client import Worker
 
     calibration = None if feeds is None else str(save_feeds(feeds, path.parent / "feeds"))
     with Worker(name="quantizer") as worker:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.errors import RunError, SanderlingError, UsageError
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.measure.latency import Contender, median_bounds, race, summary
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency

@@ -22,12 +22,6 @@ from sanderling.runtime.loading import read_model
 from sanderling.runtime.ports import dequantize, to_stored
 
 
-def engine_and_options(text: str) -> tuple[str, dict[str, object]]:
-    """Reads ``litert`` or ``litert:builtin``. Returns: the engine's name, and options for loading."""
-    name, _, kernels = text.partition(":")
-    return name, {"kernels": kernels} if kernels else {}
-
-
 def compare_models(
     a: str, b: str, engines: Sequence[str], feeds: Sequence[Feed], sequential: bool = False
 ) -> dict[str, Any]:
@@ -35,7 +29,7 @@ def compare_models(
 
     Args:
         a, b: files.
-        engines: what runs A, and what runs B: see ``engine_and_options``.
+        engines: what runs A, and what runs B: ``litert``, ``litert:builtin`` …
         feeds: samples, as A takes them.
         sequential: the samples follow one another: state is kept between them.
 
@@ -67,11 +61,10 @@ class _Run:
     """One of the two models, loaded twice: as it is, and with every value that is compared given out."""
 
     def __init__(self, path: Path, engine: str, scratch: Path) -> None:
-        name, options = engine_and_options(engine)
         self.name = path.name
         self.model: Model = read_model(path)
-        self.side = Side(self.model, name, options)
-        self.plain: Loaded = load_file(path, name, 1, options=options, model=self.model)
+        self.side = Side(self.model, engine)
+        self.plain: Loaded = load_file(path, engine, 1, model=self.model)
         self._scratch = scratch
         self._open: Loaded | None = None
         self._given: tuple[int, ...] = ()
@@ -81,7 +74,7 @@ class _Run:
         graph = self.model.main
         wider = exposed(self.model, (t for t in tensors if t not in graph.inputs))
         tflite.write(wider, self._scratch)
-        self._open = load_file(self._scratch, self.side.engine, 1, options=self.side.options)
+        self._open = load_file(self._scratch, self.side.engine, 1)
         self._given = wider.main.outputs
 
     def run(self, inputs: Sequence[Array]) -> tuple[list[Array], dict[int, Array]]:

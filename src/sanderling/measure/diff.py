@@ -14,8 +14,7 @@ from typing import Any
 from sanderling.engines import registry
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
-from sanderling.measure.client import Worker
-from sanderling.measure.comparing import engine_and_options
+from sanderling.isolation.client import Worker
 from sanderling.measure.differences import Difference, DiffResult
 from sanderling.measure.matching import comparable
 from sanderling.runtime.loading import read_model
@@ -82,7 +81,7 @@ def _engines(given: Sequence[str]) -> tuple[str, str]:
     if not 1 <= len(given) <= 2:
         raise UsageError(f"got {len(given)} engines, expected one or two", where="engines")
     for text in given:
-        registry.find(engine_and_options(text)[0])
+        registry.find_variant(text)
     return given[0], given[-1]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from sanderling.errors import UsageError
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.measure.median import FEWEST, median_interval
 from sanderling.measure.results import Latency
 from sanderling.measure.serving import Feed, Loaded, arrange, find

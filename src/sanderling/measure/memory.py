@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sanderling.engines import registry
 from sanderling.errors import RunError
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.measure.serving import Feed, load_file, run_feeds
 from sanderling.runtime.loading import read_model
 
@@ -69,7 +69,7 @@ def measure(path: str, engine: str, threads: int, precision: str, feeds: Sequenc
     Returns: bytes by which the peak exceeds what was resident before.
     """
     model = read_model(path)
-    registry.find(engine).available()  # imports its library, which is not the model's memory
+    registry.engine_of(engine).available()  # imports its library, which is not the model's memory
     _tidy()
     before = _reset_peak()
     loaded = load_file(Path(path), engine, threads, precision, model=model)

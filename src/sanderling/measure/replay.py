@@ -50,7 +50,6 @@ class Side:
 
     model: Model
     engine: str
-    options: Mapping[str, object]
 
 
 class Replay:
@@ -159,7 +158,7 @@ class _Cut:
         if self._loaded is None or shapes != self._shapes:
             self.close()
             tflite.write(cut_out(self._side.model, part, output, shapes), self._path)
-            self._loaded = load_file(self._path, self._side.engine, 1, options=self._side.options)
+            self._loaded = load_file(self._path, self._side.engine, 1)
             self._shapes = shapes
         self._loaded.runner.reset()
         return self._loaded.runner.run([fed[index] for index in part.feeds])[0]

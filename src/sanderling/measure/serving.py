@@ -79,7 +79,7 @@ def load_file(
 ) -> Loaded:
     """Loads a model without giving it a handle. ``model`` is what ``read_model`` gave, if it was called."""
     model = read_model(path) if model is None else model
-    registry.find(engine).available()  # imports its library
+    registry.engine_of(engine).available()  # imports its library
     start = time.perf_counter()
     runner = load_runner(path, model, engine, threads=threads, precision=precision, options=options)
     return Loaded(path.name, runner, (time.perf_counter() - start) * 1e3)

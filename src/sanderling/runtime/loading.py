@@ -60,7 +60,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
 
 def announce(path: Path, engine: str, options: Mapping[str, object]) -> None:
     """Lets an engine begin, in the background, with what a model that is about to be read will need."""
-    begin = getattr(registry.find(engine), "announce", None)
+    begin = getattr(registry.engine_of(engine), "announce", None)
     if begin is not None:
         begin(path, options)
 
@@ -78,7 +78,7 @@ def load_runner(
 
     Args:
         path, model: the file and what ``read_model`` gave for it.
-        engine: an engine's name.
+        engine: an engine's name, or a variant of it: ``openvino:bf16``.
         threads: CPU threads; None takes ``SANDERLING_THREADS``, else 1.
         precision: ``"auto"`` leaves it to the engine.
         options: further options of the engine.
@@ -87,11 +87,13 @@ def load_runner(
         ModelError: the engine is not available or refuses the model.
         UsageError: there is no such engine or option.
     """
-    found: Engine = registry.find(engine)
+    found: Engine = registry.engine_of(engine)
     ready = found.available()
     if not ready:
-        raise ModelError(f"engine {engine} cannot be used: {ready.reason}")
-    every: dict[str, object] = {**(options or {}), "precision": precision}
+        raise ModelError(f"engine {found.name} cannot be used: {ready.reason}")
+    every: dict[str, object] = {**registry.find_variant(engine).options, **(options or {})}
+    if precision != "auto" or "precision" not in every:
+        every["precision"] = precision
     return found.load(path, model, threads=default_threads(threads), options=every)
 
 

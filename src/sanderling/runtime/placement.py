@@ -95,7 +95,7 @@ def place_runner(model: Model, runner: Runner, engine: str, reason: str) -> tupl
 
 def place(model: Model, engine: str, reason: str) -> tuple[Placed, ...]:
     """Returns: a row per node of the main graph for a model that one engine runs as a whole."""
-    verdicts = registry.find(engine).supports(model)
+    verdicts = registry.engine_of(engine).supports(model)
     graph = model.main
     return tuple(
         Placed(

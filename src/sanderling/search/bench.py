@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.graph.types import Array
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
 from sanderling.search.clock import Clock

@@ -11,7 +11,7 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import save_feeds
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import StorageError
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from sanderling.search.clock import Clock
 from sanderling.search.identity import trial_id
 from sanderling.search.subject import Subject

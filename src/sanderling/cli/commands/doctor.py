@@ -34,7 +34,7 @@ def _worker() -> dict[str, Any]:
 
     from sanderling import zoo
     from sanderling.errors import SanderlingError
-    from sanderling.measure.client import Worker
+    from sanderling.isolation.client import Worker
 
     model = zoo.model_path(zoo.bundled()[0])
     start = time.perf_counter()

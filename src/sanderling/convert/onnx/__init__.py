@@ -86,7 +86,7 @@ def reference_of(
     path: Path, inputs: Sequence[tuple[str, tuple[int, ...]]], outputs: Sequence[tuple[str, tuple[int, ...]]]
 ) -> Reference:
     """Returns: what runs a file by ONNX Runtime, in a process of its own from the first call on."""
-    from sanderling.measure.client import Worker
+    from sanderling.isolation.client import Worker
 
     worker = Worker(name=f"ONNX Runtime {version('onnxruntime')}")
     loaded: list[bool] = []

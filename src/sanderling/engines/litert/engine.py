@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from sanderling.engines.engine import Variant
 from sanderling.engines.litert.operators import supported
 from sanderling.engines.litert.runner import KERNELS, LiteRTRunner
 from sanderling.errors import UnsupportedOperator, UsageError
@@ -19,6 +20,7 @@ class LiteRT:
     """LiteRT's interpreter on the CPU (XNNPACK unless other kernels are asked for)."""
 
     name = "litert"
+    isolated = False
 
     def available(self) -> Verdict:
         """Returns: whether ``ai-edge-litert`` can be imported here."""
@@ -27,6 +29,13 @@ class LiteRT:
         except ImportError as error:
             return no(f"ai-edge-litert cannot be imported ({error}); run: pip install ai-edge-litert")
         return YES
+
+    def variants(self) -> Sequence[Variant]:
+        """Returns: XNNPACK's kernels, and the other sets, which are slower and must be named."""
+        if not self.available():
+            return ()
+        others = (Variant("litert", k, {"kernels": k}, choose=False) for k in KERNELS if k != "default")
+        return (Variant("litert"), *others)
 
     def version(self) -> str:
         """Returns: the version of ``ai-edge-litert``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sanderling.engines.engine import Variant
 from sanderling.engines.reference.control import CONTROL
 from sanderling.engines.reference.runner import ReferenceRunner
 from sanderling.errors import UnsupportedOperator, UsageError
@@ -17,10 +18,15 @@ class Reference:
     """The operators' own NumPy implementations, one after the other."""
 
     name = "reference"
+    isolated = False
 
     def available(self) -> Verdict:
         """Returns: yes: it needs nothing but NumPy."""
         return YES
+
+    def variants(self) -> Sequence[Variant]:
+        """Returns: the one way, which is slow: it must be named."""
+        return (Variant("reference", threads=False, choose=False),)
 
     def version(self) -> str:
         """Returns: the version of NumPy, which does the arithmetic."""

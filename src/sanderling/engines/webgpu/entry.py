@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sanderling.engines.engine import Variant
 from sanderling.engines.webgpu.driver import adapters as gpus
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Model
@@ -19,6 +20,7 @@ class WebGPU:
     """Our own kernels on any GPU that Vulkan, Metal or D3D12 reaches; what they cannot do, LiteRT does."""
 
     name = "webgpu"
+    isolated = False
 
     def available(self) -> Verdict:
         """Returns: whether there are a WebGPU library and a GPU adapter."""
@@ -33,6 +35,14 @@ class WebGPU:
         from sanderling.engines.webgpu.early import begin
 
         begin(path, options)
+
+    def variants(self) -> Sequence[Variant]:
+        """Returns: floats in 32 bits, and stored in 16. A GPU that is the processor itself must be named."""
+        if not self.available():
+            return ()
+        hardware = any(not adapter.software for adapter in gpus.adapters())
+        half = Variant("webgpu", "f16", {"precision": "float16"}, threads=False, exact=False, choose=hardware)
+        return (Variant("webgpu", threads=False, choose=hardware), half)
 
     def version(self) -> str:
         """Returns: the library's package and version."""

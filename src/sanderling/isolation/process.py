@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from sanderling.errors import WorkerError
-from sanderling.measure import wire
+from sanderling.isolation import wire
 
 # The child imports from where the parent does, and nothing from the folder it happens to be started in.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from sanderling.measure.worker import main; main(int(sys.argv[2]))"
+    "from sanderling.isolation.worker import main; main(int(sys.argv[2]))"
 )
 _LOG_BYTES = 64 * 1024
 _KILLED = {-number for number in (9, 15, 1)}  # SIGKILL, SIGTERM, SIGHUP: no crash of its own

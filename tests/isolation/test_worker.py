@@ -25,8 +25,8 @@ from sanderling.errors import (
     UnsupportedOperator,
     WorkerError,
 )
-from sanderling.measure.client import Worker, _rebuilt
-from sanderling.measure.worker import _failure
+from sanderling.isolation.client import Worker, _rebuilt
+from sanderling.isolation.worker import _failure
 from tests.engines import models
 
 SERVING = "sanderling.measure.serving"
@@ -279,7 +279,7 @@ def test_a_forgotten_worker_is_ended() -> None:
 PARENT = """
 import sys
 sys.path[:0] = {path!r}
-from sanderling.measure.client import Worker
+from sanderling.isolation.client import Worker
 from tests.engines import models
 from pathlib import Path
 import numpy as np
@@ -324,7 +324,7 @@ def test_scripts_without_a_main_guard_work(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         f"import sys\nsys.path[:0] = {[str(Path(p).absolute()) for p in sys.path]!r}\n"
-        "from sanderling.measure.client import Worker\n"
+        "from sanderling.isolation.client import Worker\n"
         "print('once')\n"
         f"with Worker() as w: w.call('{SERVING}:unload', handle=1)\n"
     )

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sanderling import errors
 from sanderling.errors import SanderlingError, WorkerError
-from sanderling.measure.process import Process
+from sanderling.isolation.process import Process
 
 _TICK = 0.05  # seconds between two looks at the child's memory
 # Seconds until a new process must have said that it is ready: at most, and with little time left.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sanderling.errors import WorkerError
-from sanderling.measure import wire
+from sanderling.isolation import wire
 
 
 def there_and_back(message: object) -> Any:

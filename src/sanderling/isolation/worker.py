@@ -1,6 +1,6 @@
 """The worker: a process of its own that calls functions of this package on request.
 
-Started by ``measure/client.py``. Requests come in on the standard input and answers leave on the standard
+Started by ``isolation/client.py``. Requests come in on the standard input and answers leave on the standard
 output that it was born with; everything else that writes there (libraries, prints) lands in the log.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from sanderling.errors import SanderlingError
-from sanderling.measure import wire
+from sanderling.isolation import wire
 
 _FUNCTION = re.compile(r"(sanderling(?:\.[a-z][a-z0-9_]*)+):([a-z][a-z0-9_]*)")
 _PR_SET_PDEATHSIG = 1
