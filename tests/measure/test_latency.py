@@ -14,10 +14,11 @@ from sanderling.engines.engine import Port
 from sanderling.errors import InputMismatch, UsageError
 from sanderling.graph.types import Array
 from sanderling.isolation.client import Worker
-from sanderling.measure.latency import Contender, compare, race, summary
-from sanderling.measure.median import correlation_time, median_interval
+from sanderling.measure.latency import compare, summary
 from sanderling.measure.results import Latency
-from sanderling.measure.serving import Loaded, load_file
+from sanderling.measure.serving import load_file
+from sanderling.timing.median import correlation_time, median_interval
+from sanderling.timing.race import Contender, race
 from tests.engines import models
 
 
@@ -109,19 +110,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def install(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr("sanderling.measure.latency.perf_counter", lambda: clock.ns / 1e9)
-    monkeypatch.setattr("sanderling.measure.latency.perf_counter_ns", lambda: clock.ns)
+    monkeypatch.setattr("sanderling.timing.race.perf_counter", lambda: clock.ns / 1e9)
+    monkeypatch.setattr("sanderling.timing.race.perf_counter_ns", lambda: clock.ns)
     return clock
 
 
 def contender(clock: Clock, ms: float) -> Contender:
-    return Contender(Loaded("timed", Timed(clock, ms), 1.0), [[np.array([k])] for k in range(3)])
+    return Contender(Timed(clock, ms).run, [[np.array([k])] for k in range(3)])
 
 
 def fed(contender: Contender) -> list[int]:
-    runner = contender.loaded.runner
-    assert isinstance(runner, Timed)
-    return runner.fed
+    timed = getattr(contender.run, "__self__", None)
+    assert isinstance(timed, Timed)
+    return timed.fed
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 1.05, 4.0])
@@ -143,7 +144,7 @@ def test_a_known_ratio_is_found(monkeypatch: pytest.MonkeyPatch, ratio: float, m
 def test_the_summary_tells_what_was_timed(clock: Clock) -> None:
     slow, fast = contender(clock, 8.0), contender(clock, 2.0)
     race([slow, fast], seconds=2, target=0.0)
-    found = summary(fast, slow)
+    found = summary(fast, slow, 1.0)
     assert 1.4 < found.p50 < 3 < 5.6 < found.baseline_p50 < 12
     assert found.p50 < found.p90
     assert found.runs == sum(len(block) for block in fast.blocks)
@@ -217,7 +218,8 @@ def test_a_model_against_itself_and_against_a_slower_one(tmp_path: Path) -> None
 def test_more_work_takes_longer(tmp_path: Path) -> None:
     def one(size: int) -> Contender:
         path = models.save(models.convolution(size), tmp_path, f"conv{size}")
-        return Contender(load_file(path, "litert", 1), [[np.ones((1, size, size, 16), np.float32)]])
+        runner = load_file(path, "litert", 1).runner
+        return Contender(runner.run, [[np.ones((1, size, size, 16), np.float32)]])
 
     large, small = one(96), one(24)
     race([large, small], seconds=2, target=0.05)

@@ -9,10 +9,11 @@ from typing import Any
 
 from sanderling.errors import RunError, SanderlingError, UsageError
 from sanderling.isolation.client import Worker
-from sanderling.measure.latency import Contender, median_bounds, race, summary
+from sanderling.measure.latency import contender, summary
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
-from sanderling.measure.serving import Feed, arrange, find
+from sanderling.measure.serving import Feed, find
+from sanderling.timing.race import median_bounds, race
 
 _FEEDS = 8
 _LOAD_TIMEOUT = 120.0
@@ -214,17 +215,12 @@ def race_all(handles: Sequence[int], feeds: Sequence[Sequence[Feed]], seconds: f
 
     Returns: per handle, its ``latency`` as JSON and the 95 % interval of its median, ``p50_ci95``.
     """
-    contenders = []
-    for handle, given in zip(handles, feeds, strict=True):
-        loaded = find(handle)
-        contenders.append(Contender(loaded, [arrange(loaded, feed) for feed in given]))
-    race(contenders, seconds=seconds, target=0.02)
+    models = [find(handle) for handle in handles]
+    racing = [contender(model, given) for model, given in zip(models, feeds, strict=True)]
+    race(racing, seconds=seconds, target=0.02)
     return [
-        {
-            "latency": summary(contender, contenders[0]).to_json(),
-            "p50_ci95": median_bounds(contender),
-        }
-        for contender in contenders
+        {"latency": summary(timed, racing[0], model.load_ms).to_json(), "p50_ci95": median_bounds(timed)}
+        for model, timed in zip(models, racing, strict=True)
     ]
 
 

@@ -18,7 +18,6 @@ from sanderling.errors import (
     WorkerError,
 )
 from sanderling.graph.graph import Model
-from sanderling.measure.median import FEWEST
 from sanderling.measure.memory import measurable, peak_memory
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
@@ -32,6 +31,7 @@ from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
 from sanderling.tflite import read
+from sanderling.timing.median import FEWEST
 
 TIMING_SECONDS = 4.0
 # A candidate whose answers are wrong is timed just well enough to say what was given up.
