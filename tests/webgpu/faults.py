@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 import sanderling as sd
+from sanderling.engines.trust import Check, distance
 from sanderling.engines.webgpu.compiler import compile
 from sanderling.engines.webgpu.compiler.program import Dispatch, Program
 from sanderling.engines.webgpu.driver import device as devices
-from sanderling.engines.webgpu.trust import Check, distance
 
 Fault = Callable[[Program], Program]
 NAN = "vec4<f32>(bitcast<f32>(0x7fc00000u | u.grid.w))"  # the compiler must not see that it is one
@@ -87,7 +87,7 @@ FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (smallest_for_largest, one_channel, one_step, only_fused, second_shape, only_nan)
 }
-WRONG = "its answer on this GPU is"
+WRONG = "its answer is"
 DRIVER = "driver"  # not a kernel: every result that is read back has one wrong number
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sanderling.engines.trust import distance
 from sanderling.engines.webgpu.driver.device import Device
 from sanderling.engines.webgpu.graphs.state import lift
 from sanderling.engines.webgpu.pieces.verdicts import verdict
-from sanderling.engines.webgpu.trust import distance
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from tests.conformance.oracle import ask, ask_weight_only

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sanderling.engines.registry import find
-from sanderling.engines.webgpu.trust import distance
+from sanderling.engines.trust import distance
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.passes.pipeline import run

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sanderling.engines.plain_weights import with_plain_weights
+from sanderling.engines.trust import FLOAT, distance
 from sanderling.engines.webgpu.compiler.program import Program
 from sanderling.engines.webgpu.driver.device import Device
-from sanderling.engines.webgpu.graphs.plain_weights import with_plain_weights
 from sanderling.engines.webgpu.runner import WrongAnswer
-from sanderling.engines.webgpu.trust import FLOAT, distance
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, DType
 from sanderling.runtime.session import Session

@@ -18,6 +18,7 @@ import numpy as np
 
 from sanderling.engines.engine import Runner
 from sanderling.engines.litert import ENGINE as LITERT
+from sanderling.engines.trust import noise
 from sanderling.engines.webgpu.driver import adapters as gpus
 from sanderling.engines.webgpu.driver import device as devices
 from sanderling.engines.webgpu.engine import Wanted, checked, precise
@@ -25,7 +26,6 @@ from sanderling.engines.webgpu.pieces.partition import Plan, Rates
 from sanderling.engines.webgpu.pieces.verdicts import pinned
 from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
-from sanderling.engines.webgpu.trust import noise
 from sanderling.errors import CompileError, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sanderling.engines.trust import Wrong, telling
 from sanderling.engines.webgpu.compiler.half import leading_to, narrow
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.pieces.loaded import Loaded
 from sanderling.engines.webgpu.pieces.segment import GpuSegment
 from sanderling.engines.webgpu.pieces.verdicts import known_by
 from sanderling.engines.webgpu.remember import Memory
-from sanderling.engines.webgpu.trust import Check, Foreseen, Wrong, telling
+from sanderling.engines.webgpu.trust import Check, Foreseen
 from sanderling.errors import ModelError
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array

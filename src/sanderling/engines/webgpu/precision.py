@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from sanderling.engines.litert import ENGINE as LITERT
+from sanderling.engines.plain_weights import with_plain_weights
+from sanderling.engines.trust import noise
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.driver.device import Device
-from sanderling.engines.webgpu.graphs.plain_weights import with_plain_weights
 from sanderling.engines.webgpu.graphs.shapes import at_shapes
 from sanderling.engines.webgpu.remember import Memory
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
-from sanderling.engines.webgpu.trust import noise
 from sanderling.errors import ModelError, RunError
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array

@@ -10,13 +10,13 @@ from math import prod
 from statistics import median
 from typing import Any
 
+from sanderling.engines.trust import noise
 from sanderling.engines.webgpu.compiler.program import Dispatch
 from sanderling.engines.webgpu.driver.clock import Clock
 from sanderling.engines.webgpu.execute import Executor
 from sanderling.engines.webgpu.pieces.loaded import Loaded
 from sanderling.engines.webgpu.pieces.segment import CpuSegment
 from sanderling.engines.webgpu.runner import WebGPURunner
-from sanderling.engines.webgpu.trust import noise
 from sanderling.graph.graph import Graph
 from sanderling.graph.types import Array
 from sanderling.ops.registry import find_for

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sanderling.engines.engine import Port
+from sanderling.engines.trust import Wrong, noise, telling
 from sanderling.engines.webgpu.compiler.program import Program
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.driver.device import Device, open_device
@@ -25,7 +26,7 @@ from sanderling.engines.webgpu.pieces.places import Place, places
 from sanderling.engines.webgpu.pieces.verdicts import Pins, known_by, pinned, verdict
 from sanderling.engines.webgpu.remember import Memory
 from sanderling.engines.webgpu.shelf import Shelf
-from sanderling.engines.webgpu.trust import Foreseen, Wrong, noise, telling
+from sanderling.engines.webgpu.trust import Foreseen
 from sanderling.errors import CompileError, InputMismatch, ModelError, UsageError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Array

@@ -1,83 +1,31 @@
-"""Trust on first use: a piece's answer on the GPU beside LiteRT's, and which operator a wrong one comes from.
-
-LiteRT's own kernel sets differ from each other, so a whole piece may be as far from the builtin kernels as
-twice what XNNPACK is. Where it is further, each operator is fed LiteRT's own values and judged alone.
-"""
+"""Trust on first use: a piece's answer on the GPU beside LiteRT's (see ``engines/trust.py``)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from math import inf, isfinite
 from pathlib import Path
 
-import numpy as np
-
-from sanderling.engines.engine import Port
-from sanderling.engines.litert import ENGINE as LITERT
-from sanderling.engines.litert.runner import LiteRTRunner
+from sanderling.engines import trust
 from sanderling.engines.webgpu.compiler.half import narrow
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.driver.device import Device
-from sanderling.engines.webgpu.graphs.plain_weights import with_plain_weights
 from sanderling.engines.webgpu.pieces.on_cpu import OnCpu
-from sanderling.engines.webgpu.pieces.partition import GPU, Piece
-from sanderling.engines.webgpu.pieces.segment import GpuSegment, cut
-from sanderling.errors import CompileError, ModelError, RunError, UnsupportedOperator
-from sanderling.graph.graph import Graph, Model
-from sanderling.graph.types import Array, TensorType
-
-# Of the output's scale; DESIGN's bounds for what is stored in 32 and in 16 bits.
-FLOAT, HALF = 1e-4, 1e-2
-ROUNDING = 10  # where every operator is right alone, the whole may drift by this much more
-DRIFT_STEPS = 8  # and in steps, through a chain of 8-bit operators
+from sanderling.engines.webgpu.pieces.segment import GpuSegment
+from sanderling.errors import CompileError, UnsupportedOperator
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """An operator whose answer is wrong.
-
-    Attributes:
-        position: in the piece.
-        reason: how wrong.
-        alone: it is so when it is fed with LiteRT's own values.
-    """
-
-    position: int
-    reason: str
-    alone: bool = True
-
-
-def distance(mine: Array, wanted: Array, kind: TensorType) -> float:
-    """Returns: how far two answers are apart: in steps for integers, as a share of the scale for floats.
-
-    A NaN or infinity where the other has none is infinitely far.
-    """
-    if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
-        return inf
-    if wanted.dtype == object or wanted.size == 0:
-        return 0.0 if np.array_equal(mine, wanted) else inf
-    if wanted.dtype.kind != "f":
-        return float(np.max(np.abs(mine.astype(np.int64) - wanted.astype(np.int64))))
-    a, b = mine.astype(np.float64), wanted.astype(np.float64)
-    odd = ~(np.isfinite(a) & np.isfinite(b))
-    if odd.any() and not np.array_equal(a[odd], b[odd], equal_nan=True):
-        return inf
-    scale = float(np.max(np.abs(b), initial=0.0, where=~odd))
-    return float(np.max(np.abs(a - b), initial=0.0, where=~odd)) / max(scale, 1e-6)
-
-
-class Check:
+class Check(trust.Check):
     """Compares one piece with LiteRT.
 
     Args:
         model: the piece as a model.
         folder: for its file.
         device, target: what the GPU's answers come from.
-        whole: the user's file and what was read from it, where the piece is all of it: LiteRT is asked for
-            its answer to the file itself, not to what we made of it.
+        whole: the user's file and what was read from it, where the piece is all of it.
     """
 
     def __init__(
@@ -88,170 +36,25 @@ class Check:
         target: Target,
         whole: tuple[Path, Model] | None = None,
     ) -> None:
-        self._model, self._device, self._target = model, device, target
         graph = model.main
-        self._stored = any(t.type.is_quantized for t in graph.tensors if not t.is_constant)
-        self._half = [bool(narrow(graph, n, half=target.half, wide=target.wide)) for n in graph.nodes]
-        # LiteRT would round the inputs of operators with integer weights: there it is asked with float ones.
-        self._plain = with_plain_weights(model)
-        self._whole = whole if self._plain is model else None
-        self._path = folder / "check.tflite"
+        half = [bool(narrow(graph, n, half=target.half, wide=target.wide)) for n in graph.nodes]
+        super().__init__(model, folder, half, whole)
+        self._device, self._target = device, target
 
-    def expected(self, inputs: Sequence[Array]) -> list[Array]:
-        """Returns: LiteRT's answers, by the kernels that it usually takes.
-
-        Raises:
-            ModelError: LiteRT cannot run the piece, so there is nothing to compare with.
-        """
-        usual = None if self._whole is None else self._litert(inputs, "default", self._whole)
-        usual = self._litert(inputs, "default") if usual is None else usual
-        if usual is None:
-            raise ModelError("LiteRT cannot run it")
-        return usual
-
-    def verdict(
-        self, inputs: Sequence[Array], outputs: Sequence[Array], expected: list[Array]
-    ) -> list[Wrong]:
-        """Returns: the operators whose answers are wrong, [] where the GPU's outputs are right; all of them
-        where the outputs are wrong and no operator can be told.
-
-        Args:
-            inputs, outputs: what the GPU was given and what it gave.
-            expected: what ``expected`` says for these inputs.
-        """
-        graph, half = self._model.main, any(self._half)
-        types = [graph.tensors[index].type for index in graph.outputs]
-        ends = zip(outputs, expected, types, strict=True)
-        if all(distance(mine, b, kind) <= self._bound(kind, half) for mine, b, kind in ends):
-            return []
-        # Only now the builtin kernels are asked, which may take ten times as long.
-        fast, plain = self._litert(inputs, "default") or expected, self._litert(inputs, "builtin")
-        plain = fast if plain is None else plain
-        unsure = worse = ""
-        for index, mine, a, b in zip(graph.outputs, outputs, plain, fast, strict=True):
-            tensor = graph.tensors[index]
-            got = min(distance(mine, a, tensor.type), distance(mine, b, tensor.type))
-            between = distance(b, a, tensor.type)
-            bound = self._bound(tensor.type, half)
-            drifts = len(graph.nodes) > 1 and isfinite(between)
-            allowed = max(bound, 2 * between) if drifts else bound
-            if not got <= allowed:
-                unsure = f"{tensor.name} is {told(got, tensor.type)} from LiteRT's"
-                discrete = not tensor.dtype.is_float and not tensor.type.is_quantized
-                drift = max(ROUNDING * allowed, self._drift(tensor.type, half), inf if discrete else 0.0)
-                worse = worse or (unsure if not got <= drift else "")
-        if not unsure:
-            return []
-        found = self._alone(inputs)
-        if found or not worse:
-            return found
-        everything = range(len(graph.nodes))
-        return self._first(inputs) or [Wrong(p, worse, alone=False) for p in everything]
-
-    def _litert(
-        self, inputs: Sequence[Array], kernels: str, whole: tuple[Path, Model] | None = None
-    ) -> list[Array] | None:
-        options: dict[str, object] = {"kernels": kernels}
+    def answers(self, part: trust.Part, inputs: Sequence[Array]) -> list[Array] | None:
+        """Runs some of the piece's operators on the GPU, compiled by themselves."""
         try:
-            runner: LiteRTRunner | OnCpu = (
-                LITERT.load(*whole, options=options)
-                if whole is not None
-                else OnCpu(self._plain, self._path, options=options)
-            )
-            try:
-                return runner.run(inputs)
-            finally:
-                runner.close()
-        except (ModelError, RunError):
-            return None  # a custom operator that only one of the kernel sets has
-
-    def _bound(self, kind: TensorType, half: bool) -> float:
-        """Returns: how far one operator's answer may be from LiteRT's."""
-        if not kind.dtype.is_float:
-            return 1.0 if kind.is_quantized else 0.0
-        return HALF if half else FLOAT
-
-    def _drift(self, kind: TensorType, half: bool) -> float:
-        """Returns: how far a whole piece of right operators may be."""
-        if not kind.dtype.is_float:
-            return float(DRIFT_STEPS)
-        return DRIFT_STEPS / 256 if self._stored else ROUNDING * self._bound(kind, half)
-
-    def _alone(self, inputs: Sequence[Array]) -> list[Wrong]:
-        """Returns: the operators that are wrong when they are fed with LiteRT's own values."""
-        values = self._values(inputs)
-        reasons = (self._single(p, values) for p in range(len(self._model.main.nodes)))
-        return [Wrong(position, reason) for position, reason in enumerate(reasons) if reason]
-
-    def _values(self, inputs: Sequence[Array]) -> dict[int, Array]:
-        """Returns: LiteRT's value of every tensor that it can tell."""
-        graph = self._model.main
-        found = dict(zip(graph.inputs, inputs, strict=True))
-        options: dict[str, object] = {"kernels": "builtin", "preserve_tensors": True}
-        try:
-            runner = OnCpu(self._plain, self._path, options=options)
-        except ModelError:
-            runner = OnCpu(self._plain, self._path, options={"preserve_tensors": True})
-        try:
-            runner.run(inputs)
-            for index in {i for node in graph.nodes for i in node.outputs}:
-                value = _told(runner, index)
-                if value is not None:
-                    found[index] = value
-        finally:
-            runner.close()
-        return found
-
-    def _single(self, position: int, values: dict[int, Array]) -> str:
-        graph = self._model.main
-        node = graph.nodes[position]
-        entering = _entering(graph, [position])
-        if not all(index in values for index in (*entering, *node.outputs)):
-            return ""
-        piece = Piece(GPU, (position,), entering, node.outputs)
-        return self._compare(piece, values, alone=True)
-
-    def _compare(self, piece: Piece, values: dict[int, Array], *, alone: bool) -> str:
-        """Returns: "" where a piece of the piece is right, else how wrong it is."""
-        graph = self._model.main
-        try:
-            segment = GpuSegment(cut(self._model, piece), self._device, self._target)
+            segment = GpuSegment(trust.cut(self._model, part), self._device, self._target)
         except (CompileError, UnsupportedOperator):
-            return ""  # alone it cannot be compiled, so it does not run alone either
+            return None
         try:
-            outputs = segment.run([values[i] for i in piece.inputs])
+            return segment.run(inputs)
         finally:
             segment.close()
-        half = any(self._half[position] for position in piece.nodes)
-        for index, mine in zip(piece.outputs, outputs, strict=True):
-            kind = graph.tensors[index].type
-            got = distance(mine, values[index], kind)
-            if not got <= (self._bound(kind, half) if alone else self._drift(kind, half)):
-                return f"its answer on this GPU is {told(got, kind)} from LiteRT's"
-        return ""
 
-    def _first(self, inputs: Sequence[Array]) -> list[Wrong]:
-        """Each is right alone: looks for the first after which the whole, fused as it is, is not."""
-        graph, values = self._model.main, self._values(inputs)
-
-        def broken(count: int) -> str:
-            last = graph.nodes[count - 1]
-            if not all(index in values for index in last.outputs):
-                return ""
-            nodes = tuple(range(count))
-            piece = Piece(GPU, nodes, _entering(graph, nodes), last.outputs)
-            return self._compare(piece, values, alone=False)
-
-        low, high, reason = 0, len(graph.nodes), ""
-        while high - low > 1:
-            middle = (low + high) // 2
-            told_wrong = broken(middle)
-            if told_wrong:
-                high, reason = middle, told_wrong
-            else:
-                low = middle
-        reason = reason or broken(high)
-        return [Wrong(high - 1, reason, alone=False)] if reason else []
+    def oracle(self, model: Model, path: Path, options: Mapping[str, object]) -> trust.Oracle:
+        """Returns: a piece in LiteRT, fed with the states of its lifted calls."""
+        return OnCpu(model, path, options=options)
 
 
 class Foreseen:
@@ -287,41 +90,3 @@ class Foreseen:
             ModelError: LiteRT cannot run the piece.
         """
         return self._found.result()
-
-
-def _entering(graph: Graph, nodes: Sequence[int]) -> tuple[int, ...]:
-    made = {i for p in nodes for i in graph.nodes[p].outputs}
-    read = dict.fromkeys(i for p in nodes for i in graph.nodes[p].inputs if i >= 0)
-    return tuple(i for i in read if i not in made and not graph.tensors[i].is_constant)
-
-
-def _told(runner: OnCpu, index: int) -> Array | None:
-    try:
-        return runner.tensor(index)
-    except RunError:
-        return None  # XNNPACK computed it in place of several operators
-
-
-def told(amount: float, kind: TensorType) -> str:
-    """Returns: a distance in words."""
-    if not isfinite(amount):
-        return "infinitely far (NaN, infinity or another shape)"
-    if not kind.dtype.is_float:
-        return f"{amount:.0f} step{'' if amount == 1 else 's'}"
-    return f"{100 * amount:.2g} % of its scale"
-
-
-def telling(array: Array) -> bool:
-    """Returns: whether an input's elements differ: an answer on zeros says little."""
-    return array.dtype != object and array.size > 1 and bool((array != array.flat[0]).any())
-
-
-def noise(array: Array, port: Port) -> Array:
-    """Returns: noise in the place of an input; plain integers, which may be indices, stay as they are."""
-    rng = np.random.default_rng(0)
-    if array.dtype.kind == "f":
-        return rng.random(array.shape).astype(array.dtype)
-    if array.dtype.kind in "iu" and port.type.is_quantized:
-        info = np.iinfo(array.dtype)
-        return rng.integers(info.min, info.max, array.shape, array.dtype, endpoint=True)
-    return array

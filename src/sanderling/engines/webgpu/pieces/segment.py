@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sanderling.engines import trust
 from sanderling.engines.webgpu.compiler.program import Program
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.engines.webgpu.driver.device import Device
@@ -14,7 +15,6 @@ from sanderling.engines.webgpu.pieces.partition import Piece
 from sanderling.engines.webgpu.remember import fingerprint
 from sanderling.engines.webgpu.shelf import Shelf
 from sanderling.errors import CompileError, SanderlingError, UnsupportedOperator
-from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array
 from sanderling.passes.pipeline import run
@@ -24,12 +24,7 @@ _TIDY = ("fold_constants", "drop_no_ops", "drop_dead_code")
 
 def cut(model: Model, piece: Piece) -> Model:
     """Returns: the piece as a model whose inputs and outputs are the piece's, in their order."""
-    graph = model.main
-    nodes = tuple(graph.nodes[p] for p in piece.nodes)
-    part = Graph(graph.tensors, nodes, piece.inputs, piece.outputs, graph.name)
-    # Control flow calls other graphs by number, so they all come along.
-    others = model.graphs[1:] if any("subgraph" in name for node in nodes for name in node.attrs) else ()
-    return compact(Model((part, *others), description=model.description))
+    return trust.cut(model, trust.Part(piece.nodes, piece.inputs, piece.outputs))
 
 
 class CpuSegment:

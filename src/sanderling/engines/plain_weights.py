@@ -1,7 +1,7 @@
-"""Float operators with integer weights as what the GPU makes of them: the same with float weights.
+"""Float operators with integer weights as most engines compute them: with float weights.
 
 LiteRT rounds the inputs of such operators to 8 bits for every call (dynamic range), which costs several
-percent where an input has a wide range; our kernels multiply floats by the dequantized weights.
+percent where an input has a wide range; others multiply floats by the dequantized weights.
 """
 
 from __future__ import annotations
