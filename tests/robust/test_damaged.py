@@ -14,7 +14,7 @@ from sanderling import tflite, zoo
 from sanderling.cli import main
 from sanderling.errors import ModelError, RunError, WorkerError
 from sanderling.graph.graph import Model
-from sanderling.search.bench import Bench
+from sanderling.search.bench import Bench, Run
 from tests.models import classifier, save
 
 
@@ -54,9 +54,9 @@ def test_a_model_that_the_engine_hangs_on_ends_the_worker_only(tmp_path: Path) -
     bench = Bench()
     try:
         with pytest.raises(WorkerError, match=r"did not finish within 1.5 s .* and was stopped"):
-            bench.load(hanging, 1, timeout=1.5)
-        bench.load(sound, 1)
-        answers = bench.run(sound, 1, [{"x": np.zeros((1, 12, 12, 1), np.float32)}], timeout=30)
+            bench.load(Run(hanging), timeout=1.5)
+        bench.load(Run(sound))
+        answers = bench.answers(Run(sound), [{"x": np.zeros((1, 12, 12, 1), np.float32)}], timeout=30)
         assert answers[0][0].shape == (1, 5)
     finally:
         bench.close()
@@ -98,6 +98,6 @@ def test_a_name_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
     bench = Bench()
     try:
         with pytest.raises((ModelError, RunError), match="is no text in UTF-8"):
-            bench.load(file, 1)
+            bench.load(Run(file))
     finally:
         bench.close()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from sanderling.samples.samples import Feed, Samples
+from sanderling.search.bench import Run
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
 from tests.cli.test_process import run
@@ -61,7 +62,7 @@ def test_comparing_ends_with_the_time() -> None:
     found.pace = 0.02
     start = time.monotonic()
     with pytest.raises(OutOfTime):
-        found.examine(Path("b"), 1, [(samples, samples)])
+        found.examine(Run(Path("b")), [(samples, samples)])
     assert time.monotonic() - start < 2.0
 
 

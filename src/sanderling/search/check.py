@@ -7,7 +7,7 @@ from typing import Any
 
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Fidelity, Latency
-from sanderling.search.bench import Bench
+from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Note, Phase, Progress, silent
@@ -96,16 +96,17 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
     examiner.task, examiner.evaluate = task, request.evaluate
     listen(Phase("comparing answers"))
     fidelity = examiner.examine(
-        b.path,
-        threads,
+        Run(b.path, threads),
         _all_parts(a, b),
         progress=lambda done, total: listen(Progress("samples", done, total)),
     )
     listen(Phase("timing"))
     feeds = timing_feeds(a), timing_feeds(b)
-    latency = bench.time(a.path, b.path, threads, feeds, seconds=TIMING_SECONDS, timeout=120, usual=threads)
+    latency = bench.time(
+        Run(a.path, threads), Run(b.path, threads), feeds, seconds=TIMING_SECONDS, timeout=120, usual=threads
+    )
     wants_memory = budget.max_memory_bytes is not None
-    memory = peak_memory(b.path, bench.engine, threads, feeds[1][:1]) if wants_memory else None
+    memory = peak_memory(b.path, USUAL, threads, feeds[1][:1]) if wants_memory else None
     sizes = b.path.stat().st_size, a.path.stat().st_size
     measured = Measured(*sizes, latency, fidelity, memory, gains=False)
     status, reason = judge(measured, budget)

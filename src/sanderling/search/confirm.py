@@ -11,6 +11,7 @@ import numpy as np
 from sanderling.errors import SanderlingError, StorageError, UnreadableSample
 from sanderling.measure.fidelity import decide
 from sanderling.measure.results import Fidelity
+from sanderling.search.bench import USUAL, Run
 from sanderling.search.choose import ranking
 from sanderling.search.clock import OutOfTime
 from sanderling.search.laboratory import Laboratory
@@ -62,7 +63,8 @@ def confirm_winner(
 
 
 def _is_original(outcome: Outcome, trial: Trial) -> bool:
-    return not trial.recipe.steps and trial.model == outcome.subjects[0].name
+    as_it_is = not trial.recipe.steps and trial.engine == USUAL
+    return as_it_is and trial.model == outcome.subjects[0].name
 
 
 def _confirmed(
@@ -83,8 +85,8 @@ def _confirmed(
         subject = subject_of(outcome, trial)
         parts = outcome.subjects[0].split.confirm, subject.split.confirm
         laboratory.clock.need(laboratory.examiner.cost(*parts))
-        file = file_of(outcome, laboratory, trial)
-        own, all_seen = _examined(outcome, laboratory, subject, file, trial.threads, progress)
+        run = run_of(outcome, laboratory, trial)
+        own, all_seen = _examined(outcome, laboratory, subject, run, progress)
         known = {"confirm": own.to_json(), "pooled": all_seen.to_json()}
         study.remember(key, known)
     own, pooled = Fidelity.from_json(known["confirm"]), Fidelity.from_json(known["pooled"])
@@ -109,20 +111,19 @@ def _examined(
     outcome: Outcome,
     laboratory: Laboratory,
     subject: Subject,
-    file: Path,
-    threads: int,
+    run: Run,
     progress: Callable[[int, int], None],
 ) -> tuple[Fidelity, Fidelity]:
     reference = outcome.subjects[0].split
     confirm = [(reference.confirm, subject.split.confirm)]
-    own = laboratory.examiner.examine(file, threads, confirm, progress=progress)
+    own = laboratory.examiner.examine(run, confirm, progress=progress)
     if reference.confirm.indices == reference.search.indices or outcome.request.evaluate is not None:
         return own, own
     status, _ = decide(own, outcome.budget.max_drop or 0.0)
     if status != "undecided":
         return own, own
     both = [*confirm, (reference.search, subject.split.search)]
-    return own, laboratory.examiner.examine(file, threads, both, progress=progress)
+    return own, laboratory.examiner.examine(run, both, progress=progress)
 
 
 def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[ExampleAnswer]:
@@ -135,8 +136,8 @@ def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[Ex
     shown: list[ExampleAnswer] = []
     if own.sequential:
         return shown  # one sample's answer depends on those before it
-    file = file_of(outcome, laboratory, winner)
-    itself = file == outcome.subjects[0].path
+    run = run_of(outcome, laboratory, winner)
+    itself = _is_original(outcome, winner)
     with laboratory.clock.keeping(0.0):
         for position in worst_first(badness, outcome.request.seed)[:EXAMPLES]:
             if laboratory.clock.usable() <= 0:
@@ -144,7 +145,7 @@ def examples(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> list[Ex
             right = laboratory.examiner.reference_answers(reference, position, position + 1)[0]
             given = right
             if not itself:
-                given = laboratory.examiner.answers(file, winner.threads, own, position, position + 1)[0]
+                given = laboratory.examiner.answers(run, own, position, position + 1)[0]
             index = own.indices[position]
             name, picture = own.name_of(index), own.thumbnail(index)
             shown.append(ExampleAnswer(name, picture, badness[position], right, given))
@@ -160,6 +161,11 @@ def worst_first(badness: Sequence[float], seed: int) -> list[int]:
 def subject_of(outcome: Outcome, trial: Trial) -> Subject:
     """Returns: the model that a trial was made from."""
     return next(s for s in outcome.subjects if s.name == trial.model)
+
+
+def run_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Run:
+    """Returns: a trial's file (see ``file_of``), run as it was measured."""
+    return Run(file_of(outcome, laboratory, trial), trial.threads, trial.engine)
 
 
 def file_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sanderling.graph.types import Array
 from sanderling.measure.fidelity import Comparison
 from sanderling.measure.results import Fidelity
 from sanderling.samples.samples import Samples
-from sanderling.search.bench import Bench
+from sanderling.search.bench import Bench, Run
 from sanderling.search.clock import Clock
 from sanderling.search.subject import Subject
 from sanderling.tasks.task import Task
@@ -52,18 +51,23 @@ class Examiner:
         self.pace = 0.0
         self.task: Task | None = None
         self.evaluate: Evaluate | None = None
-        self._evaluated: dict[Path, float] = {}
+        self._evaluated: dict[Run, float] = {}
         self._cache: dict[int, list[Array]] = {}
         self._cached_bytes = 0
 
-    def answers(self, path: Path, threads: int, samples: Samples, start: int, stop: int) -> Answers:
+    @property
+    def usual(self) -> Run:
+        """How the reference is run."""
+        return Run(self.reference.path, self.threads)
+
+    def answers(self, run: Run, samples: Samples, start: int, stop: int) -> Answers:
         """Returns: a model's answers to the samples ``start`` to ``stop``, real values."""
         if samples.sequential and start == 0:
-            self.bench.reset(path, threads)
+            self.bench.reset(run)
         begun = time.monotonic()
         feeds = [samples[position] for position in range(start, stop)]
-        answers = self.bench.run(path, threads, feeds, timeout=self.clock.bound(600))
-        if path == self.reference.path:
+        answers = self.bench.answers(run, feeds, timeout=self.clock.bound(600))
+        if run.path == self.reference.path:
             self.pace = (time.monotonic() - begun) / len(feeds)
         return answers
 
@@ -72,7 +76,7 @@ class Examiner:
         indices = samples.indices[start:stop]
         if all(index in self._cache for index in indices):
             return [self._cache[index] for index in indices]
-        fresh = self.answers(self.reference.path, self.threads, samples, start, stop)
+        fresh = self.answers(self.usual, samples, start, stop)
         for index, outputs in zip(indices, fresh, strict=True):
             size = sum(array.nbytes for array in outputs)
             if not samples.sequential and self._cached_bytes + size < CACHE_BYTES:
@@ -87,8 +91,7 @@ class Examiner:
 
     def examine(
         self,
-        path: Path,
-        threads: int,
+        run: Run,
         parts: Sequence[tuple[Samples, Samples]],
         *,
         max_drop: float | None = None,
@@ -97,7 +100,7 @@ class Examiner:
         """Compares a model with the reference.
 
         Args:
-            path, threads: the candidate's file, and on how many threads it runs.
+            run: the candidate's file, and how it is run.
             parts: (the reference's samples, the candidate's own), the same samples in both.
             max_drop: give up early when the candidate is hopelessly outside; None looks at all samples.
             progress: called with samples done and in all.
@@ -109,7 +112,7 @@ class Examiner:
         """
         assert self.task is not None
         if self.evaluate is not None:
-            return self._by_user(path)
+            return self._by_user(run)
         comparison = Comparison(self.task, self.reference.model.output_names())
         total, done, first_look = sum(len(own) for _, own in parts), 0, False
         for samples, own in parts:
@@ -118,8 +121,7 @@ class Examiner:
                 self.clock.need(0.0)
                 stop = min(len(own), start + self._chunk())
                 reference = self.reference_answers(samples, start, stop)
-                itself = path == self.reference.path and threads == self.threads
-                candidate = reference if itself else self.answers(path, threads, own, start, stop)
+                candidate = reference if run == self.usual else self.answers(run, own, start, stop)
                 for position, (right, given) in enumerate(zip(reference, candidate, strict=True), start):
                     comparison.add(right, given, samples.label(position))
                 done += stop - start
@@ -132,23 +134,23 @@ class Examiner:
                         return early
         return comparison.result()
 
-    def _by_user(self, path: Path) -> Fidelity:
+    def _by_user(self, run: Run) -> Fidelity:
         """The user's own score of a whole model: no samples of ours, so no interval."""
         assert self.evaluate is not None
-        for file in (self.reference.path, path):
-            if file not in self._evaluated:
-                self._evaluated[file] = float(self.evaluate(self._callable(file)))
-        score, original = self._evaluated[path], self._evaluated[self.reference.path]
+        for each in (self.usual, run):
+            if each not in self._evaluated:
+                self._evaluated[each] = float(self.evaluate(self._callable(each)))
+        score, original = self._evaluated[run], self._evaluated[self.usual]
         drop = original - score
         failure = "" if np.isfinite(drop) else "the user's score is not a finite number"
         return Fidelity("loss of the user's own score", score, drop, (drop, drop), 1, failure)
 
-    def _callable(self, path: Path) -> Callable[[Any], Any]:
+    def _callable(self, run: Run) -> Callable[[Any], Any]:
         names, inputs = self.reference.model.output_names(), self.reference.model.input_names()
 
         def call(feed: Any) -> Any:
             named = dict(feed) if isinstance(feed, Mapping) else {inputs[0]: feed}
-            outputs = self.bench.run(path, self.threads, [named], timeout=self.clock.bound(600))[0]
+            outputs = self.bench.answers(run, [named], timeout=self.clock.bound(600))[0]
             return outputs[0] if len(outputs) == 1 else dict(zip(names, outputs, strict=True))
 
         return call

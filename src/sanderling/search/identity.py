@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sanderling.compress.recipe import Recipe
+from sanderling.engines import registry
+from sanderling.search.bench import USUAL
 
 
 def file_hash(path: Path) -> str:
@@ -29,13 +31,18 @@ def versions() -> dict[str, str]:
     return found
 
 
+def engine_identity(engine: str) -> str:
+    """Returns: an engine with its version, where that is not among ``versions`` anyway."""
+    return engine if engine == USUAL else f"{engine} {registry.engine_of(engine).version()}"
+
+
 def trial_id(model_hash: str, recipe: Recipe, engine: str, threads: int, samples: str, drop: str) -> str:
     """Returns: the trial's identity, 16 hexadecimal digits.
 
     Args:
         model_hash: hash of the model file.
         recipe: what is done to it.
-        engine, threads: how it is run.
+        engine, threads: how it is run; the engine as ``engine_identity`` tells it.
         samples: fingerprint of the samples.
         drop: how the drop is defined (task and metric).
     """

@@ -21,7 +21,7 @@ from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable, peak_memory
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
-from sanderling.search.bench import Bench
+from sanderling.search.bench import Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
@@ -118,7 +118,7 @@ class Laboratory:
             proposal.name,
             subject.name,
             proposal.recipe,
-            self.bench.engine,
+            proposal.engine,
             proposal.threads,
             proposal.rung,
         )
@@ -143,10 +143,10 @@ class Laboratory:
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
         if refused := self._refused(file):
             return replace(trial, status="rejected", reason=refused)
-        self.bench.load(file, proposal.threads)
+        run = Run(file, proposal.threads, proposal.engine)
+        self.bench.load(run)
         fidelity = self.examiner.examine(
-            file,
-            proposal.threads,
+            run,
             [(self.reference.split.search, subject.split.search)],
             max_drop=self.budget.max_drop,
             progress=lambda done, total: progress("comparing answers", done, total),
@@ -157,12 +157,12 @@ class Laboratory:
             None,
             fidelity,
             None,
-            is_original=file == self.reference.path,
+            is_original=run == replace(self.examiner.usual, threads=run.threads),
         )
         wrong = judge(measured, self.budget)[0] == "rejected"
         progress("timing", 0, 1)
-        latency = self._latency(subject, file, proposal.threads, rough=wrong)
-        memory = None if wrong else self._memory(file, subject, proposal.threads)
+        latency = self._latency(subject, run, rough=wrong)
+        memory = None if wrong else self._memory(run, subject)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory)
         status, reason = judge(measured, self.budget)
         if file != subject.path:
@@ -186,20 +186,20 @@ class Laboratory:
             remarks.append(f"{count} operator{'s' if count > 1 else ''} stayed in float")
         return "; ".join(remarks)
 
-    def _latency(self, subject: Subject, file: Path, threads: int, *, rough: bool) -> Latency:
+    def _latency(self, subject: Subject, run: Run, *, rough: bool) -> Latency:
         """Times the candidate beside the reference at the same number of threads, and at the usual one."""
         feeds = timing_feeds(self.reference), timing_feeds(subject)
         seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, self.clock.share(TIMING_SHARE)))
         self.clock.need(LEAST_CALLS * self.examiner.pace)
         timeout = self.clock.bound(seconds * 4 + 60)
         usual = self.examiner.threads
-        baseline = self.reference.path
-        found = self.bench.time(baseline, file, threads, feeds, seconds=seconds, timeout=timeout, usual=usual)
-        if file == baseline:  # what it differs from itself is noise, and no speed-up
+        baseline = replace(self.examiner.usual, threads=run.threads)
+        found = self.bench.time(baseline, run, feeds, seconds=seconds, timeout=timeout, usual=usual)
+        if run == baseline:  # what it differs from itself is noise, and no speed-up
             return replace(found, speedup=1.0, speedup_ci95=(1.0, 1.0))
         return found
 
-    def _memory(self, file: Path, subject: Subject, threads: int) -> int | None:
+    def _memory(self, run: Run, subject: Subject) -> int | None:
         """Measures the memory, where a limit depends on it or the time allows."""
         wanted = self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"
         dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
@@ -208,7 +208,7 @@ class Laboratory:
         start = time.monotonic()
         feed = subject.split.search[0]
         timeout = self.clock.bound(120, least=2.0)
-        grown = peak_memory(file, self.bench.engine, threads, [feed], timeout=timeout)
+        grown = peak_memory(run.path, run.engine, run.threads, [feed], timeout=timeout)
         self._memory_seconds = time.monotonic() - start
         return grown
 

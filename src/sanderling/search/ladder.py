@@ -11,18 +11,20 @@ from dataclasses import dataclass, field
 
 from sanderling.analysis.summary import Summary
 from sanderling.compress.recipe import Recipe, Step
+from sanderling.search.bench import USUAL
 from sanderling.search.budget import Budget
 from sanderling.search.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A candidate to measure."""
+    """A candidate to measure: a recipe, and how what it makes is run."""
 
     name: str
     recipe: Recipe
     rung: str
     threads: int
+    engine: str = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,11 @@ class State:
         budget: the user's limits, with the drop's default filled in.
         threads: the thread count at which candidates are compared.
         more_threads: other counts worth trying at the end.
+        engines: what else may run the winner, beside the engine that candidates are compared on.
         io: what static quantization does to the model's inputs and outputs.
         rewrites: what rewriting the graph would do, one line each.
         without: passes that rewriting leaves out.
+        no_engines: why there are no ``engines``, "" when there are.
         resizable: callers may change the sizes of some input, which keeps engines from planning ahead.
         narrow: some convolution reads an image of few channels, where int8 may lose.
         int8: settings that make static int8 faster on this model.
@@ -65,6 +69,8 @@ class State:
     resizable: bool = False
     without: tuple[str, ...] = ()
     narrow: bool = False
+    engines: tuple[str, ...] = ()
+    no_engines: str = ""
     int8: dict[str, bool] = field(default_factory=dict)
     prefix: tuple[Step, ...] = ()
 
@@ -93,9 +99,9 @@ class State:
 
 Rung = Callable[[State], Iterator[Proposal | Skipped]]
 
-AS_IS, REWRITE, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, THREADS = (
+AS_IS, REWRITE, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, ENGINES, THREADS = (
     "as it is", "rewritten", "static int8", "dynamic int8", "float16 weights", "weight-only int8",
-    "int4 weights", "mixed int8 and float", "fewer channels", "more threads",
+    "int4 weights", "mixed int8 and float", "fewer channels", "other engines", "more threads",
 )  # fmt: skip
 # Faster than the best so far by less than this is not worth a search of its own.
 WORTH = 1.10
@@ -282,17 +288,50 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
 
 
+def _promising(state: State) -> list[Trial]:
+    """Returns: what is worth trying on another engine: the original, the fastest that keep every limit, and
+    the best in integers, which on another engine may be fast where it is slow on this one."""
+    keeping = [t for t in state.trials if state.keeps_drop(t) and t.rung != AS_IS]
+    fastest = sorted((t for t in keeping if t.status == "ok"), key=_cost)
+    integers = sorted((t for t in keeping if t.rung == STATIC), key=_drop)
+    chosen = [state.baseline, *fastest[:2], *integers[:1]]
+    return list({t.id: t for t in chosen}.values())
+
+
+def _cost(trial: Trial) -> float:
+    return trial.latency.cost if trial.latency else float("inf")
+
+
+def _drop(trial: Trial) -> float:
+    return trial.fidelity.drop if trial.fidelity else float("inf")
+
+
+def engines(state: State) -> Iterator[Proposal | Skipped]:
+    """The most promising candidates on every other engine that may run the winner."""
+    if not state.engines:
+        yield Skipped(ENGINES, state.no_engines)
+        return
+    promising = _promising(state)
+    for engine in state.engines:
+        for trial in promising:
+            yield Proposal(f"{trial.name}, {engine}", trial.recipe, ENGINES, state.threads, engine)
+            measured = state.trials[-1]
+            if measured.status == "failed" and trial is state.baseline:
+                yield Skipped(ENGINES, f"{engine} was not tried further: {measured.reason}")
+                break
+
+
 def threads(state: State) -> Iterator[Proposal | Skipped]:
     """The fastest candidates, and the original, on more threads."""
     if not state.more_threads:
         yield Skipped(THREADS, "one thread count was asked for, or the machine has one core")
         return
     good = [t for t in state.trials if t.status == "ok" and t.latency and t.rung != AS_IS]
-    fastest = sorted(good, key=lambda t: t.latency.cost if t.latency else 0.0)[:2]
+    fastest = sorted(good, key=_cost)[:2]
     for count in state.more_threads:
         for trial in [state.baseline, *fastest]:
             base = trial.name
-            yield Proposal(f"{base}, {count} threads", trial.recipe, THREADS, count)
+            yield Proposal(f"{base}, {count} threads", trial.recipe, THREADS, count, trial.engine)
 
 
 LADDER: tuple[tuple[str, Rung], ...] = (
@@ -305,5 +344,6 @@ LADDER: tuple[tuple[str, Rung], ...] = (
     (DYNAMIC, dynamic_int8),
     (WEIGHTS, weight_only),
     (INT4, int4),
+    (ENGINES, engines),
     (THREADS, threads),
 )

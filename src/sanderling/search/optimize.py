@@ -17,6 +17,7 @@ from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.confirm import confirm_winner, examples
+from sanderling.search.engines import others
 from sanderling.search.events import (
     Listener,
     Note,
@@ -29,7 +30,7 @@ from sanderling.search.events import (
 )
 from sanderling.search.examiner import Examiner
 from sanderling.search.folder import CANDIDATES, OutputFolder
-from sanderling.search.identity import trial_id, versions
+from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.ladder import Proposal, Skipped, State
 from sanderling.search.outcome import Outcome
@@ -94,6 +95,7 @@ class _Search:
         self.workshop = workshop
         self.notes: list[str] = []
         self.number = 0
+        self.engines = others(request.target)
 
     def run(self) -> Outcome:
         """Reads, measures, confirms, writes."""
@@ -234,6 +236,8 @@ class _Search:
             resizable=resizable(subject.model),
             without=request.without_passes,
             narrow=narrow(subject.model),
+            engines=self.engines,
+            no_engines="no other engine is installed that can run on this target",
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
@@ -255,7 +259,12 @@ class _Search:
         samples = subject.split.search.fingerprint
         samples = f"{samples}:{len(subject.split.search)}"
         identity = trial_id(
-            subject.hash, proposal.recipe, self.bench.engine, proposal.threads, samples, self.drop
+            subject.hash,
+            proposal.recipe,
+            engine_identity(proposal.engine),
+            proposal.threads,
+            samples,
+            self.drop,
         )
         known = self.study.finished.get(identity)
         if known is None or known.passing:

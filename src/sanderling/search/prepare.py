@@ -17,7 +17,7 @@ from sanderling.graph.types import Array, DType
 from sanderling.runtime.loading import read_model
 from sanderling.samples.load import load_samples
 from sanderling.samples.samples import Feed, Samples, Split, split
-from sanderling.search.bench import LOAD_TIMEOUT, Bench
+from sanderling.search.bench import LOAD_TIMEOUT, Bench, Run
 from sanderling.search.events import Listener, Note
 from sanderling.search.identity import file_hash
 from sanderling.search.request import Request
@@ -96,7 +96,7 @@ def _parts(subject: Subject) -> list[Samples]:
 def _runs(bench: Bench, path: Path) -> None:
     """Loads the model once, in the worker, so that a model that the engine refuses is said so at once."""
     try:
-        bench.load(path, 1, timeout=LOAD_TIMEOUT)  # takes what it takes: without it there is nothing to do
+        bench.load(Run(path), timeout=LOAD_TIMEOUT)  # takes what it takes: without it there is nothing to do
     except SanderlingError as error:
         raise type(error)(
             f"LiteRT cannot run this model: {error.what.removeprefix('LiteRT cannot load the model: ')}",
@@ -109,7 +109,7 @@ def _samples(request: Request, path: Path, model: Model, bench: Bench) -> Sample
     reading = request.reading
 
     def run(feed: Feed) -> list[Any]:
-        return bench.run(path, 1, [feed], timeout=bench.clock.bound(120))[0]
+        return bench.answers(Run(path), [feed], timeout=bench.clock.bound(120))[0]
 
     quick = GUESS_RUNS * _seconds_per_run(bench, path, model) <= bench.clock.share(GUESS_SHARE)
     return load_samples(
@@ -130,7 +130,7 @@ def _seconds_per_run(bench: Bench, path: Path, model: Model) -> float:
     zeros = [np.zeros(kind.shape, kind.dtype.numpy) for kind in inputs]
     feed = dict(zip(model.input_names(), zeros, strict=True))
     start = time.monotonic()
-    bench.run(path, 1, [feed], timeout=bench.clock.bound(LOAD_TIMEOUT))
+    bench.answers(Run(path), [feed], timeout=bench.clock.bound(LOAD_TIMEOUT))
     return time.monotonic() - start
 
 
@@ -175,7 +175,7 @@ def first_answers(subject: Subject, bench: Bench) -> FirstLook:
     while len(outputs) < len(samples):
         stop = min(len(samples), 2 * len(outputs) + 1)
         feeds = [samples[position] for position in range(len(outputs), stop)]
-        outputs += bench.run(subject.path, 1, feeds, timeout=bench.clock.bound(300, least=2.0))
+        outputs += bench.answers(Run(subject.path), feeds, timeout=bench.clock.bound(300, least=2.0))
         if time.monotonic() - start > bench.clock.share(LOOK_SHARE):
             break
     taken = (time.monotonic() - start) / len(outputs)
