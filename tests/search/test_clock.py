@@ -42,7 +42,7 @@ class Slow:
     def __init__(self, seconds: float) -> None:
         self.seconds, self.calls = seconds, list[int]()
 
-    def run(self, path: Path, threads: int, feeds: Sequence[Feed], *, timeout: float) -> list[Any]:
+    def answers(self, run: Run, feeds: Sequence[Feed], *, timeout: float) -> list[Any]:
         self.calls.append(len(feeds))
         time.sleep(self.seconds * len(feeds))
         return [[np.ones(3, np.float32)] for _ in feeds]
