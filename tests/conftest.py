@@ -36,8 +36,12 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a test finds out about a GPU is not kept for anybody, not even for the next run."""
+    """What a test finds out about a GPU is not kept for anybody, not even for the next run. And sessions that
+    are not about the choice of an engine do not measure all that is installed (see runtime/test_choice.py).
+    """
     os.environ["SANDERLING_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.setdefault("SANDERLING_ENGINES", "litert,webgpu")
+    os.environ.setdefault("SANDERLING_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,10 @@ class Settings:
         trace: file that ``profile`` writes a trace for Perfetto to, None for none. From
             ``SANDERLING_TRACE``.
         webgpu: WebGPU library to use, "" for the usual one. From ``SANDERLING_WEBGPU``.
-        threads: default number of CPU threads, None for one. From ``SANDERLING_THREADS``.
+        threads: number of CPU threads, None to have it measured (``engine="auto"``) or for one. From
+            ``SANDERLING_THREADS``.
+        engines: the engines that ``engine="auto"`` may choose beside LiteRT, empty for all that are
+            installed. From ``SANDERLING_ENGINES``, with commas.
     """
 
     debug: int
@@ -34,6 +37,7 @@ class Settings:
     trace: Path | None
     webgpu: str
     threads: int | None
+    engines: tuple[str, ...]
 
 
 def _integer(name: str, default: int) -> int:
@@ -57,4 +61,5 @@ def settings() -> Settings:
         trace=Path(trace).expanduser() if trace else None,
         webgpu=os.environ.get("SANDERLING_WEBGPU", "").lower(),
         threads=_integer("SANDERLING_THREADS", 0) or None,
+        engines=tuple(filter(None, os.environ.get("SANDERLING_ENGINES", "").replace(" ", "").split(","))),
     )

@@ -22,7 +22,7 @@ _NEEDED = (
     "sanderling", "numpy", "ai-edge-litert", "flatbuffers", "optuna", "pillow", "jinja2",
     "typer", "rich", "wgpu",
 )  # fmt: skip
-VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS", "DEVICE", "TRACE", "WEBGPU")
+VARIABLES = ("DEBUG", "VERIFY", "CACHE", "THREADS", "DEVICE", "TRACE", "WEBGPU", "ENGINES")
 # Instructions that decide how fast float and int8 kernels are, by the names that Linux gives them.
 _FLAGS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",

@@ -10,6 +10,9 @@ from typing import Any, Protocol, cast
 from sanderling.engines import registry
 from sanderling.engines.engine import Runner
 from sanderling.graph.graph import Model
+from sanderling.runtime.choice import USUAL, Decision, decide
+from sanderling.runtime.loading import load_runner
+from sanderling.settings import settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,13 @@ class Chosen:
     Attributes:
         engine: its name.
         reason: one sentence.
+        threads: of the CPU.
         runner: the model loaded into it, None where it has yet to be.
     """
 
     engine: str
     reason: str
+    threads: int
     runner: Runner | None = None
 
 
@@ -52,24 +57,39 @@ def choose_engine(
     path: Path,
     model: Model,
     *,
-    threads: int = 1,
+    threads: int | None = None,
     precision: str = "auto",
     options: Mapping[str, object] | None = None,
 ) -> Chosen:
-    """Chooses the engine for ``engine="auto"``: the GPU where it was measured to be faster, else the CPU.
+    """Chooses the engine for ``engine="auto"``: the fastest that was measured to answer as LiteRT does.
 
     Args:
         path, model: the file and what was read from it.
-        threads: of the CPU.
+        threads: of the CPU; None to have it measured.
         precision: of the engine.
         options: of the engine ``webgpu``.
     """
-    from sanderling.engines.webgpu.auto import propose
+    from sanderling.engines.webgpu.auto import Rival, propose
 
-    choice = propose(path, model, threads=threads, options={**(options or {}), "precision": precision})
-    if choice.runner is None:
-        return Chosen("litert", choice.reason)
-    return Chosen("webgpu", choice.reason, choice.runner)
+    if precision in ("auto", "float32"):
+        first = decide(path, model, threads)
+    else:
+        first = Decision(USUAL, threads or 1, "")
+    allowed = settings().engines
+    if allowed and "webgpu" not in allowed and not options:
+        return Chosen(first.engine, first.reason, first.threads)
+    rival = Rival(first.engine, lambda: load_runner(path, model, first.engine, threads=first.threads))
+    choice = propose(
+        path,
+        model,
+        threads=first.threads,
+        options={**(options or {}), "precision": precision},
+        rival=rival,
+    )
+    if choice.runner is not None:
+        return Chosen("webgpu", choice.reason, first.threads, choice.runner)
+    told = f"{first.reason}; {choice.reason}" if first.rows else choice.reason
+    return Chosen(first.engine, told, first.threads)
 
 
 class _Placing(Protocol):

@@ -33,8 +33,10 @@ class Session:
     Args:
         model: a ``.tflite`` file, a ``Model``, or the recipe file ``best.json`` of ``optimize``, which is
             run as it was measured.
-        engine: an engine's name, or ``"auto"``.
-        threads: CPU threads; None takes the recipe file's, else ``SANDERLING_THREADS``, else 1.
+        engine: an engine's name, a variant of one (``openvino:bf16``), or ``"auto"``: the fastest that
+            answers as LiteRT does, which is measured once and remembered.
+        threads: CPU threads; None takes the recipe file's, else ``SANDERLING_THREADS``, else what
+            ``"auto"`` measures, and 1 for a named engine.
         precision: ``"auto"`` or a precision that the engine offers.
         device: which GPU, by number or a part of its name (see ``sanderling doctor``); None takes
             ``SANDERLING_DEVICE``, else the fastest.
@@ -84,10 +86,11 @@ class Session:
                 announce(path, engine, options)
             self._model = read_model(path)
             self.threads = default_threads(threads)
+            free = threads is None and settings().threads is None
             feeds = self._feeds(samples)
             if feeds is not None:
                 options["samples"] = feeds
-            self._load(path, engine, precision, options)
+            self._load(path, engine, precision, options, free=free)
         except BaseException:
             self._remove_temporary()
             raise
@@ -96,13 +99,14 @@ class Session:
         if settings().debug:
             sys.stderr.write(describe(self._model.name, self.engine, self.reason, self.placement))
 
-    def _load(self, path: Path, engine: str, precision: str, options: Mapping[str, object]) -> None:
+    def _load(
+        self, path: Path, engine: str, precision: str, options: Mapping[str, object], *, free: bool
+    ) -> None:
         self.engine, self.reason, self._reload = engine, "chosen by the caller", None
         if engine == "auto":
-            chosen = choose_engine(
-                path, self._model, threads=self.threads, precision=precision, options=options
-            )
-            self.engine, self.reason = chosen.engine, chosen.reason
+            threads = None if free else self.threads
+            chosen = choose_engine(path, self._model, threads=threads, precision=precision, options=options)
+            self.engine, self.reason, self.threads = chosen.engine, chosen.reason, chosen.threads
             if chosen.runner is not None:
                 self._runner = chosen.runner
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -48,8 +48,21 @@ class Choice:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What runs the model where no GPU is faster: an engine's name, and what loads the model into it."""
+
+    engine: str
+    load: Callable[[], Runner]
+
+
 def propose(
-    path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None
+    path: Path,
+    model: Model,
+    *,
+    threads: int = 1,
+    options: Mapping[str, object] | None = None,
+    rival: Rival | None = None,
 ) -> Choice:
     """Chooses between the CPU and the GPU.
 
@@ -59,6 +72,7 @@ def propose(
         threads: of the CPU.
         options: those of the engine; naming a ``device`` here or in ``SANDERLING_DEVICE`` has it timed even
             where it is a software adapter.
+        rival: what the GPU is compared with; None: LiteRT.
     """
     wanted, half, how = checked(options, threads)
     pinned(model.main, how.pins)  # a wrong wish is told even where no GPU would follow it
@@ -76,9 +90,13 @@ def propose(
     if adapter.software and not named:
         return Choice(None, f"the CPU runs it: the only GPU adapter, {adapter.name}, is the CPU itself")
     try:
-        return _timed(path, model, wanted, half, how, options or {})
+        return _timed(path, model, wanted, half, how, options or {}, rival or _litert(path, model, threads))
     except (CompileError, ModelError, RunError) as error:
         return Choice(None, f"the CPU runs it: {adapter.name} failed ({error.what})")
+
+
+def _litert(path: Path, model: Model, threads: int) -> Rival:
+    return Rival("litert", lambda: LITERT.load(path, model, threads=threads))
 
 
 def _plainly_cpu(model: Model, named: bool, half: bool) -> str:
@@ -99,6 +117,7 @@ def _timed(
     half: bool,
     how: Options,
     options: Mapping[str, object],
+    rival: Rival,
 ) -> Choice:
     device = devices.open_device(wanted.device, wanted.library)
     adapter = device.adapter
@@ -106,7 +125,8 @@ def _timed(
     target, reason = precise(path, model, device, half, options, memory, how)
     how = replace(how, rates=_rates(device, how.threads), precision=reason)
     stored = "float16 in part, " if target.half and not half else ""
-    key = f"{stored}threads {how.threads} of {cores()}, pins {sorted(how.pins.items(), key=str)}"
+    against = "" if rival.engine == "litert" else f"against {rival.engine}, "
+    key = f"{stored}{against}threads {how.threads} of {cores()}, pins {sorted(how.pins.items(), key=str)}"
 
     def load(devices_of: Sequence[str] | None) -> WebGPURunner:
         pick = None if devices_of is None else lambda plans: _matching(plans, devices_of)
@@ -123,7 +143,7 @@ def _timed(
     for plan in _candidates(seen):
         if signature(plan) not in runners:
             runners[signature(plan)] = load(signature(plan))
-    return _race(path, model, runners, memory, key, how, adapter.name)
+    return _race(runners, memory, key, rival, adapter.name)
 
 
 def _keep(plans: list[Plan], seen: list[Plan]) -> Plan:
@@ -149,19 +169,17 @@ def _matching(plans: Sequence[Plan], wanted: Sequence[str]) -> Plan:
 
 
 def _race(
-    path: Path,
-    model: Model,
     runners: dict[tuple[str, ...], WebGPURunner],
     memory: Memory,
     key: str,
-    how: Options,
+    rival: Rival,
     name: str,
 ) -> Choice:
     """Times all of them in turns and keeps the fastest."""
     everyone: list[Runner] = [*runners.values()]
     refused = ""
     try:
-        everyone.append(LITERT.load(path, model, threads=how.threads))
+        everyone.append(rival.load())
     except ModelError as error:
         refused = error.what
     times = _measure(everyone)
