@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from sanderling.errors import (
         BudgetError,
         CompileError,
+        ConnectionLost,
         ConvertError,
         DeployError,
+        DeviceError,
         DeviceLimit,
         DeviceLost,
         FetchError,
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetError",
     "CompileError",
+    "ConnectionLost",
     "ConvertError",
     "DeployError",
+    "DeviceError",
     "DeviceLimit",
     "DeviceLost",
     "FetchError",

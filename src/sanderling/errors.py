@@ -79,6 +79,16 @@ class WorkerError(RunError):
     passing: bool = False
 
 
+class ConnectionLost(WorkerError):
+    """The connection to a device broke off. The same call may be made again: ``passing`` is True."""
+
+    passing = True
+
+
+class DeviceError(RunError):
+    """A device cannot be reached, or lacks what is needed to run models there."""
+
+
 class StorageError(SanderlingError):
     """A file cannot be written: the disk is full, or the place does not allow it."""
 

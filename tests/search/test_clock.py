@@ -42,7 +42,7 @@ class Slow:
     def __init__(self, seconds: float) -> None:
         self.seconds, self.calls = seconds, list[int]()
 
-    def answers(self, run: Run, feeds: Sequence[Feed], *, timeout: float) -> list[Any]:
+    def answers(self, run: Run, feeds: Sequence[Feed], *, timeout: float, continued: bool) -> list[Any]:
         self.calls.append(len(feeds))
         time.sleep(self.seconds * len(feeds))
         return [[np.ones(3, np.float32)] for _ in feeds]

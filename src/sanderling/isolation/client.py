@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import queue
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,9 +19,24 @@ from sanderling import errors
 from sanderling.errors import SanderlingError, WorkerError
 from sanderling.isolation.process import Process
 
+# The child imports from where the parent does, and nothing from the folder it happens to be started in.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from sanderling.isolation.worker import main; main(int(sys.argv[2]))"
+)
 _TICK = 0.05  # seconds between two looks at the child's memory
 # Seconds until a new process must have said that it is ready: at most, and with little time left.
 _START_TIMEOUT, _START_LEAST = 60.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a call: seconds and the time when they are over; and what is told meanwhile."""
+
+    timeout: float | None
+    deadline: float | None
+    doing: str
+    on_progress: Callable[[Any], None] | None
 
 
 class Worker:
@@ -81,29 +100,33 @@ class Worker:
         doing = doing or f"calling {function}"
         with self._lock:
             deadline = None if timeout is None else time.monotonic() + timeout
-            process = self._running(deadline)
-            try:
-                process.send({"function": function, "kwargs": kwargs})
-                while True:
-                    message = self._wait(process, deadline, timeout, doing)
-                    if "progress" not in message:
-                        break
-                    if on_progress is not None:
-                        on_progress(message["progress"])
-            except TypeError:  # an argument that cannot be sent: nothing was
-                raise
-            except BaseException:
-                self._discard()  # its answer would be taken for that of the next call
-                raise
-            if "result" in message:
-                return message["result"]
-            raise _rebuilt(message)
+            limits = Limits(timeout, deadline, doing, on_progress)
+            return self._exchange(self._running(deadline), limits, function, kwargs)
+
+    def _exchange(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+        """Sends one request to a running process. Returns: its result."""
+        try:
+            process.send({"function": function, "kwargs": kwargs})
+            while True:
+                message = self._wait(process, limits.deadline, limits.timeout, limits.doing)
+                if "progress" not in message:
+                    break
+                if limits.on_progress is not None:
+                    limits.on_progress(message["progress"])
+        except TypeError:  # an argument that cannot be sent: nothing was
+            raise
+        except BaseException:
+            self._discard()  # its answer would be taken for that of the next call
+            raise
+        if "result" in message:
+            return message["result"]
+        raise _rebuilt(message)
 
     def _running(self, deadline: float | None) -> Process:
         if self._process is not None and self._process.alive():
             return self._process
         self._discard()
-        process = Process(self._folder)
+        process = self._start()
         self._finalizer = weakref.finalize(self, process.kill)
         self._process = process
         self.generation += 1
@@ -116,6 +139,13 @@ class Worker:
             self._discard()
             raise
         return process
+
+    def _start(self) -> Process:
+        """Starts a process that serves calls."""
+        paths = [os.path.abspath(entry) for entry in sys.path]
+        command = [sys.executable, "-P", "-u", "-c", _BOOT, json.dumps(paths), str(os.getpid())]
+        place = {} if self._folder is None else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder))
+        return Process(command, os.environ | place)
 
     def _wait(self, process: Process, deadline: float | None, timeout: float | None, doing: str) -> Any:
         """Returns: the next message; kills the process when the time or the memory is used up."""
@@ -132,11 +162,15 @@ class Worker:
                 self._check_memory(process, doing)
                 continue
             if message is None:
-                raise self._error(f"{process.ending()} while {doing}", process, passing=process.was_killed())
+                raise self._ended(process, doing)
             if isinstance(message, WorkerError):
                 process.kill()
                 raise self._error(f"{message.what} while {doing}", process)
             return message
+
+    def _ended(self, process: Process, doing: str) -> WorkerError:
+        """Returns: what to raise when the process has ended in the middle of a call."""
+        return self._error(f"{process.ending()} while {doing}", process, passing=process.was_killed())
 
     def _check_memory(self, process: Process, doing: str) -> None:
         if self._limit is None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from sanderling.errors import WorkerError
 from sanderling.isolation import wire
 
-# The child imports from where the parent does, and nothing from the folder it happens to be started in.
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from sanderling.isolation.worker import main; main(int(sys.argv[2]))"
-)
 _LOG_BYTES = 64 * 1024
 _KILLED = {-number for number in (9, 15, 1)}  # SIGKILL, SIGTERM, SIGHUP: no crash of its own
 
@@ -31,21 +26,22 @@ class Process:
     the child: on Linux the child dies with the *thread* that started it, so that must not be a caller's.
 
     Args:
-        folder: where its temporary files go; None leaves that to the system.
+        command: what starts it: a program that speaks ``wire`` on its standard input and output.
+        environment: its environment variables; None: this process's.
 
     Attributes:
         messages: answers as they arrive; a ``WorkerError`` if one cannot be understood; None at the end.
         pid: process id.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._log = bytearray()
         self._owner = os.getpid()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         self._reader = threading.Thread(
             target=_serve,
-            args=(started, self.messages, self._log, folder),
+            args=(started, self.messages, self._log, list(command), environment),
             name="sanderling-worker",
             daemon=True,
         )
@@ -115,6 +111,10 @@ class Process:
         """Returns: whether someone else ended it: the system for want of memory, or a person."""
         return self._child.poll() in _KILLED
 
+    def exit_code(self) -> int | None:
+        """Returns: the exit code, negative for a signal; None while it runs."""
+        return self._child.poll()
+
     def log(self) -> str:
         """Returns: the last lines that it wrote to its standard output and error."""
         self._reader.join(1.0)
@@ -144,12 +144,10 @@ def _serve(
     started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError],
     messages: queue.SimpleQueue[Any],
     log: bytearray,
-    folder: Path | None,
+    command: list[str],
+    environment: Mapping[str, str] | None,
 ) -> None:
     """Starts the child and passes on its answers until it ends. Holds no reference to its ``Process``."""
-    paths = [os.path.abspath(entry) for entry in sys.path]
-    command = [sys.executable, "-P", "-u", "-c", _BOOT, json.dumps(paths), str(os.getpid())]
-    place = {} if folder is None else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
     try:
         child = subprocess.Popen(
             command,
@@ -157,7 +155,7 @@ def _serve(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=os.environ | place,
+            env=environment,
             start_new_session=os.name == "posix",  # Ctrl-C in the terminal reaches the parent only
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )

@@ -13,33 +13,43 @@ import importlib
 import inspect
 import os
 import re
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from sanderling.errors import SanderlingError
 from sanderling.isolation import wire
 
+_at_end: list[Callable[[], None]] = []
 _FUNCTION = re.compile(r"(sanderling(?:\.[a-z][a-z0-9_]*)+):([a-z][a-z0-9_]*)")
 _PR_SET_PDEATHSIG = 1
 # The disk is full, the quota used up, or it can only be read. Windows has no quota.
 _CANNOT_WRITE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def main(parent: int) -> None:
+def at_end(function: Callable[[], None]) -> None:
+    """Has a function called when this worker ends by itself or because its connection is gone."""
+    _at_end.append(function)
+
+
+def main(parent: int | None) -> None:
     """Serves requests until the parent closes the pipe or dies.
 
     Args:
-        parent: process id of the parent.
+        parent: process id of the parent; None where that runs on another machine.
     """
     requests, answers = _take_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()
-    _die_with(parent)
+    if parent is None:
+        threading.Thread(target=_watch_pipe, args=(requests.fileno(),), daemon=True).start()
+    else:
+        _die_with(parent)
     wire.send(answers, {"ready": os.getpid()})
     while (request := wire.receive(requests)) is not None:
         answer = _answer(request, answers)
@@ -47,10 +57,7 @@ def main(parent: int) -> None:
             wire.send(answers, answer)
         except TypeError as error:  # nothing was written yet
             wire.send(answers, _failure(error, request["function"]))
-    # Engines' destructors may hang or crash at exit; there is nothing left to save.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    _end()
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -81,6 +88,23 @@ def _die_with(parent: int) -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
+    os._exit(0)
+
+
+def _watch_pipe(descriptor: int) -> None:
+    """Ends this process when the connection is gone, also in the middle of a call."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLHUP | select.POLLERR)
+    poll.poll()
+    _end()
+
+
+def _end() -> NoReturn:
+    """Ends without destructors: those of engines may hang or crash, and there is nothing left to save."""
+    for function in _at_end:
+        function()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)
 
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from sanderling.devices.device import Device
+from sanderling.devices.local import LOCAL
 from sanderling.engines import registry
 from sanderling.errors import RunError
-from sanderling.isolation.client import Worker
 from sanderling.measure.serving import Feed, load_file, run_feeds
 from sanderling.runtime.loading import read_model
 
@@ -32,6 +33,7 @@ def peak_memory(
     *,
     precision: str = "auto",
     timeout: float | None = 120.0,
+    device: Device = LOCAL,
 ) -> int:
     """Measures the peak growth of resident memory in a fresh process that loads and runs the model alone.
 
@@ -42,6 +44,7 @@ def peak_memory(
         engine, threads, precision: how to run it.
         feeds: what to run it on, a few calls are enough. Each call's outputs are dropped before the next.
         timeout: seconds.
+        device: where.
 
     Returns: bytes.
 
@@ -49,12 +52,12 @@ def peak_memory(
         WorkerError: it crashed or hung.
         RunError: this system does not tell a process's peak memory (Windows).
     """
-    with Worker(name="memory worker") as worker:
+    with device.worker("memory worker") as worker:
         grown: int = worker.call(
             "sanderling.measure.memory:measure",
             timeout=timeout,
             doing=f"measuring the memory of {Path(path).name}",
-            path=os.fspath(path),
+            path=Path(path),
             engine=engine,
             threads=threads,
             precision=precision,

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from sanderling.devices.device import Device
+from sanderling.devices.local import LOCAL
+from sanderling.errors import ConnectionLost, DeviceError, WorkerError
 from sanderling.graph.types import Array
-from sanderling.isolation.client import Worker
+from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
 from sanderling.search.clock import Clock
+from sanderling.search.events import Listener, Note, silent
 
 LOAD_TIMEOUT = 60.0
+# Seconds between two attempts to reach a device again, and until it is given up.
+PAUSES, MOST_SECONDS = (1.0, 2.0, 5.0, 10.0), 300.0
+T = TypeVar("T")
 USUAL = "litert"  # what runs the reference, and every candidate that names no other engine
 
 
@@ -37,37 +46,67 @@ class Bench:
 
     Args:
         clock: bounds loading. A model that must be loaded, whatever it takes, is given its own ``timeout``.
+        device: where models run. Where the connection to it breaks off, it is taken up again and the call is
+            repeated.
+        listen: told when that happens.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, device: Device = LOCAL, listen: Listener = silent) -> None:
         self.clock = clock or Clock(None)
-        self._worker = Worker(name="engine")
+        self.device = device
+        self._listen = listen
+        self._worker = device.worker("engine")
         self._handles: dict[Run, int] = {}
         self._load_ms: dict[Run, float] = {}
-        self._generation = 0
+        self._generation, self._connected = 0, False
 
     def load(self, run: Run, *, timeout: float | None = None) -> float:
         """Loads a model, if it is not loaded. Returns: milliseconds that its first load took."""
-        self._handle(run, timeout)
+        self._lasting(lambda: self._handle(run, timeout))
         return self._load_ms[run]
 
-    def answers(self, run: Run, feeds: Sequence[Feed], *, timeout: float) -> list[list[Array]]:
-        """Runs a model on feeds in order. Returns: per feed, the outputs as real values."""
-        handle = self._handle(run)
-        answers: list[list[Array]] = self._worker.call(
-            "sanderling.measure.serving:run_many",
-            handle=handle,
-            feeds=list(feeds),
-            dequantize=True,
-            timeout=timeout,
-            doing=f"running {run.path.name}",
-        )
-        return answers
+    def answers(
+        self, run: Run, feeds: Sequence[Feed], *, timeout: float, continued: bool = False
+    ) -> list[list[Array]]:
+        """Runs a model on feeds in order.
+
+        Args:
+            run: the model, and how.
+            feeds: its inputs.
+            timeout: seconds.
+            continued: the feeds go on where the last ones ended: the model's state must not be lost.
+
+        Returns: per feed, the outputs as real values.
+
+        Raises:
+            WorkerError: it crashed or hung, or its state is lost.
+        """
+
+        def asked() -> list[list[Array]]:
+            if continued and not self._holds(run):
+                lost = WorkerError(f"the state of {run.path.name} was lost with its worker")
+                lost.passing = True
+                raise lost
+            found: list[list[Array]] = self._worker.call(
+                "sanderling.measure.serving:run_many",
+                handle=self._handle(run),
+                feeds=list(feeds),
+                dequantize=True,
+                timeout=timeout,
+                doing=f"running {run.path.name}",
+            )
+            return found
+
+        return self._lasting(asked)
 
     def reset(self, run: Run) -> None:
         """Sets the variables of a stateful model back."""
-        handle = self._handle(run)
-        self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=self._patience())
+
+        def asked() -> None:
+            handle = self._handle(run)
+            self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=self._patience())
+
+        self._lasting(asked)
 
     def time(
         self,
@@ -90,26 +129,38 @@ class Bench:
         contenders = [baseline, candidate]
         if baseline.threads != usual:
             contenders.append(replace(baseline, threads=usual))
-        handles = [self._handle(each) for each in contenders]
         own = [None, list(feeds[1]), None]
-        rows: list[dict[str, Any]] = self._worker.call(
-            "sanderling.measure.latency:interleave_many",
-            handles=handles,
-            feeds=list(feeds[0]),
-            own_feeds=own[: len(handles)],
-            seconds=seconds,
-            timeout=timeout,
-            doing=f"timing {candidate.path.name}",
-        )
+
+        def asked() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = self._worker.call(
+                "sanderling.measure.latency:interleave_many",
+                handles=[self._handle(each) for each in contenders],
+                feeds=list(feeds[0]),
+                own_feeds=own[: len(contenders)],
+                seconds=seconds,
+                timeout=timeout,
+                doing=f"timing {candidate.path.name}",
+            )
+            return found
+
+        rows = self._lasting(asked)
         reference_p50 = rows[2]["p50"] if len(rows) > 2 else float("nan")
         load_ms = self._load_ms[candidate]
         return Latency.from_json({**rows[1], "load_ms": load_ms, "reference_p50": reference_p50})
+
+    def memory(self, run: Run, feed: Feed, *, timeout: float) -> int:
+        """Measures the peak memory of a model in a fresh process. Returns: bytes."""
+        return self._lasting(
+            lambda: peak_memory(
+                run.path, run.engine, run.threads, [feed], timeout=timeout, device=self.device
+            )
+        )
 
     def unload(self, path: Path) -> None:
         """Frees a model, however it is run."""
         for key in [key for key in self._handles if key.path == path]:
             handle = self._handles.pop(key)
-            if self._worker.generation == self._generation and self._worker.pid is not None:
+            if self._holds_any():
                 timeout = self._patience()
                 self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=timeout)
 
@@ -117,22 +168,47 @@ class Bench:
         """Ends the worker."""
         self._worker.close()
 
+    def _holds_any(self) -> bool:
+        return self._worker.generation == self._generation and self._worker.pid is not None
+
+    def _holds(self, run: Run) -> bool:
+        return run in self._handles and self._holds_any()
+
+    def _lasting(self, action: Callable[[], T]) -> T:
+        """Does something that needs the device, again where the connection broke off meanwhile.
+
+        Raises:
+            ConnectionLost: it could not be taken up again in the time.
+        """
+        pauses = chain(PAUSES, repeat(PAUSES[-1]))
+        until = time.monotonic() + self.clock.bound(MOST_SECONDS)
+        while True:
+            try:
+                return action()
+            except (ConnectionLost, DeviceError) as error:
+                if isinstance(error, DeviceError) and not self._connected:
+                    raise  # it was never there
+                if time.monotonic() >= until:
+                    raise
+                self._listen(Note(f"{error.what}; trying again", loud=True))
+                time.sleep(min(next(pauses), max(0.0, until - time.monotonic())))
+
     def _patience(self) -> float:
         return self.clock.bound(LOAD_TIMEOUT, least=2.0)
 
     def _handle(self, run: Run, timeout: float | None = None) -> int:
-        if self._worker.generation != self._generation or self._worker.pid is None:
+        if not self._holds_any():
             self._handles.clear()  # the process that held them is gone
         if run not in self._handles:
             loaded = self._worker.call(
                 "sanderling.measure.serving:load",
-                path=str(run.path.resolve()),
+                path=run.path.resolve(),
                 engine=run.engine,
                 threads=run.threads,
                 timeout=timeout or self._patience(),
                 doing=f"loading {run.path.name}",
             )
-            self._generation = self._worker.generation
+            self._generation, self._connected = self._worker.generation, True
             self._handles[run] = loaded["handle"]
             self._load_ms.setdefault(run, loaded["load_ms"])
         return self._handles[run]

@@ -66,7 +66,9 @@ class Examiner:
             self.bench.reset(run)
         begun = time.monotonic()
         feeds = [samples[position] for position in range(start, stop)]
-        answers = self.bench.answers(run, feeds, timeout=self.clock.bound(600))
+        answers = self.bench.answers(
+            run, feeds, timeout=self.clock.bound(600), continued=samples.sequential and start > 0
+        )
         if run.path == self.reference.path:
             self.pace = (time.monotonic() - begun) / len(feeds)
         return answers

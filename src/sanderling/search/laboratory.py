@@ -18,7 +18,7 @@ from sanderling.errors import (
     WorkerError,
 )
 from sanderling.graph.graph import Model
-from sanderling.measure.memory import measurable, peak_memory
+from sanderling.measure.memory import measurable
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
 from sanderling.search.bench import Bench, Run
@@ -208,7 +208,7 @@ class Laboratory:
         start = time.monotonic()
         feed = subject.split.search[0]
         timeout = self.clock.bound(120, least=2.0)
-        grown = peak_memory(run.path, run.engine, run.threads, [feed], timeout=timeout)
+        grown = self.bench.memory(run, feed, timeout=timeout)
         self._memory_seconds = time.monotonic() - start
         return grown
 

@@ -1,0 +1,1 @@
+"""Where models are timed: this machine, one reached by SSH, a phone reached by adb."""

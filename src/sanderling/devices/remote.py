@@ -1,0 +1,129 @@
+"""A worker on another machine: what it is given goes there once, and the connection may break off."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+import numpy as np
+
+from sanderling.devices.store import KEPT
+from sanderling.errors import ConnectionLost, WorkerError
+from sanderling.graph.types import Array
+from sanderling.isolation.client import Limits, Worker
+from sanderling.isolation.process import Process
+
+LARGE = 4096  # bytes of an array from which on it is kept on the device
+MOST_KEPT = 1 << 30  # bytes of arrays that a device is asked to keep; others are sent each time
+_STORE = "sanderling.devices.store"
+
+
+class RemoteWorker(Worker):
+    """A worker that a command on this machine connects to.
+
+    Paths (of type ``Path``) among the arguments of a call are sent and replaced by their place on the device.
+
+    Args:
+        name: what it is called in errors.
+        device: the device's name, for errors.
+        command: gives the command that starts it and carries its messages.
+        failure: the command's exit code when it is the connection that failed.
+    """
+
+    def __init__(self, *, name: str, device: str, command: Callable[[], Sequence[str]], failure: int) -> None:
+        super().__init__(name=f"{name} on {device}")
+        self._device, self._command, self._failure = device, command, failure
+        self._files: dict[str, str] = {}
+        self._kept: set[str] = set()
+        self._kept_bytes = 0
+        self._known_generation = 0
+
+    def _start(self) -> Process:
+        return Process(self._command())
+
+    def _ended(self, process: Process, doing: str) -> WorkerError:
+        process.ending()  # waits until it is known
+        code = process.exit_code()
+        if code == self._failure or code is None or code < 0:
+            last = process.log().strip().splitlines()[-1:]
+            why = f" ({last[0].strip()[:200]})" if last else ""
+            return ConnectionLost(f"the connection to {self._device} was lost while {doing}{why}")
+        if code > 128:
+            try:
+                signal = Signals(code - 128).name
+            except ValueError:
+                signal = f"signal {code - 128}"
+            return self._error(f"crashed ({signal}) while {doing}", process, passing=signal == "SIGKILL")
+        return self._error(f"ended by itself (exit code {code}) while {doing}", process)
+
+    def call(
+        self,
+        function: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+        doing: str = "",
+        **kwargs: Any,
+    ) -> Any:
+        """Calls a function on the device. See ``Worker.call``.
+
+        Raises:
+            ConnectionLost: the connection broke off; the device's worker ends by itself.
+        """
+        with self._lock:
+            deadline = None if timeout is None else time.monotonic() + timeout
+            limits = Limits(timeout, deadline, doing or f"calling {function}", on_progress)
+            process = self._running(deadline)
+            if self._known_generation != self.generation:
+                self._files, self._kept, self._kept_bytes = {}, set(), 0
+                self._known_generation = self.generation
+
+            def there(name: str, **arguments: Any) -> Any:
+                return self._exchange(process, limits, f"{_STORE}:{name}", arguments)
+
+            new: dict[str, Array] = {}
+            arguments = {key: self._sent(value, new, there) for key, value in kwargs.items()}
+            if new:
+                there("keep", digests=list(new), arrays=list(new.values()))
+                self._kept |= set(new)
+            return there("call", function=function, kwargs=arguments)
+
+    def _sent(self, value: Any, new: dict[str, Array], there: Callable[..., Any]) -> Any:
+        """Returns: a value as the device gets it: paths there, and digests of arrays that it keeps.
+
+        Args:
+            new: is filled with arrays that it has yet to be sent.
+            there: calls the device's store.
+        """
+        if isinstance(value, Path):
+            return self._placed(value, there)
+        if isinstance(value, np.ndarray) and value.nbytes >= LARGE and value.dtype.kind in "biuf":
+            return self._known(value, new)
+        if isinstance(value, Mapping):
+            return {key: self._sent(item, new, there) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._sent(item, new, there) for item in value]
+        return value
+
+    def _placed(self, path: Path, there: Callable[..., Any]) -> str:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        if digest not in self._files:
+            self._files[digest] = there(
+                "put", digest=digest, suffix=path.suffix, data=np.frombuffer(data, np.uint8)
+            )
+        return self._files[digest]
+
+    def _known(self, array: Array, new: dict[str, Array]) -> Any:
+        data = np.ascontiguousarray(array)
+        digest = hashlib.sha256(repr((data.dtype.str, data.shape)).encode() + data.tobytes()).hexdigest()
+        if digest not in self._kept and digest not in new:
+            if self._kept_bytes + data.nbytes > MOST_KEPT:
+                return array
+            self._kept_bytes += data.nbytes
+            new[digest] = data
+        return {KEPT: digest}
