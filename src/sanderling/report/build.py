@@ -7,6 +7,7 @@ import os
 import platform
 from collections import Counter
 
+from sanderling.devices.device import Facts
 from sanderling.errors import FormatError
 from sanderling.graph.graph import Model
 from sanderling.measure.results import Latency
@@ -43,7 +44,7 @@ def build(outcome: Outcome) -> ReportData:
     reference = outcome.subjects[0]
     return ReportData(
         model=_model(reference),
-        device=device(),
+        device=device(outcome.device, outcome.facts),
         samples=_samples(outcome),
         budget=outcome.budget,
         baseline=_baseline(outcome),
@@ -71,8 +72,11 @@ def _model(subject: Subject) -> ModelInfo:
     )
 
 
-def device() -> DeviceInfo:
-    """Returns: this machine, in words."""
+def device(name: str, facts: Facts | None) -> DeviceInfo:
+    """Returns: where candidates ran, in words."""
+    if facts is not None and name != "local":
+        extra = {"machine": facts.architecture, "python": facts.python, **facts.versions}
+        return DeviceInfo(name=name, cpu=facts.cpu, cores=int(facts.cores), os=facts.system, extra=extra)
     return DeviceInfo(
         name=platform.node() or "this machine",
         cpu=processor_name(),

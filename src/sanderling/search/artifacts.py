@@ -81,6 +81,7 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "engine": winner.engine,
         "threads": winner.threads,
         "precision": winner.precision,
+        "device": {"name": outcome.device, **(outcome.facts.to_json() if outcome.facts else {})},
         "inputs": _ports(model, inputs=True),
         "outputs": _ports(model, inputs=False),
         "size_bytes": winner.size_bytes,

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sanderling.compress.recipe import Recipe
+from sanderling.devices.device import Device, Facts
 from sanderling.engines import registry
 from sanderling.search.bench import USUAL
 
@@ -31,9 +32,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def engine_identity(engine: str) -> str:
-    """Returns: an engine with its version, where that is not among ``versions`` anyway."""
-    return engine if engine == USUAL else f"{engine} {registry.engine_of(engine).version()}"
+def engine_identity(engine: str, device: Device, facts: Facts) -> str:
+    """Returns: an engine, with its version where that is not among ``versions``, and with the device where
+    that is not this machine: not by its address, which may change, but by what it is."""
+    if device.local:
+        return engine if engine == USUAL else f"{engine} {registry.engine_of(engine).version()}"
+    known = [facts.cpu, facts.architecture, facts.cores, dict(facts.versions)]
+    return f"{engine} on {json.dumps(known, sort_keys=True)}"
 
 
 def trial_id(model_hash: str, recipe: Recipe, engine: str, threads: int, samples: str, drop: str) -> str:

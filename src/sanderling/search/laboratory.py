@@ -10,6 +10,7 @@ from pathlib import Path
 from sanderling.compress.applied import Applied
 from sanderling.compress.integer_operators import is_narrow
 from sanderling.errors import (
+    ConnectionLost,
     OutOfMemory,
     RunError,
     SanderlingError,
@@ -129,6 +130,8 @@ class Laboratory:
         except SanderlingError as error:
             if isinstance(error, WorkerError) and error.passing and self.clock.usable() <= 1:
                 raise OutOfTime from None
+            if isinstance(error, ConnectionLost):
+                raise  # the next one would fare no better
             if must_work:
                 raise _original_failed(subject, error) from error
             passing = isinstance(error, OutOfMemory) or (isinstance(error, WorkerError) and error.passing)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
-from sanderling.errors import RecipeError, RunError, StorageError, WorkerError
-from sanderling.runtime.doctor import examine_cpu
+from sanderling.devices.find import find_device
+from sanderling.errors import ConnectionLost, RecipeError, RunError, StorageError, WorkerError
 from sanderling.search import choose, ladder
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
@@ -43,6 +43,7 @@ from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
 
+E = TypeVar("E", StorageError, ConnectionLost)
 STUDY = "study.db"
 MOST_THREADS = 8
 # Seconds beyond the limit that measuring the original may take; and until one that is quick is given up.
@@ -64,11 +65,14 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
         SanderlingError: the models, the samples or the output folder cannot be used.
     """
     clock = Clock(request.budget.seconds, start=request.asked)
+    device = find_device(request.device)
     with OutputFolder(request.output) as folder:
-        bench = Bench(clock=clock)
+        bench = Bench(clock, device, listen)
         workshop = Workshop(request.output / CANDIDATES, folder.scratch, clock)
         try:
             return _Search(request, listen, clock, bench, workshop).run()
+        except ConnectionLost:
+            raise
         except WorkerError as error:
             if not error.passing or clock.usable() > 1:
                 raise
@@ -80,6 +84,7 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
         finally:
             bench.close()
             workshop.close()
+            device.close()
 
 
 class _Search:
@@ -95,11 +100,17 @@ class _Search:
         self.workshop = workshop
         self.notes: list[str] = []
         self.number = 0
-        self.engines = others(request.target)
+        self.facts = bench.device.facts()
+        self.engines = others(request.target) if bench.device.local else ()
 
     def run(self) -> Outcome:
         """Reads, measures, confirms, writes."""
         request = self.request
+        if not self.bench.device.local:
+            where = f"{self.facts.cpu}, {self.facts.system}"
+            self._tell(Note(f"candidates run on {self.bench.device.name} ({where})"))
+        for note in self.facts.notes:
+            self._tell(Note(f"on {self.bench.device.name}: {note}", loud=True))
         self._phase("reading the model and the samples")
         subjects = read_subjects(request, self.bench, self._tell)
         reference = subjects[0]
@@ -125,22 +136,27 @@ class _Search:
         unused = unused_labels(request, reference, task)
         if unused:
             self._tell(Note(f"the labels are not used: {unused}", loud=True))
-        self.outcome = Outcome(request, subjects, task, budget, notes=self.notes, unused_labels=unused)
+        self.outcome = Outcome(
+            request, subjects, task, budget, notes=self.notes, unused_labels=unused,
+            device=self.bench.device.name, facts=self.facts,
+        )  # fmt: skip
         try:
             self._search(subjects)
             self._finish()
         except StorageError as error:
-            raise self._resumable(error) from error
+            raise self._resumable(error, "free some space") from error
+        except ConnectionLost as error:
+            raise self._resumable(error, f"see that {self.bench.device.name} is there") from error
         return self.outcome
 
-    def _resumable(self, error: StorageError) -> StorageError:
-        """Says what is not lost when the disk is full."""
+    def _resumable(self, error: E, first: str) -> E:
+        """Says what is not lost when the disk is full, or the device away."""
         count = len(self.study.finished)
         kept = "1 trial is" if count == 1 else f"{count} trials are"
-        return StorageError(
+        return type(error)(
             error.what,
             where=str(self.request.output),
-            hint=f"{kept} kept: free some space, then run the same command with --resume",
+            hint=f"{kept} kept: {first}, then run the same command with --resume",
         )
 
     def _study_key(self, subjects: tuple[Subject, ...]) -> str:
@@ -223,7 +239,7 @@ class _Search:
 
     def _state(self, subject: Subject) -> State:
         request = self.request
-        cores = min(int(examine_cpu().usable), MOST_THREADS)
+        cores = min(int(self.facts.cores), MOST_THREADS)
         more = () if request.threads else tuple(c for c in (2, 4, 8) if c <= cores)
         return State(
             subject.summary,
@@ -237,7 +253,7 @@ class _Search:
             without=request.without_passes,
             narrow=narrow(subject.model),
             engines=self.engines,
-            no_engines="no other engine is installed that can run on this target",
+            no_engines="no other engine is installed here that may run it on this target",
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
@@ -261,7 +277,7 @@ class _Search:
         identity = trial_id(
             subject.hash,
             proposal.recipe,
-            engine_identity(proposal.engine),
+            engine_identity(proposal.engine, self.bench.device, self.facts),
             proposal.threads,
             samples,
             self.drop,

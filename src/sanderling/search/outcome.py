@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sanderling.devices.device import Facts
 from sanderling.graph.types import Array
 from sanderling.measure.results import Fidelity
 from sanderling.search.budget import Budget
@@ -53,6 +54,8 @@ class Outcome:
         notes: everything that must be told: guesses, limits, synthetic samples.
         seconds: how long it took.
         unused_labels: why the labels took no part, "" when they did or there are none.
+        device: where candidates ran, as people write it.
+        facts: what that device says of itself; None where nothing was asked of it.
         stopped: why the search ended before the ladder did, "" when it did not.
     """
 
@@ -71,6 +74,8 @@ class Outcome:
     seconds: float = 0.0
     unused_labels: str = ""
     stopped: str = ""
+    device: str = "local"
+    facts: Facts | None = None
 
     @property
     def output(self) -> Path:

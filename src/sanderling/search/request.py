@@ -42,6 +42,7 @@ class Request:
         samples: folder, file, arrays, or None for noise.
         reading: how samples are read.
         budget: limits.
+        device: where candidates run: ``local``, ``ssh://user@host``.
         target: what the winner is for; decides notes and what is allowed.
         task: name of the task, None to guess.
         metric: the user's own drop: ``file.py:fn`` or a function of (reference outputs, candidate
@@ -64,6 +65,7 @@ class Request:
     output: Path
     reading: Reading = Reading()
     budget: Budget = Budget()
+    device: str = "local"
     target: str = "cpu"
     task: str | None = None
     metric: str | Callable[..., float] | None = None

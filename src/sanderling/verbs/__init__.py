@@ -283,7 +283,7 @@ def optimize(
     allow_ops: Sequence[str] | None = None, without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
-    resolutions: Sequence[int] = (), listen: Listener | None = None, **reading: Any,
+    resolutions: Sequence[int] = (), device: str = "local", listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
 
@@ -308,6 +308,7 @@ def optimize(
         resume: go on from the study in ``output``.
         seed: fixes splits and resampling.
         resolutions: rows of the picture in which the first model competes as well; samples are read anew.
+        device: where candidates run: ``local`` or ``ssh://user@host`` (see docs/guide/devices.md).
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -339,7 +340,7 @@ def optimize(
         evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
         without_passes=_passes(without_passes), threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
-        seed=_not_negative(seed), asked=asked,
+        seed=_not_negative(seed), device=device, asked=asked,
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 

@@ -22,7 +22,7 @@ def search(request: Request, listen: Listener | None = None) -> Result:
     from sanderling.search.optimize import optimize
 
     hear = listen or silent
-    first = _elsewhere(request.target)
+    first = _elsewhere(request.target) if request.device == "local" else []
     for note in first:
         hear(note)
     outcome = optimize(request, hear)

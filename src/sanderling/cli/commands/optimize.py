@@ -15,7 +15,6 @@ _SEARCH = "The search"
 _OUT = "What comes out"
 # What DESIGN promises for later, refused by name rather than as unknown.
 _LATER = {
-    "--device": "candidates are timed on this machine only",
     "--cluster": "a search runs on this machine only",
 }
 
@@ -75,7 +74,7 @@ Resolutions = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUT)
 ]
-Device = Annotated[str, typer.Option("--device", hidden=True)]
+Device = Annotated[str, _search("--device", "ADDRESS", "Where candidates run: local, or ssh://user@host.")]
 Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
 
 
@@ -114,7 +113,7 @@ def optimize(
     """
     from sanderling.cli import units
 
-    _refuse_later(device=None if device == "local" else device, cluster=cluster)
+    _refuse_later(cluster=cluster)
     _run(
         models,
         as_json=json,
@@ -134,6 +133,7 @@ def optimize(
         seed=seed,
         resolutions=() if resolutions is None else units.sizes(resolutions, "--resolutions", "160,192"),
         output=output,
+        device=device,
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
         **how,
     )
