@@ -9,9 +9,11 @@ has_vulkan() {
     compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null || compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null
 }
 has_chromium() { command -v chromium >/dev/null; }
+has_sshd() { command -v ssh >/dev/null && { command -v sshd >/dev/null || [[ -x /usr/sbin/sshd ]]; }; }
 
 missing=()
 has_chromium || missing+=(chromium)
+has_sshd || missing+=(openssh-server openssh-client)
 # macOS and Windows bring Metal and Direct3D along.
 [[ "$(uname -s)" != Linux ]] || has_vulkan || missing+=(mesa-vulkan-drivers)
 ((${#missing[@]})) || exit 0
@@ -31,6 +33,7 @@ need() { # need TEST PACKAGE WHAT
     failed=1
 }
 need has_chromium chromium "the tests of pages in a browser"
+need has_sshd openssh-server "the tests of devices reached by ssh"
 [[ "$(uname -s)" != Linux ]] || need has_vulkan mesa-vulkan-drivers "the tests on the GPU engine"
 if ((failed)) && [[ -n "${CI:-}" ]]; then
     echo "error: CI runs every test" >&2

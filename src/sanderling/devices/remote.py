@@ -67,6 +67,7 @@ class RemoteWorker(Worker):
         timeout: float | None = None,
         on_progress: Callable[[Any], None] | None = None,
         doing: str = "",
+        generation: int | None = None,
         **kwargs: Any,
     ) -> Any:
         """Calls a function on the device. See ``Worker.call``.
@@ -78,6 +79,7 @@ class RemoteWorker(Worker):
             deadline = None if timeout is None else time.monotonic() + timeout
             limits = Limits(timeout, deadline, doing or f"calling {function}", on_progress)
             process = self._running(deadline)
+            self._same(generation, limits)
             if self._known_generation != self.generation:
                 self._files, self._kept, self._kept_bytes = {}, set(), 0
                 self._known_generation = self.generation

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sanderling import errors
-from sanderling.errors import SanderlingError, WorkerError
+from sanderling.errors import ConnectionLost, SanderlingError, WorkerError
 from sanderling.isolation.process import Process
 
 # The child imports from where the parent does, and nothing from the folder it happens to be started in.
@@ -79,6 +79,7 @@ class Worker:
         timeout: float | None = None,
         on_progress: Callable[[Any], None] | None = None,
         doing: str = "",
+        generation: int | None = None,
         **kwargs: Any,
     ) -> Any:
         """Calls a function in the worker.
@@ -89,6 +90,7 @@ class Worker:
                 least); then the process is killed. None: no limit.
             on_progress: called here with each value that the function passes to its ``progress`` parameter.
             doing: what it does, for errors: ``"loading net.tflite"``; default: the function's name.
+            generation: the process that ``kwargs`` has handles of; None: any will do.
             kwargs: its arguments: JSON values, arrays, bytes, paths, nested anywhere.
 
         Returns: its result, tuples as lists.
@@ -96,12 +98,20 @@ class Worker:
         Raises:
             SanderlingError: as the function raised it, of the same class.
             WorkerError: the function failed otherwise, the process crashed, hung or took too much memory.
+            ConnectionLost: the process is another one than that of ``generation``.
         """
         doing = doing or f"calling {function}"
         with self._lock:
             deadline = None if timeout is None else time.monotonic() + timeout
             limits = Limits(timeout, deadline, doing, on_progress)
-            return self._exchange(self._running(deadline), limits, function, kwargs)
+            process = self._running(deadline)
+            self._same(generation, limits)
+            return self._exchange(process, limits, function, kwargs)
+
+    def _same(self, generation: int | None, limits: Limits) -> None:
+        """Makes sure that handles are those of the process that runs now."""
+        if generation is not None and generation != self.generation:
+            raise ConnectionLost(f"the {self.name} had ended before {limits.doing}")
 
     def _exchange(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
         """Sends one request to a running process. Returns: its result."""

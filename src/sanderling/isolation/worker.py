@@ -37,6 +37,11 @@ def at_end(function: Callable[[], None]) -> None:
     _at_end.append(function)
 
 
+def process_id() -> int:
+    """Returns: the process id of this worker."""
+    return os.getpid()
+
+
 def main(parent: int | None) -> None:
     """Serves requests until the parent closes the pipe or dies.
 

@@ -90,6 +90,7 @@ class Bench:
             found: list[list[Array]] = self._worker.call(
                 "sanderling.measure.serving:run_many",
                 handle=self._handle(run),
+                generation=self._generation,
                 feeds=list(feeds),
                 dequantize=True,
                 timeout=timeout,
@@ -104,7 +105,12 @@ class Bench:
 
         def asked() -> None:
             handle = self._handle(run)
-            self._worker.call("sanderling.measure.serving:reset", handle=handle, timeout=self._patience())
+            self._worker.call(
+                "sanderling.measure.serving:reset",
+                handle=handle,
+                timeout=self._patience(),
+                generation=self._generation,
+            )
 
         self._lasting(asked)
 
@@ -134,7 +140,8 @@ class Bench:
         def asked() -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = self._worker.call(
                 "sanderling.measure.latency:interleave_many",
-                handles=[self._handle(each) for each in contenders],
+                handles=self._handles_of(contenders),
+                generation=self._generation,
                 feeds=list(feeds[0]),
                 own_feeds=own[: len(contenders)],
                 seconds=seconds,
@@ -196,6 +203,13 @@ class Bench:
     def _patience(self) -> float:
         return self.clock.bound(LOAD_TIMEOUT, least=2.0)
 
+    def _handles_of(self, runs: Sequence[Run]) -> list[int]:
+        """Returns: the handles of several models, all in one process."""
+        handles = [self._handle(run) for run in runs]
+        if all(run in self._handles for run in runs):
+            return handles
+        return [self._handle(run) for run in runs]  # loading a later one found the process gone
+
     def _handle(self, run: Run, timeout: float | None = None) -> int:
         if not self._holds_any():
             self._handles.clear()  # the process that held them is gone
@@ -208,6 +222,8 @@ class Bench:
                 timeout=timeout or self._patience(),
                 doing=f"loading {run.path.name}",
             )
+            if self._worker.generation != self._generation:
+                self._handles.clear()  # it ended without being noticed, and was started again for this
             self._generation, self._connected = self._worker.generation, True
             self._handles[run] = loaded["handle"]
             self._load_ms.setdefault(run, loaded["load_ms"])
