@@ -224,6 +224,8 @@ class Bench:
             )
             if self._worker.generation != self._generation:
                 self._handles.clear()  # it ended without being noticed, and was started again for this
+                if self._connected and not self.device.local:
+                    self._listen(Note(f"the connection to {self.device.name} was lost, and taken up again"))
             self._generation, self._connected = self._worker.generation, True
             self._handles[run] = loaded["handle"]
             self._load_ms.setdefault(run, loaded["load_ms"])
