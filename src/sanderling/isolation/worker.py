@@ -30,6 +30,12 @@ _FUNCTION = re.compile(r"(sanderling(?:\.[a-z][a-z0-9_]*)+):([a-z][a-z0-9_]*)")
 _PR_SET_PDEATHSIG = 1
 # The disk is full, the quota used up, or it can only be read. Windows has no quota.
 _CANNOT_WRITE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_process = {"worker": False}
+
+
+def is_worker() -> bool:
+    """Returns: whether this process is a worker, so that what ends it ends nothing of the user's."""
+    return _process["worker"]
 
 
 def at_end(function: Callable[[], None]) -> None:
@@ -49,6 +55,7 @@ def main(parent: int | None) -> None:
         parent: process id of the parent; None where that runs on another machine.
     """
     requests, answers = _take_streams()
+    _process["worker"] = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()
     if parent is None:

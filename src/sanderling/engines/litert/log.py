@@ -21,11 +21,14 @@ _lock = threading.Lock()  # the descriptor belongs to the whole process
 
 
 @contextmanager
-def captured() -> Iterator[list[str]]:
+def captured(*, pass_on: bool = True) -> Iterator[list[str]]:
     """Collects what is written to file descriptor 2 inside the block.
 
     Lines that are not mere information are written to the real stderr at the end, unless the block
     raises: then the caller puts them into its error.
+
+    Args:
+        pass_on: False where the caller asked for the lines and reads them all.
 
     Yields: a list that holds all captured lines once the block has ended.
     """
@@ -49,7 +52,7 @@ def captured() -> Iterator[list[str]]:
                 os.close(saved)
                 sink.seek(0)
                 lines.extend(sink.read().decode("utf-8", "replace").splitlines())
-                if not failed:
+                if pass_on and not failed:
                     _pass_on(lines)
 
 

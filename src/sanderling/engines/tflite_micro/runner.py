@@ -1,0 +1,149 @@
+"""A model loaded into TFLite Micro's interpreter, in this process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanderling.engines.engine import Port
+from sanderling.engines.litert import log
+from sanderling.errors import InputMismatch, ModelError, RunError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+
+_SMALLEST, _LARGEST = 1 << 16, 1 << 30  # bytes of arena to begin and to end with
+# The second is its planner's, which works in what is left of the arena.
+_TOO_SMALL = re.compile(r"missing: \d+|^Too many buffers")
+_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+# Lines that follow from another one, which says why.
+_CONSEQUENCES = ("Failed to get registration", "Failed starting model", "TFLM failed", "Interpreter invocation")
+
+
+class MicroRunner:
+    """Runs one model, whose shapes are fixed. Call it from one thread at a time.
+
+    Attributes:
+        inputs, outputs: the ports, in the main graph's order.
+        arena_bytes: bytes of the arena that the model takes up, as TFLite Micro's own allocator recorded them.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(self, path: Path, model: Model) -> None:
+        self._path = path
+        try:
+            self._data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+        self.inputs, self.outputs = (
+            tuple(
+                Port(name, model.main.tensors[i].type, model.main.tensors[i].shape)
+                for i, name in zip(indices, names, strict=True)
+            )
+            for indices, names in (
+                (model.main.inputs, model.input_names()),
+                (model.main.outputs, model.output_names()),
+            )
+        )
+        self._size = _SMALLEST
+        self._interpreter: Any = None
+        self._build()
+        self.arena_bytes = self._recorded()
+
+    @property
+    def told(self) -> dict[str, int]:
+        """What the parent of an isolated process is told."""
+        return {"arena_bytes": self.arena_bytes}
+
+    def _build(self) -> None:
+        """Makes a fresh interpreter, with the smallest arena of a power of two that the model fits into."""
+        from tflite_micro.python.tflite_micro import runtime
+
+        self._interpreter = None
+        while True:
+            lines: list[str] = []
+            try:
+                with log.captured() as lines:
+                    self._interpreter = runtime.Interpreter.from_bytes(self._data, arena_size=self._size)
+                    return
+            except (RuntimeError, ValueError) as error:
+                if not any(_TOO_SMALL.search(line) for line in lines):
+                    raise ModelError(
+                        f"TFLite Micro cannot load the model: {_cause(error, lines)}", where=str(self._path)
+                    ) from None
+            if self._size >= _LARGEST:
+                raise ModelError(
+                    f"TFLite Micro needs more than {_LARGEST >> 20} MB of memory for the model's tensors",
+                    where=str(self._path),
+                )
+            self._size *= 2
+
+    def _recorded(self) -> int:
+        with log.captured(pass_on=False) as lines:
+            self._interpreter.print_allocations()
+        return next(int(match[1]) for line in lines if (match := _TOTAL.search(line)))
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Runs once. See ``engines.engine.Runner.run``.
+
+        Raises:
+            InputMismatch: the number of inputs, a dtype or a shape is wrong.
+            RunError: TFLite Micro failed, or the runner is closed.
+        """
+        if self._interpreter is None:
+            raise RunError("the model is closed", where=str(self._path))
+        self._check(inputs)
+        interpreter = self._interpreter
+        try:
+            for index, array in enumerate(inputs):
+                interpreter.set_input(np.ascontiguousarray(array), index)
+            interpreter.invoke()
+            return [np.asarray(interpreter.get_output(i)) for i in range(len(self.outputs))]
+        except (RuntimeError, ValueError) as error:
+            raise RunError(f"TFLite Micro failed: {self._why(error)}", where=str(self._path)) from None
+
+    def _why(self, error: Exception) -> str:
+        """Returns: the cause of a failed call, which only the log tells: it is made once more to read it."""
+        lines: list[str] = []
+        try:
+            with log.captured(pass_on=False) as lines:
+                self._interpreter.invoke()
+        except RuntimeError:
+            return _cause(error, lines)
+        finally:
+            self._build()  # a failed call leaves it half-way
+        return str(error)
+
+    def _check(self, inputs: Sequence[Array]) -> None:
+        if len(inputs) != len(self.inputs):
+            raise InputMismatch(f"got {len(inputs)} inputs, expected {len(self.inputs)}", where=str(self._path))
+        for port, array in zip(self.inputs, inputs, strict=True):
+            if array.dtype != port.type.dtype.numpy:
+                what = f"input {port.name!r} has dtype {array.dtype}, expected {port.type.dtype.numpy}"
+                raise InputMismatch(what, where=str(self._path))
+            if array.shape != port.type.shape:
+                got, expected = ("x".join(map(str, shape)) for shape in (array.shape, port.type.shape))
+                raise InputMismatch(
+                    f"input {port.name!r} has shape [{got}], expected [{expected}]",
+                    where=str(self._path),
+                    hint="TFLite Micro runs the file's own shapes only",
+                )
+
+    def reset(self) -> None:
+        """Sets variables back to their initial values."""
+        self._build()
+
+    def close(self) -> None:
+        """Frees the interpreter and the file's bytes."""
+        self._interpreter, self._data = None, b""
+
+
+def _cause(error: BaseException, lines: Sequence[str]) -> str:
+    """Returns: one line that says why TFLite Micro failed."""
+    told = [line.strip() for line in lines if line.strip() and not line.startswith(_CONSEQUENCES)]
+    return "; ".join(dict.fromkeys(told[:3])) or str(error) or type(error).__name__
