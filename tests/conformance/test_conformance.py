@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from sanderling.engines import registry
+from sanderling.engines.engine import Runner
+from sanderling.engines.isolated import IsolatedRunner
+from sanderling.errors import ModelError
+from sanderling.graph.graph import Model
+from sanderling.isolation.client import Worker
 from tests.conformance.exceptions import (
     EXPECTED_FAILURES,
     NO_KERNEL,
@@ -20,11 +27,14 @@ from tests.conformance.oracle import NoKernelError, answer, weight_only_answer
 from tests.conformance.tolerances import CLOSE, EXACT, HALF, QUANT_1LSB, Tolerance
 from tests.conformance.variants import FLOAT, HALF_WEIGHTS, HYBRID_OPERATORS, Variant, every_variant
 
-WEIGHT_ONLY = ("webgpu",)  # they multiply float activations by real weights, whatever integers store them
+Load = Callable[[str, Path, Model], Runner]
+WEIGHT_ONLY = ("webgpu", "litert_gpu")  # they multiply float activations by real weights, whatever integers store them
 # Its own comparison with LiteRT, which would move a wrong operator to the CPU, is left out.
 OPTIONS = {"webgpu": {"trust": True}}
 COMPLETE = ("litert", "reference")  # they must take every operator; others may refuse, with a reason
-# Starting a GPU's pipelines takes seconds on software adapters: on a desk other engines take a part only.
+DECIDES_AT_LOAD = ("litert_gpu",)  # what its delegate takes, only the delegate knows
+# Starting a GPU's pipelines takes seconds on software adapters: on a desk those engines take a part only.
+FAST = (*COMPLETE, "tflite_micro")
 THOROUGH = bool(os.environ.get("EXPECT_GPU") or os.environ.get("CI"))
 ENGINES = [name for name in registry.names() if registry.find(name).available()]
 VARIANTS = list(every_variant())
@@ -53,7 +63,7 @@ def pairs() -> list[object]:
     """Returns: (engine, variant), those known to fail marked strictly."""
     found: list[object] = []
     for engine in ENGINES:
-        for variant in RUN if THOROUGH or engine in COMPLETE else sample(RUN):
+        for variant in RUN if THOROUGH or engine in FAST else sample(RUN):
             reason = expected_failure(engine, variant.id)
             marks = [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)] if reason else []
             found.append(pytest.param(engine, variant, id=f"{engine}-{variant.id}", marks=marks))
@@ -65,17 +75,38 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("conformance")
 
 
+@pytest.fixture(scope="session")
+def load() -> Iterator[Load]:
+    """Loads into an engine; isolated ones have one process each for the whole session."""
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+
+        def loaded(name: str, path: Path, model: Model) -> Runner:
+            engine, options = registry.find(name), OPTIONS.get(name)
+            if not engine.isolated:
+                return engine.load(path, model, options=options)
+            if name not in workers:
+                workers[name] = stack.enter_context(Worker(name=f"process of engine {name}"))
+            return IsolatedRunner(name, path, model, options=options, worker=workers[name])
+
+        yield loaded
+
+
 @pytest.mark.parametrize("name, variant", pairs())
-def test_engines_agree_with_litert(name: str, variant: Variant, models: Path) -> None:
+def test_engines_agree_with_litert(name: str, variant: Variant, models: Path, load: Load) -> None:
     model, path, fed, wanted = answer(variant, models)
     if name in WEIGHT_ONLY and variant.kind in HYBRID_OPERATORS:
         wanted = weight_only_answer(variant, models)
-    engine = registry.find(name)
-    for verdict in engine.supports(model):
+    for verdict in registry.find(name).supports(model):
         if not verdict and name not in COMPLETE:
             pytest.skip(f"{name} leaves it to another engine: {verdict.reason}")
         assert verdict, verdict.reason
-    runner = engine.load(path, model, options=OPTIONS.get(name))
+    try:
+        runner = load(name, path, model)
+    except ModelError as error:
+        if name in DECIDES_AT_LOAD and "refuses the model" in error.what:
+            pytest.skip(str(error))
+        raise
     try:
         got = runner.run([array.copy() for array in fed])
     finally:

@@ -105,7 +105,7 @@ class IsolatedRunner:
             InputMismatch: an input does not fit.
             RunError: the engine failed, or its process ended.
         """
-        answer = self._call("run", inputs=list(inputs))
+        answer = self._call("run", inputs=[np.asarray(array) for array in inputs])
         if answer["ports"] is not None:
             self._describe(answer["ports"])
         return list(answer["outputs"])

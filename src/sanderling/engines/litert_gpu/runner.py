@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ from sanderling.graph.types import Array
 
 NO_GPU = "LiteRT's GPU accelerator finds no adapter (it needs a driver for Vulkan, Metal or D3D12)"
 _NONE_FOUND = ("No adapters found", "Failed to get or create delegate WebGPU environment")
-_PREFIX = re.compile(r"^(?:[A-Z]+: )?(?:\[[\w./]+:\d+\] )?(?:[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] )?")
+_REASONS, _SUMMARY = "operations are not supported by GPU delegate", "operations will run on the"
+_TELLING = ("Variable tensors not yet supported", "Attempting to use a delegate that only supports static")
+_SHOWN = 3
+# Severity, place and time before a message.
+_PREFIX = re.compile(r"^(?:(?:ERROR|WARNING|INFO): )?(?:\[[\w./]+:\d+\] ?)?(?:[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] )?")
 
 
 class GPURunner:
@@ -143,6 +148,16 @@ class GPURunner:
 
 
 def cause(error: BaseException, lines: Sequence[str]) -> str:
-    """Returns: one line that says why LiteRT failed."""
-    told = [_PREFIX.sub("", line.strip("└ ")).strip() for line in (*lines, *str(error).splitlines())]
-    return "; ".join(dict.fromkeys(told)) or type(error).__name__
+    """Returns: one line that says why LiteRT failed: its delegate's own reasons, where it gives some."""
+    told = [_PREFIX.sub("", line.strip("└ ")).strip().rstrip(".") for line in lines]
+    reasons = list(takewhile(lambda line: _SUMMARY not in line, _after(told, _REASONS)))
+    reasons = reasons or [line for line in told if line.startswith(_TELLING)]
+    said = [_PREFIX.sub("", line.strip("└ ")).strip().rstrip(".") for line in str(error).splitlines()]
+    shown = list(dict.fromkeys(filter(None, reasons or said)))
+    more = len(shown) - _SHOWN
+    return "; ".join(shown[:_SHOWN]) + (f"; and {more} more" if more > 0 else "") or type(error).__name__
+
+
+def _after(lines: Sequence[str], title: str) -> list[str]:
+    """Returns: what follows the first line that holds a title."""
+    return next((list(lines[n + 1 :]) for n, line in enumerate(lines) if title in line), [])

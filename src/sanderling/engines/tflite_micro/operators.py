@@ -1,13 +1,127 @@
 """Which operators TFLite Micro has kernels for, and for which types.
 
-Source: measured on the wheel of 2026-10-23; ``tests/engines/test_tflite_micro.py`` repeats it.
+Source: measured on the wheel of 2026-10-23; ``tests/engines/test_tflite_micro.py`` repeats it for the names,
+the conformance suite for the types: what is refused here must fail there.
 """
 
 from __future__ import annotations
 
-from sanderling.graph.graph import Graph, Node
-from sanderling.graph.types import YES, Verdict
+from sanderling.graph.graph import CUSTOM, Graph, Node, Tensor
+from sanderling.graph.types import YES, DType, Verdict, no
+
+KERNELS = frozenset({
+    "ABS", "ADD", "ADD_N", "ARG_MAX", "ARG_MIN", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "BATCH_MATMUL",
+    "BATCH_TO_SPACE_ND", "BROADCAST_ARGS", "BROADCAST_TO", "CALL_ONCE", "CAST", "CEIL", "CONCATENATION",
+    "CONV_2D", "COS", "CUMSUM", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV",
+    "DYNAMIC_UPDATE_SLICE", "ELU", "EMBEDDING_LOOKUP", "EQUAL", "EXP", "EXPAND_DIMS", "FILL", "FLOOR",
+    "FLOOR_DIV", "FLOOR_MOD", "FULLY_CONNECTED", "GATHER", "GATHER_ND", "GREATER", "GREATER_EQUAL",
+    "HARD_SWISH", "IF", "L2_NORMALIZATION", "L2_POOL_2D", "LEAKY_RELU", "LESS", "LESS_EQUAL", "LOG",
+    "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "LOGISTIC", "LOG_SOFTMAX", "MAXIMUM", "MAX_POOL_2D", "MEAN",
+    "MINIMUM", "MIRROR_PAD", "MUL", "NEG", "NOT_EQUAL", "PACK", "PAD", "PADV2", "PRELU", "QUANTIZE",
+    "READ_VARIABLE", "REDUCE_ALL", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "ROUND", "RSQRT", "SELECT_V2", "SHAPE", "SIN", "SLICE",
+    "SOFTMAX", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQRT", "SQUARE",
+    "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "SVDF", "TANH", "TRANSPOSE",
+    "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNPACK", "VAR_HANDLE", "WHILE", "ZEROS_LIKE",
+})  # fmt: skip
+CUSTOM_KERNELS = frozenset({
+    "CIRCULAR_BUFFER", "SignalDelay", "SignalEnergy", "SignalFftAutoScale", "SignalFilterBank",
+    "SignalFilterBankLog", "SignalFilterBankSpectralSubtraction", "SignalFilterBankSquareRoot",
+    "SignalFramer", "SignalIrfft", "SignalOverlapAdd", "SignalPCAN", "SignalRfft", "SignalStacker",
+    "SignalWindow", "TFLite_Detection_PostProcess",
+})  # fmt: skip
+# Type → operators that have kernels, but none for it.
+_NONE_FOR = {
+    DType.UINT8: frozenset({
+        "ADD", "ARG_MAX", "ARG_MIN", "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "CAST", "CONCATENATION",
+        "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DIV", "DYNAMIC_UPDATE_SLICE", "EMBEDDING_LOOKUP",
+        "EXPAND_DIMS", "FILL", "FULLY_CONNECTED", "GATHER", "GATHER_ND", "HARD_SWISH", "L2_NORMALIZATION",
+        "LEAKY_RELU", "LOGISTIC", "LOG_SOFTMAX", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MIRROR_PAD",
+        "MUL", "PACK", "PAD", "PADV2", "PRELU", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6",
+        "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SELECT_V2", "SLICE", "SOFTMAX", "SPACE_TO_BATCH_ND",
+        "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
+        "TRANSPOSE_CONV", "UNPACK",
+    }),
+    DType.INT16: frozenset({
+        "BATCH_TO_SPACE_ND", "DIV", "EMBEDDING_LOOKUP", "EXP", "FILL", "FLOOR_DIV", "FLOOR_MOD", "GATHER",
+        "GATHER_ND", "LOG", "MIRROR_PAD", "NEG", "REDUCE_MAX", "REDUCE_MIN", "RESIZE_BILINEAR",
+        "SPACE_TO_BATCH_ND", "SQRT",
+    }),
+    DType.INT8: frozenset({"EXP", "FLOOR_DIV", "FLOOR_MOD", "LOG", "NEG", "SQRT"}),
+    DType.INT32: frozenset({"FLOOR_DIV", "FLOOR_MOD"}),
+    DType.INT64: frozenset({"ARG_MAX", "ARG_MIN", "CAST", "SHAPE"}),
+    DType.FLOAT16: frozenset({"DEQUANTIZE"}),
+}  # fmt: skip
+# Of an LSTM's 24 inputs: the weights and biases that it needs, and what its kernel does not know.
+_LSTM_NEEDS = (*range(1, 9), *range(12, 16))
+_LSTM_LACKS = {
+    "peephole connections": (9, 10, 11),
+    "a projection": (16, 17),
+    "layer normalization": (20, 21, 22, 23),
+}
 
 
 def supported(graph: Graph, node: Node) -> Verdict:
-    return YES
+    """Returns: whether TFLite Micro has a kernel for the operator and its types."""
+    if node.op == CUSTOM:
+        if node.custom_code in CUSTOM_KERNELS:
+            return YES
+        return no(f"TFLite Micro has no kernel for the custom operator {node.custom_code}")
+    if node.op not in KERNELS:
+        return no(f"TFLite Micro has no kernel for {node.op}")
+    inputs = graph.operands(node)
+    for tensor in (*inputs, *graph.results(node)):
+        if tensor is not None and node.op in _NONE_FOR.get(tensor.dtype, ()):
+            return no(f"TFLite Micro has no kernel for {node.op} on {tensor.dtype.value}")
+    special = _SPECIAL.get(node.op)
+    reason = special(inputs) if special is not None else ""
+    return no(f"TFLite Micro {reason}") if reason else YES
+
+
+def _weighted(inputs: tuple[Tensor | None, ...]) -> str:
+    data, weights = inputs[0], inputs[1]
+    if data is not None and weights is not None and data.dtype.is_float and not weights.dtype.is_float:
+        return "multiplies float tensors by float weights only, not by stored integers"
+    return ""
+
+
+def _batch_matmul(inputs: tuple[Tensor | None, ...]) -> str:
+    left, right = inputs[0], inputs[1]
+    if left is not None and right is not None and left.dtype is not right.dtype:
+        return "has no BATCH_MATMUL for operands of two types"
+    return ""
+
+
+def _strided_slice(inputs: tuple[Tensor | None, ...]) -> str:
+    data, strides = inputs[0], inputs[3] if len(inputs) > 3 else None
+    if data is not None and strides is not None and strides.type.size != len(data.shape):
+        return "takes a STRIDED_SLICE only with a stride for every axis of its input"
+    return ""
+
+
+def _svdf(inputs: tuple[Tensor | None, ...]) -> str:
+    if len(inputs) < 5 or inputs[3] is None:
+        return "crashes on an SVDF without a bias"
+    return ""
+
+
+def _lstm(inputs: tuple[Tensor | None, ...]) -> str:
+    if len(inputs) != 24:
+        return f"takes an LSTM with 24 inputs only, not {len(inputs)}"
+    for what, positions in _LSTM_LACKS.items():
+        if any(inputs[position] is not None for position in positions):
+            return f"has no LSTM with {what}"
+    if any(inputs[position] is None for position in _LSTM_NEEDS):
+        return "has no LSTM with coupled gates or without biases"
+    return ""
+
+
+_SPECIAL = {
+    "CONV_2D": _weighted,
+    "DEPTHWISE_CONV_2D": _weighted,
+    "FULLY_CONNECTED": _weighted,
+    "BATCH_MATMUL": _batch_matmul,
+    "STRIDED_SLICE": _strided_slice,
+    "SVDF": _svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+}

@@ -101,7 +101,7 @@ class MicroRunner:
         interpreter = self._interpreter
         try:
             for index, array in enumerate(inputs):
-                interpreter.set_input(np.ascontiguousarray(array), index)
+                interpreter.set_input(np.asarray(array, order="C"), index)
             interpreter.invoke()
             return [np.asarray(interpreter.get_output(i)) for i in range(len(self.outputs))]
         except (RuntimeError, ValueError) as error:
