@@ -121,6 +121,40 @@ def convolution(size: int = 32, channels: int = 16) -> Model:
     return Model((Graph(tensors, (node,), (0,), (3,)),))
 
 
+def grouped_convolution(per_group: int = 3, groups: int = 2, outputs: int = 8, size: int = 6) -> Model:
+    """One 3×3 convolution in groups. LiteRT's GPU accelerator (2.3) answers zeros where the number of channels
+    in a group, of the input or the output, is no multiple of 4, and calls the model fully accelerated. (It ends
+    the process where they are more than 4, besides.)
+
+    Args:
+        per_group: input channels in each group.
+        outputs: channels of the output, a multiple of ``groups``.
+    """
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((outputs, 3, 3, per_group)).astype(np.float32)
+    bias = rng.standard_normal(outputs).astype(np.float32)
+    tensors = (
+        Tensor("x", _kind(shape=(1, size, size, per_group * groups))),
+        Tensor("w", _kind(shape=weights.shape), weights),
+        Tensor("b", _kind(shape=bias.shape), bias),
+        Tensor("y", _kind(shape=(1, size, size, outputs))),
+    )
+    attrs = {"padding": "SAME", "stride_w": 1, "stride_h": 1, "dilation_w_factor": 1, "dilation_h_factor": 1}
+    node = Node("CONV_2D", (0, 1, 2), (3,), {**attrs, **NO_ACTIVATION}, "Conv2DOptions")
+    return Model((Graph(tensors, (node,), (0,), (3,)),))
+
+
+def slicing() -> Model:
+    """y = two rows of x from where b says. TFLite Micro trusts b: one that is far out ends its process."""
+    tensors = (
+        Tensor("x", _kind(shape=(4, 3))),
+        Tensor("b", _kind(DType.INT32, (2,))),
+        Tensor("size", _kind(DType.INT32, (2,)), np.array([2, 3], np.int32)),
+        Tensor("y", _kind(shape=(2, 3))),
+    )
+    return Model((Graph(tensors, (Node("SLICE", (0, 1, 2), (3,), {}, "SliceOptions"),), (0, 1), (3,)),))
+
+
 def save(model: Model, folder: Path, name: str = "model") -> Path:
     """Returns: the file."""
     path = folder / f"{name}.tflite"

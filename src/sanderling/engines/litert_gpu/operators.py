@@ -27,6 +27,7 @@ _STATE = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE", "READ_VARIABLE"
 _CRASHES = frozenset({"ONE_HOT"})
 _HELD = frozenset({DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT8, DType.UINT8, DType.BOOL})
 _MOST_DIMENSIONS = 4
+_LANES = 4  # channels that its kernels work on at a time
 
 
 def supported(model: Model, node: Node) -> Verdict:
@@ -41,7 +42,7 @@ def supported(model: Model, node: Node) -> Verdict:
         return no(f"LiteRT's GPU accelerator takes fixed sizes only, not those of {node.op}")
     if node.op == CUSTOM and node.custom_code.startswith("Flex"):
         return no(f"{node.custom_code} is a TensorFlow operator, which LiteRT does not contain")
-    reason = _tensors(model.main, node)
+    reason = _tensors(model.main, node) or _groups(model.main, node)
     return no(f"LiteRT's GPU accelerator {reason}") if reason else YES
 
 
@@ -59,4 +60,20 @@ def _tensors(graph: Graph, node: Node) -> str:
             return f"takes at most {_MOST_DIMENSIONS} dimensions, {tensor.name!r} has {len(tensor.shape)}"
         if index in ends and tensor.dtype not in _HELD:
             return f"is fed through buffers that hold no {tensor.dtype.value}, such as {tensor.name!r}"
+    return ""
+
+
+def _groups(graph: Graph, node: Node) -> str:
+    """Some grouped convolutions end the process, some give zeros, which comparing with LiteRT tells."""
+    operands = graph.operands(node)
+    data, weights = (*operands, None, None)[:2]
+    if node.op != "CONV_2D" or data is None or weights is None or len(weights.shape) != 4 or not data.shape:
+        return ""
+    channels = weights.shape[3]
+    groups = data.shape[-1] // channels if channels else 1
+    if groups > 1 and channels > _LANES and (channels % _LANES or weights.shape[0] // groups % _LANES):
+        return (
+            f"crashes on convolutions with more than {_LANES} channels in each group, unless their number is a "
+            f"multiple of {_LANES}, in the input and in the output"
+        )
     return ""

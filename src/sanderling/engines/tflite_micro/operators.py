@@ -79,21 +79,21 @@ def supported(graph: Graph, node: Node) -> Verdict:
 
 
 def _weighted(inputs: tuple[Tensor | None, ...]) -> str:
-    data, weights = inputs[0], inputs[1]
+    data, weights = (*inputs, None, None)[:2]
     if data is not None and weights is not None and data.dtype.is_float and not weights.dtype.is_float:
         return "multiplies float tensors by float weights only, not by stored integers"
     return ""
 
 
 def _batch_matmul(inputs: tuple[Tensor | None, ...]) -> str:
-    left, right = inputs[0], inputs[1]
+    left, right = (*inputs, None, None)[:2]
     if left is not None and right is not None and left.dtype is not right.dtype:
         return "has no BATCH_MATMUL for operands of two types"
     return ""
 
 
 def _strided_slice(inputs: tuple[Tensor | None, ...]) -> str:
-    data, strides = inputs[0], inputs[3] if len(inputs) > 3 else None
+    data, _, _, strides = (*inputs, None, None, None, None)[:4]
     if data is not None and strides is not None and strides.type.size != len(data.shape):
         return "takes a STRIDED_SLICE only with a stride for every axis of its input"
     return ""

@@ -19,6 +19,7 @@ _SMALLEST, _LARGEST = 1 << 16, 1 << 30  # bytes of arena to begin and to end wit
 # The second is its planner's, which works in what is left of the arena.
 _TOO_SMALL = re.compile(r"missing: \d+|^Too many buffers")
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_NODE = re.compile(r"Node (\w+) \(number (\d+)\) failed")
 # Lines that follow from another one, which says why.
 _CONSEQUENCES = ("Failed to get registration", "Failed starting model", "TFLM failed", "Interpreter invocation")
 
@@ -144,6 +145,13 @@ class MicroRunner:
 
 
 def _cause(error: BaseException, lines: Sequence[str]) -> str:
-    """Returns: one line that says why TFLite Micro failed."""
-    told = [line.strip() for line in lines if line.strip() and not line.startswith(_CONSEQUENCES)]
-    return "; ".join(dict.fromkeys(told[:3])) or str(error) or type(error).__name__
+    """Returns: one line that says why TFLite Micro failed, and in which operator."""
+    where, told = "", []
+    for line in filter(None, map(str.strip, lines)):
+        match = _NODE.match(line)
+        if match is not None:
+            where = where or f"operator {match[2]} ({match[1]})"
+        elif not line.startswith(_CONSEQUENCES):
+            told.append(line.rstrip("."))
+    why = "; ".join(dict.fromkeys(told[:3])) or ("does not say why" if where else str(error))
+    return f"{where}: {why}" if where else why
