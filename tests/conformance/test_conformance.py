@@ -28,7 +28,8 @@ from tests.conformance.tolerances import CLOSE, EXACT, HALF, QUANT_1LSB, Toleran
 from tests.conformance.variants import FLOAT, HALF_WEIGHTS, HYBRID_OPERATORS, Variant, every_variant
 
 Load = Callable[[str, Path, Model], Runner]
-WEIGHT_ONLY = ("webgpu", "litert_gpu")  # they multiply float activations by real weights, whatever integers store them
+# They multiply float activations by real weights, whatever integers store them.
+WEIGHT_ONLY = ("webgpu", "litert_gpu")
 # Its own comparison with LiteRT, which would move a wrong operator to the CPU, is left out.
 OPTIONS = {"webgpu": {"trust": True}}
 COMPLETE = ("litert", "reference")  # they must take every operator; others may refuse, with a reason

@@ -101,7 +101,9 @@ def test_a_crash_is_one_sentence_and_the_next_call_starts_afresh(tmp_path: Path)
         np.testing.assert_array_equal(runner.run([ROWS, FIRST])[0], ROWS[1:3])
         with pytest.raises(RunError) as caught:
             runner.run([ROWS, FAR_OUT])
-        assert "process of engine tflite_micro crashed (SIGSEGV) while running model.tflite" in str(caught.value)
+        assert "process of engine tflite_micro crashed (SIGSEGV) while running model.tflite" in str(
+            caught.value
+        )
         assert "\n" not in str(caught.value)
     runner.close()
 

@@ -1,7 +1,7 @@
 """Engines that may end the whole process: what they load lives in a process of its own.
 
-An engine with ``isolated = True`` asks ``here`` in its ``load``: in a worker, where models are measured, it
-loads directly, so that no pipe is in the timings; anywhere else it returns an ``IsolatedRunner``, which has
+An engine with ``isolated = True`` asks ``is_worker`` in its ``load``: in a worker, where models are measured,
+it loads directly, so that no pipe is in the timings; anywhere else it returns an ``IsolatedRunner``, which has
 a worker load the model by that same ``load``.
 """
 
@@ -19,9 +19,9 @@ from sanderling.errors import ModelError, RunError, SanderlingError, WorkerError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array, DType, Quant, TensorType
 from sanderling.isolation.client import Worker
-from sanderling.isolation.worker import is_worker as here
+from sanderling.isolation.worker import is_worker
 
-__all__ = ["IsolatedRunner", "here", "keeps_state"]
+__all__ = ["IsolatedRunner", "is_worker", "keeps_state"]
 
 _STATE = frozenset({"VAR_HANDLE", "HASHTABLE"})
 _QUANT_ARRAYS = {"scale": np.float32, "zero_point": np.int64, "min": np.float32, "max": np.float32}
@@ -66,7 +66,7 @@ class IsolatedRunner:
         worker: Worker | None = None,
     ) -> None:
         self._engine, self._path = engine, path
-        self._how = {"threads": threads, "options": dict(options or {})}
+        self._how: dict[str, Any] = {"threads": threads, "options": dict(options or {})}
         self._stateful = keeps_state(model)
         self._own = worker is None
         self._worker = worker or Worker(name=f"process of engine {engine}")
@@ -83,7 +83,11 @@ class IsolatedRunner:
 
     def _load(self) -> None:
         told = self._worker.call(
-            f"{__name__}:load", engine=self._engine, path=self._path, doing=self._doing("loading"), **self._how
+            f"{__name__}:load",
+            engine=self._engine,
+            path=self._path,
+            doing=self._doing("loading"),
+            **self._how,
         )
         self._handle, self._generation = told["handle"], self._worker.generation
         self.told = told["told"]

@@ -1,4 +1,4 @@
-"""Which GPU LiteRT's accelerator would take, found out in a process of its own: drivers may crash and talk."""
+"""Which GPU LiteRT's accelerator would take. Another process finds out: drivers may crash, and they talk."""
 
 from __future__ import annotations
 

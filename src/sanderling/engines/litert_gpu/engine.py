@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sanderling.engines import isolated
 from sanderling.engines.engine import Variant
+from sanderling.engines.isolated import IsolatedRunner, is_worker
 from sanderling.engines.litert_gpu import adapter
 from sanderling.engines.litert_gpu.operators import supported
 from sanderling.errors import UnsupportedOperator, UsageError
@@ -70,7 +70,7 @@ class LiteRTGPU:
 
     def load(
         self, path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None
-    ) -> GPURunner | isolated.IsolatedRunner:
+    ) -> GPURunner | IsolatedRunner:
         """Loads a verified model from its file: the whole of it onto the GPU.
 
         Args:
@@ -88,8 +88,8 @@ class LiteRTGPU:
             verdict = supported(model, node)
             if not verdict:
                 raise UnsupportedOperator(f"operator {position}: {verdict.reason}", where=str(path))
-        if not isolated.here():
-            return isolated.IsolatedRunner(self.name, path, model, options=options)
+        if not is_worker():
+            return IsolatedRunner(self.name, path, model, options=options)
         from sanderling.engines.litert_gpu.runner import GPURunner
 
         return GPURunner(path, model, float32=float32)

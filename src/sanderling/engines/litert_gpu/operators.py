@@ -73,7 +73,7 @@ def _groups(graph: Graph, node: Node) -> str:
     groups = data.shape[-1] // channels if channels else 1
     if groups > 1 and channels > _LANES and (channels % _LANES or weights.shape[0] // groups % _LANES):
         return (
-            f"crashes on convolutions with more than {_LANES} channels in each group, unless their number is a "
-            f"multiple of {_LANES}, in the input and in the output"
+            f"crashes on convolutions with more than {_LANES} channels in each group, unless their number is "
+            f"a multiple of {_LANES}, in the input and in the output"
         )
     return ""

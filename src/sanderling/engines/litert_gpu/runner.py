@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from math import prod
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.engines import feeds
 from sanderling.engines.engine import Port
 from sanderling.engines.litert import log
 from sanderling.engines.litert_gpu.adapter import selected
-from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator
+from sanderling.errors import InputMismatch, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 
@@ -24,14 +26,16 @@ _REASONS, _SUMMARY = "operations are not supported by GPU delegate", "operations
 _TELLING = ("Variable tensors not yet supported", "Attempting to use a delegate that only supports static")
 _SHOWN = 3
 # Severity, place and time before a message.
-_PREFIX = re.compile(r"^(?:(?:ERROR|WARNING|INFO): )?(?:\[[\w./]+:\d+\] ?)?(?:[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] )?")
+_PREFIX = re.compile(
+    r"^(?:(?:ERROR|WARNING|INFO): )?(?:\[[\w./]+:\d+\] ?)?(?:[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] )?"
+)
 
 
 class GPURunner:
-    """Runs one model, whose shapes are fixed. Call it from one thread at a time.
+    """Runs one model. Call it from one thread at a time.
 
     Attributes:
-        inputs, outputs: the ports, in the main graph's order.
+        inputs, outputs: the ports, in the main graph's order; shapes are those in force now.
         told: ``adapter`` and ``kind``: the GPU's name, and what it is.
     """
 
@@ -40,20 +44,11 @@ class GPURunner:
 
     def __init__(self, path: Path, model: Model, *, float32: bool = True) -> None:
         self._path, self._model, self._float32 = path, model, float32
-        graph = model.main
-        self.inputs, self.outputs = (
-            tuple(
-                Port(name, graph.tensors[i].type, graph.tensors[i].shape)
-                for i, name in zip(indices, names, strict=True)
-            )
-            for indices, names in ((graph.inputs, model.input_names()), (graph.outputs, model.output_names()))
-        )
         self._compiled: Any = None
-        self._fed: list[Any] = []
-        self._read: list[Any] = []
         self._build()
 
     def _build(self) -> None:
+        """Compiles the file for the GPU, with its own shapes."""
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.hardware_accelerator import HardwareAccelerator
         from ai_edge_litert.options import GpuOptions, Options
@@ -65,11 +60,10 @@ class GPURunner:
         try:
             with log.captured() as lines:
                 self._compiled = CompiledModel.from_file(str(self._path), options=options)
+                self._find_signature()
                 self._bind()
         except (RuntimeError, ValueError) as error:
             raise self._refusal(error, lines) from None
-        if not self._compiled.is_fully_accelerated():
-            raise UnsupportedOperator("LiteRT would run a part of it on the CPU", where=str(self._path))
         name, kind = selected(lines)
         self.told = {"adapter": name, "kind": kind}
 
@@ -80,37 +74,60 @@ class GPURunner:
             f"LiteRT's GPU accelerator refuses the model: {cause(error, lines)}", where=str(self._path)
         )
 
-    def _bind(self) -> None:
-        """Makes the buffers, in the order of the ports: a signature may have another one than the graph."""
+    def _find_signature(self) -> None:
+        """Finds the signature of the main graph: it may have another order than the graph."""
         compiled, graph = self._compiled, self._model.main
         for index in range(compiled.get_num_signatures()):
             signature = compiled.get_signature_by_index(index)
             key = signature["key"]
-            sides = (
-                (signature["inputs"], compiled.get_input_tensor_details(key), graph.inputs),
-                (signature["outputs"], compiled.get_output_tensor_details(key), graph.outputs),
-            )
-            orders = [[int(told[name]["index"]) for name in names] for names, told, _ in sides]
-            if all(sorted(order) == sorted(wanted) for order, (_, _, wanted) in zip(orders, sides, strict=True)):
-                made = (compiled.create_input_buffers(index), compiled.create_output_buffers(index))
-                self._signature = index
-                # As LiteRT wants them, and as our ports are.
-                self._buffers = made
-                self._fed = [made[0][orders[0].index(i)] for i in graph.inputs]
-                self._read = [made[1][orders[1].index(i)] for i in graph.outputs]
+            told = (compiled.get_input_tensor_details(key), compiled.get_output_tensor_details(key))
+            orders = [
+                [int(details[name]["index"]) for name in signature[side]]
+                for details, side in zip(told, ("inputs", "outputs"), strict=True)
+            ]
+            if [sorted(order) for order in orders] == [sorted(graph.inputs), sorted(graph.outputs)]:
+                self._signature, self._orders = index, orders
                 return
         raise ValueError("no signature of the file has the graph's inputs and outputs")
+
+    def _bind(self) -> None:
+        """Makes buffers for the shapes in force, and reads these."""
+        compiled, graph, index = self._compiled, self._model.main, self._signature
+        # As LiteRT wants them, and as our ports are.
+        self._buffers = (compiled.create_input_buffers(index), compiled.create_output_buffers(index))
+        self._fed, self._read = (
+            [buffers[order.index(i)] for i in wanted]
+            for buffers, order, wanted in zip(
+                self._buffers, self._orders, (graph.inputs, graph.outputs), strict=True
+            )
+        )
+        # Only now: after a change of shapes, making the buffers is what takes it to the GPU again.
+        if not compiled.is_fully_accelerated():
+            raise ValueError("a part of it would run on the CPU")
+        names = (self._model.input_names(), self._model.output_names())
+        self.inputs = tuple(map(self._port, names[0], graph.inputs, self._fed))
+        self.outputs = tuple(map(self._port, names[1], graph.outputs, self._read))
+
+    def _port(self, name: str, index: int, buffer: Any) -> Port:
+        tensor = self._model.main.tensors[index]
+        shape = tuple(int(size) for size in buffer.get_tensor_details()["shape"])
+        signature = tensor.shape_signature
+        return Port(
+            name, replace(tensor.type, shape=shape), signature if len(signature) == len(shape) else shape
+        )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Runs once. See ``engines.engine.Runner.run``.
 
         Raises:
-            InputMismatch: the number of inputs, a dtype or a shape is wrong.
+            InputMismatch: the number of inputs, a dtype, or a shape that may not change is wrong.
             RunError: LiteRT failed, or the runner is closed.
         """
         if self._compiled is None:
             raise RunError("the model is closed", where=str(self._path))
-        self._check(inputs)
+        feeds.check(self.inputs, inputs, self._path, hint="feed the shape that the model was exported with")
+        if any(array.shape != port.type.shape for port, array in zip(self.inputs, inputs, strict=True)):
+            self._resize(inputs)
         try:
             for buffer, array in zip(self._fed, inputs, strict=True):
                 buffer.write(np.asarray(array))
@@ -123,23 +140,30 @@ class GPURunner:
             what = f"LiteRT's GPU accelerator failed: {cause(error, [])}"
             raise RunError(what, where=str(self._path)) from None
 
-    def _check(self, inputs: Sequence[Array]) -> None:
-        if len(inputs) != len(self.inputs):
-            raise InputMismatch(f"got {len(inputs)} inputs, expected {len(self.inputs)}", where=str(self._path))
-        for port, array in zip(self.inputs, inputs, strict=True):
-            if array.dtype != port.type.dtype.numpy:
-                what = f"input {port.name!r} has dtype {array.dtype}, expected {port.type.dtype.numpy}"
-                raise InputMismatch(what, where=str(self._path))
-            if array.shape != port.type.shape:
-                got, expected = ("x".join(map(str, shape)) for shape in (array.shape, port.type.shape))
-                raise InputMismatch(
-                    f"input {port.name!r} has shape [{got}], expected [{expected}]",
-                    where=str(self._path),
-                    hint="this engine runs the file's own shapes only",
-                )
+    def _resize(self, inputs: Sequence[Array]) -> None:
+        shapes = ", ".join("x".join(map(str, array.shape)) for array in inputs)
+        if any(0 in array.shape for array in inputs):
+            raise InputMismatch(
+                f"LiteRT's GPU accelerator takes no inputs without elements, got [{shapes}]",
+                where=str(self._path),
+            )
+        lines: list[str] = []
+        try:
+            with log.captured() as lines:
+                for index, array in zip(self._model.main.inputs, inputs, strict=True):
+                    at = self._orders[0].index(index)
+                    self._compiled.resize_input_tensor(at, array.shape, self._signature)
+                self._bind()
+        except (RuntimeError, ValueError) as error:
+            self._build()  # a failed one leaves it half-way
+            raise InputMismatch(
+                f"LiteRT's GPU accelerator cannot resize the inputs to [{shapes}]: {cause(error, lines)}",
+                where=str(self._path),
+                hint="feed the shape that the model was exported with",
+            ) from None
 
     def reset(self) -> None:
-        """Sets variables back to their initial values: models that have any are not taken."""
+        """Does nothing: models that keep a state are not taken."""
 
     def close(self) -> None:
         """Frees the GPU's memory."""

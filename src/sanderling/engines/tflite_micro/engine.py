@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sanderling.engines import isolated
 from sanderling.engines.engine import Variant
+from sanderling.engines.isolated import IsolatedRunner, is_worker
 from sanderling.engines.tflite_micro.operators import supported
 from sanderling.errors import UnsupportedOperator, UsageError
 from sanderling.graph.graph import Model
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INSTALL = "run: pip install 'sanderling[micro]' (there are wheels for Linux on x86-64 only)"
 
 
-class IsolatedMicroRunner(isolated.IsolatedRunner):
+class IsolatedMicroRunner(IsolatedRunner):
     """A model in TFLite Micro, in a process of its own."""
 
     @property
@@ -83,7 +83,7 @@ class TFLiteMicro:
             verdict = supported(graph, node)
             if not verdict:
                 raise UnsupportedOperator(f"operator {position}: {verdict.reason}", where=str(path))
-        if not isolated.here():
+        if not is_worker():
             return IsolatedMicroRunner(self.name, path, model, options=options)
         from sanderling.engines.tflite_micro.runner import MicroRunner
 

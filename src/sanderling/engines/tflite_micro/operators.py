@@ -6,6 +6,8 @@ the conformance suite for the types: what is refused here must fail there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sanderling.graph.graph import CUSTOM, Graph, Node, Tensor
 from sanderling.graph.types import YES, DType, Verdict, no
 
@@ -78,34 +80,34 @@ def supported(graph: Graph, node: Node) -> Verdict:
     return no(f"TFLite Micro {reason}") if reason else YES
 
 
-def _weighted(inputs: tuple[Tensor | None, ...]) -> str:
+def _weighted(inputs: Sequence[Tensor | None]) -> str:
     data, weights = (*inputs, None, None)[:2]
     if data is not None and weights is not None and data.dtype.is_float and not weights.dtype.is_float:
         return "multiplies float tensors by float weights only, not by stored integers"
     return ""
 
 
-def _batch_matmul(inputs: tuple[Tensor | None, ...]) -> str:
+def _batch_matmul(inputs: Sequence[Tensor | None]) -> str:
     left, right = (*inputs, None, None)[:2]
     if left is not None and right is not None and left.dtype is not right.dtype:
         return "has no BATCH_MATMUL for operands of two types"
     return ""
 
 
-def _strided_slice(inputs: tuple[Tensor | None, ...]) -> str:
+def _strided_slice(inputs: Sequence[Tensor | None]) -> str:
     data, _, _, strides = (*inputs, None, None, None, None)[:4]
     if data is not None and strides is not None and strides.type.size != len(data.shape):
         return "takes a STRIDED_SLICE only with a stride for every axis of its input"
     return ""
 
 
-def _svdf(inputs: tuple[Tensor | None, ...]) -> str:
+def _svdf(inputs: Sequence[Tensor | None]) -> str:
     if len(inputs) < 5 or inputs[3] is None:
         return "crashes on an SVDF without a bias"
     return ""
 
 
-def _lstm(inputs: tuple[Tensor | None, ...]) -> str:
+def _lstm(inputs: Sequence[Tensor | None]) -> str:
     if len(inputs) != 24:
         return f"takes an LSTM with 24 inputs only, not {len(inputs)}"
     for what, positions in _LSTM_LACKS.items():

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.engines import feeds
 from sanderling.engines.engine import Port
 from sanderling.engines.litert import log
-from sanderling.errors import InputMismatch, ModelError, RunError
+from sanderling.errors import ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 
@@ -19,9 +20,10 @@ _SMALLEST, _LARGEST = 1 << 16, 1 << 30  # bytes of arena to begin and to end wit
 # The second is its planner's, which works in what is left of the arena.
 _TOO_SMALL = re.compile(r"missing: \d+|^Too many buffers")
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_FIXED = "TFLite Micro runs the file's own shapes only"
 _NODE = re.compile(r"Node (\w+) \(number (\d+)\) failed")
 # Lines that follow from another one, which says why.
-_CONSEQUENCES = ("Failed to get registration", "Failed starting model", "TFLM failed", "Interpreter invocation")
+_CONSEQUENCES = ("Failed to get registration", "Failed starting model")
 
 
 class MicroRunner:
@@ -29,7 +31,7 @@ class MicroRunner:
 
     Attributes:
         inputs, outputs: the ports, in the main graph's order.
-        arena_bytes: bytes of the arena that the model takes up, as TFLite Micro's own allocator recorded them.
+        arena_bytes: bytes of the arena that the model takes up, as its own allocator recorded them.
     """
 
     inputs: tuple[Port, ...]
@@ -98,7 +100,7 @@ class MicroRunner:
         """
         if self._interpreter is None:
             raise RunError("the model is closed", where=str(self._path))
-        self._check(inputs)
+        feeds.check(self.inputs, inputs, self._path, hint=_FIXED)
         interpreter = self._interpreter
         try:
             for index, array in enumerate(inputs):
@@ -119,21 +121,6 @@ class MicroRunner:
         finally:
             self._build()  # a failed call leaves it half-way
         return str(error)
-
-    def _check(self, inputs: Sequence[Array]) -> None:
-        if len(inputs) != len(self.inputs):
-            raise InputMismatch(f"got {len(inputs)} inputs, expected {len(self.inputs)}", where=str(self._path))
-        for port, array in zip(self.inputs, inputs, strict=True):
-            if array.dtype != port.type.dtype.numpy:
-                what = f"input {port.name!r} has dtype {array.dtype}, expected {port.type.dtype.numpy}"
-                raise InputMismatch(what, where=str(self._path))
-            if array.shape != port.type.shape:
-                got, expected = ("x".join(map(str, shape)) for shape in (array.shape, port.type.shape))
-                raise InputMismatch(
-                    f"input {port.name!r} has shape [{got}], expected [{expected}]",
-                    where=str(self._path),
-                    hint="TFLite Micro runs the file's own shapes only",
-                )
 
     def reset(self) -> None:
         """Sets variables back to their initial values."""
