@@ -1,9 +1,13 @@
-"""Which operators OpenVINO 2026.4 translates from ``.tflite``.
+"""Which operators OpenVINO 2026.4 translates from ``.tflite``, and which it translates to something else.
 
 Source: measured, by reading one model per operator code; ``tests/engines/test_openvino.py`` repeats it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
 
 from sanderling.graph.graph import CUSTOM, Graph, Node, Tensor
 from sanderling.graph.types import YES, DType, Verdict, no
@@ -27,21 +31,30 @@ TRANSLATED = frozenset({
 _STATE = {"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}
 _HELD = {
     DType.FLOAT32, DType.FLOAT16, DType.INT4, DType.INT8, DType.UINT8, DType.INT16, DType.UINT16,
-    DType.INT32, DType.UINT32, DType.INT64, DType.UINT64, DType.BOOL, DType.FLOAT64,
+    DType.INT32, DType.INT64, DType.BOOL,
 }  # fmt: skip
+# Of quantized operands LiteRT's kernels take the stored integers here, without their scale: see
+# ``ops/_bare.py``. OpenVINO takes the real numbers that they stand for.
+_BARE = {"CAST", "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "SCATTER_ND"}
+_INT32 = np.iinfo(np.int32)
 
 
 def supported(graph: Graph, node: Node) -> Verdict:
-    """Returns: whether OpenVINO translates the operator with the operands that the file declares."""
+    """Returns: whether OpenVINO translates the operator, to what it is, with the operands that it has."""
     if node.op == CUSTOM:
         return no(f"OpenVINO has no translator for the custom operator {node.custom_code}")
     if node.op in _STATE:
         return no(f"{node.op}: OpenVINO keeps no state of a .tflite model between calls")
     if node.op not in TRANSLATED:
         return no(f"OpenVINO has no translator for {node.op}")
-    for tensor in (*graph.operands(node), *graph.results(node)):
-        if tensor is not None and (reason := _unusable(tensor)):
+    tensors = [t for t in (*graph.operands(node), *graph.results(node)) if t is not None]
+    for tensor in tensors:
+        if reason := _unusable(tensor):
             return no(f"{node.op}: {reason}")
+    if node.op in _BARE and any(tensor.type.is_quantized for tensor in tensors):
+        return no(f"{node.op}: LiteRT computes with the stored integers, OpenVINO with the real numbers")
+    if node.op in _MISTRANSLATED and (reason := _MISTRANSLATED[node.op](graph, node)):
+        return no(f"{node.op}: {reason}")
     return YES
 
 
@@ -50,7 +63,64 @@ def _unusable(tensor: Tensor) -> str:
     if tensor.is_variable:
         return f"tensor {tensor.name!r} is a variable, and OpenVINO keeps no state between calls"
     if tensor.dtype not in _HELD:
-        return f"tensor {tensor.name!r} is {tensor.dtype.value}, which OpenVINO does not take"
+        return f"tensor {tensor.name!r} is {tensor.dtype.value}, which OpenVINO does not compute with"
     if tensor.quant is not None and tensor.quant.block is not None:
         return f"tensor {tensor.name!r} is quantized in blocks"
+    plain = tensor.data if tensor.dtype is DType.INT64 and tensor.sparsity is None else None
+    if plain is not None and not fits_int32(plain):
+        return f"tensor {tensor.name!r} has values beyond 32 bits, to which OpenVINO cuts int64"
     return ""
+
+
+def fits_int32(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> bool:
+    """Returns: whether nothing is lost when OpenVINO's CPU and GPU plugins compute int64 in 32 bits."""
+    return not values.size or (int(values.min()) >= _INT32.min and int(values.max()) <= _INT32.max)
+
+
+def _int8_extremum(graph: Graph, node: Node) -> str:
+    if any(t.dtype is DType.INT8 and t.type.is_quantized for t in graph.results(node)):
+        return "OpenVINO's int8 kernel gives -1 where the extremum is another"
+    return ""
+
+
+def _padded_blocks(graph: Graph, node: Node) -> str:
+    pads, result = graph.tensors[node.inputs[2]], graph.results(node)[0]
+    if not result.type.is_quantized or result.dtype is DType.INT16:
+        return ""
+    if pads.data is None or np.any(pads.data):
+        return "OpenVINO pads quantized values with the least integer instead of the zero point"
+    return ""
+
+
+def _nearest(graph: Graph, node: Node) -> str:
+    """OpenVINO takes floor(x · in / out) for half-pixel centres, too: most often the same pixels."""
+    if not node.attrs.get("half_pixel_centers"):
+        return ""
+    source, size = graph.tensors[node.inputs[0]], graph.tensors[node.inputs[1]]
+    told = source.shape_signature or source.shape
+    if size.data is None or len(told) != 4 or min(told[1:3]) < 0:
+        return "OpenVINO ignores half_pixel_centers, which matters for some sizes, and these are open"
+    for given, wanted in zip(told[1:3], size.data.reshape(-1).tolist(), strict=True):
+        x = np.arange(wanted)
+        if np.any((2 * x + 1) * given // (2 * wanted) != x * given // wanted):
+            return f"OpenVINO ignores half_pixel_centers, which matters from {given} to {wanted} pixels"
+    return ""
+
+
+def _scattered_once(graph: Graph, node: Node) -> str:
+    indices = graph.tensors[node.inputs[0]]
+    if indices.data is not None:
+        rows = indices.data.reshape(-1, indices.shape[-1])
+        if len(np.unique(rows, axis=0)) == len(rows):
+            return ""
+    return "OpenVINO keeps the last of several values for one place, where LiteRT adds them up"
+
+
+# Operator → why it would not give LiteRT's answer, "" where it does.
+_MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
+    "REDUCE_MAX": _int8_extremum,
+    "REDUCE_MIN": _int8_extremum,
+    "RESIZE_NEAREST_NEIGHBOR": _nearest,
+    "SCATTER_ND": _scattered_once,
+    "SPACE_TO_BATCH_ND": _padded_blocks,
+}

@@ -11,7 +11,10 @@ import numpy as np
 
 from sanderling.engines.engine import Port
 from sanderling.engines.openvino import library
+from sanderling.engines.openvino.operators import fits_int32
+from sanderling.engines.openvino.source import readable
 from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator
+from sanderling.graph.constant import decode
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array
 
@@ -36,14 +39,20 @@ class OpenVINORunner:
         graph = model.main
         self.inputs = _ports(model.input_names(), [graph.tensors[i] for i in graph.inputs])
         self.outputs = _ports(model.output_names(), [graph.tensors[i] for i in graph.outputs])
-        self._model: Any = self._read()
+        # OpenVINO gives every output once, and leaves out those that are constants.
+        self._constants = {i: decode(t) for i in graph.outputs if (t := graph.tensors[i]).is_constant}
+        self._given = [i for i in dict.fromkeys(graph.outputs) if i not in self._constants]
+        self._wanted = graph.outputs
+        file, self._folder = readable(path, model)
+        self._model: Any = self._read(file)
+        ports = dict(zip(graph.outputs, self.outputs, strict=True))
         self._check(self._model.inputs, self.inputs, "input")
-        self._check(self._model.outputs, self.outputs, "output")
+        self._check(self._model.outputs, [ports[i] for i in self._given], "output")
         self._compile([port.type.shape for port in self.inputs])
 
-    def _read(self) -> Any:
+    def _read(self, file: Path) -> Any:
         try:
-            return library.core().read_model(str(self._path))
+            return library.core().read_model(str(file))
         except RuntimeError as error:
             reason = library.cause(error)
             if reason.startswith(_NO_TRANSLATOR):
@@ -76,11 +85,15 @@ class OpenVINORunner:
             self._fed = [self._request.get_input_tensor(i).data for i in range(len(shapes))]
         except RuntimeError as error:
             raise self._refused(library.cause(error)) from None
-        known = [each.partial_shape for each in compiled.outputs]
         self.inputs = tuple(map(_shaped, self.inputs, shapes))
+        known = {
+            index: tuple(map(int, each.partial_shape.to_shape()))
+            for index, each in zip(self._given, compiled.outputs, strict=True)
+            if each.partial_shape.is_static
+        }
         self.outputs = tuple(
-            _shaped(port, tuple(map(int, shape.to_shape()))) if shape.is_static else port
-            for port, shape in zip(self.outputs, known, strict=True)
+            _shaped(port, known[index]) if index in known else port
+            for index, port in zip(self._wanted, self.outputs, strict=True)
         )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -97,12 +110,20 @@ class OpenVINORunner:
                 self._resize(inputs)
                 break
         for array, place in zip(inputs, self._fed, strict=True):
+            if array.dtype == np.int64 and not fits_int32(array):
+                raise RunError(
+                    "an input has values beyond 32 bits, to which OpenVINO cuts int64",
+                    where=str(self._path),
+                    hint="run the model with engine='litert'",
+                )
             place[...] = array
         try:
             self._request.infer()
-            return [np.array(self._request.get_output_tensor(i).data) for i in range(len(self.outputs))]
+            found = {i: self._request.get_output_tensor(n).data for n, i in enumerate(self._given)}
         except RuntimeError as error:
             raise RunError(f"OpenVINO failed: {library.cause(error)}", where=str(self._path)) from None
+        # The request writes its next answer to the same place.
+        return [np.array(self._constants[i] if i in self._constants else found[i]) for i in self._wanted]
 
     def _resize(self, inputs: Sequence[Array]) -> None:
         """Compiles for other sizes, where the file leaves them open."""
@@ -134,6 +155,8 @@ class OpenVINORunner:
         """Frees the compiled model."""
         self._fed = []
         self._request = self._model = None
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 def _settings(device: str, precision: str, threads: int) -> dict[str, object]:
