@@ -166,7 +166,7 @@ class Scope:
         """Writes all nodes. Returns: the graph's outputs."""
         for position, node in enumerate(self.graph.nodes):
             try:
-                self._write(node)
+                self.write(node)
             except ModelError as error:
                 raise self._located(error, position, node) from error
         return [self._value(index) for index in self.graph.outputs]
@@ -202,7 +202,12 @@ class Scope:
 
     # ---- one node
 
-    def _write(self, node: Node) -> None:
+    def write(self, node: Node) -> None:
+        """Writes one node.
+
+        Raises:
+            UnsupportedOperator: ONNX cannot express it.
+        """
         if node.op in STATES:
             self._variable(node)
             return
