@@ -29,7 +29,7 @@ from tests.conformance.variants import FLOAT, HALF_WEIGHTS, HYBRID_OPERATORS, Va
 
 Load = Callable[[str, Path, Model], Runner]
 # They multiply float activations by real weights, whatever integers store them.
-WEIGHT_ONLY = ("webgpu", "litert_gpu")
+WEIGHT_ONLY = ("litert_gpu", "onnxruntime", "openvino", "webgpu")
 # Its own comparison with LiteRT, which would move a wrong operator to the CPU, is left out.
 OPTIONS = {"webgpu": {"trust": True}}
 COMPLETE = ("litert", "reference")  # they must take every operator; others may refuse, with a reason

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-TABLE = "LiteRT's int16 kernel interpolates in a table; ONNX Runtime computes with the real numbers"
-COARSE = "LiteRT's int16 kernel weighs pixels in steps of 1/1024"
-ROUNDED = "LiteRT's int16 kernel rounds after every multiplication"
+from tests.conformance.exceptions import EXPECTED_FAILURES
+
 REFUSED = "ONNX has no such operator"
 COMPLEX = "ONNX has no complex numbers"
 
 # Pattern of a variant's id → why its answer is another one than LiteRT's.
-DIFFERENT = {
-    "EXP-*-int16": TABLE,
-    "GELU-*-int16": TABLE,
-    "LOG-*-int16": TABLE,
-    "RSQRT-*-int16": TABLE,
-    "SOFTMAX-pixels-int16": TABLE,
-    "REDUCE_PROD-kept-int16": ROUNDED,
-    "REDUCE_PROD-spatial-int16": ROUNDED,
-    "RESIZE_BILINEAR-*-int16": COARSE,
-}
+DIFFERENT = EXPECTED_FAILURES["onnxruntime"]
 # Pattern of a variant's id → why it cannot be written.
 UNWRITTEN = {
     "BITCAST-*": REFUSED,

@@ -103,7 +103,8 @@ class ONNXRuntimeRunner:
             if array.shape != port.type.shape or array.dtype != port.type.dtype.numpy:
                 self._resize(inputs)
                 break
-        feed = dict(zip(self._fed, inputs, strict=True)) | self._held
+        # It does not take NumPy's scalars for arrays.
+        feed = dict(zip(self._fed, map(np.asarray, inputs), strict=True)) | self._held
         try:
             found = self._session.run(self._asked, feed)
         except Exception as error:
