@@ -9,6 +9,7 @@ from pathlib import Path
 from sanderling.engines.engine import Variant
 from sanderling.engines.onnxruntime import library, providers
 from sanderling.engines.onnxruntime.runner import ONNXRuntimeRunner
+from sanderling.engines.onnxruntime.session import Provider
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Graph, Model, Node
 from sanderling.graph.types import YES, DType, Verdict, no
@@ -83,7 +84,7 @@ def _texts(graph: Graph, node: Node) -> Verdict | None:
     return None
 
 
-def _checked(options: dict[str, object], threads: int) -> providers.Provider:
+def _checked(options: dict[str, object], threads: int) -> Provider:
     """Returns: the execution provider that is asked for."""
     if unknown := sorted(set(options) - set(_OPTIONS)):
         known = ", ".join(_OPTIONS)

@@ -11,7 +11,7 @@ from sanderling.engines.litert.log import captured
 
 CPU = "CPUExecutionProvider"
 QNN = "QNNExecutionProvider"
-_ERRORS_ONLY = 3
+ERRORS_ONLY = 3
 _QNN_PLUGIN = "onnxruntime_qnn"
 
 
@@ -24,7 +24,7 @@ def load() -> Any:
     """
     with captured():
         library = importlib.import_module("onnxruntime")
-    library.set_default_logger_severity(_ERRORS_ONLY)
+    library.set_default_logger_severity(ERRORS_ONLY)
     library.disable_telemetry_events()  # on Windows its events are on
     return library
 
@@ -61,4 +61,5 @@ def cause(error: BaseException) -> str:
     text = lines[0] if lines else type(error).__name__
     if text.startswith("[ONNXRuntimeError]"):
         text = text.split(" : ", 3)[-1]
-    return text[:300].rstrip(".")
+    _, _, told = text.partition(" was false. ")  # what follows the condition that does not hold
+    return (told or text)[:300].rstrip(".")

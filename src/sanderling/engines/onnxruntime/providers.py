@@ -1,35 +1,20 @@
 """The ways in which ONNX Runtime runs models, by the execution providers that it may have.
 
-Only the CPU and QNN's emulator were at hand when this was written; the others follow their documentation.
+Tried: the CPU, WebGPU on SwiftShader, QNN on its emulator. The others follow their documentation.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
 
 from sanderling.engines.engine import Variant
 from sanderling.engines.onnxruntime import library
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """One execution provider, set up in one way.
-
-    Attributes:
-        name: ONNX Runtime's.
-        options: the provider's own.
-        exact: it computes float tensors in float32.
-        fixed: it takes no open sizes.
-    """
-
-    name: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    exact: bool = True
-    fixed: bool = False
-
+from sanderling.engines.onnxruntime.session import Provider, start
+from sanderling.errors import ModelError
+from sanderling.graph.graph import Graph, Model, Node, Tensor
+from sanderling.graph.types import DType, TensorType
+from sanderling.onnx.write import export
 
 # Name of the variant → provider, the usual one first.
 PROVIDERS = {
@@ -45,9 +30,9 @@ PROVIDERS = {
 }
 
 
+@cache
 def variants() -> tuple[Variant, ...]:
-    """Returns: those whose provider is here."""
-    found = library.providers()
+    """Returns: those whose provider starts on this machine."""
     return tuple(
         Variant(
             "onnxruntime",
@@ -59,17 +44,28 @@ def variants() -> tuple[Variant, ...]:
             choose=not (provider.name == library.QNN and _is_x86()),
         )
         for name, provider in PROVIDERS.items()
-        if provider.name in found
+        if provider.name in library.providers() and _starts(provider.name)
     )
+
+
+@cache
+def _starts(name: str) -> bool:
+    """Returns: whether the provider finds its driver and its device: builds list it in any case."""
+    if name == library.CPU:
+        return True
+    provider = next(each for each in PROVIDERS.values() if each.name == name)
+    try:
+        start(export(_rectifier()), provider, threads=1)
+    except ModelError:
+        return False
+    return True
+
+
+def _rectifier() -> Model:
+    kind = TensorType((1, 4), DType.FLOAT32)
+    node = Node("RELU", (0,), (1,))
+    return Model((Graph((Tensor("x", kind), Tensor("y", kind)), (node,), (0,), (1,)),))
 
 
 def _is_x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64")
-
-
-def add(options: Any, provider: Provider) -> list[tuple[str, dict[str, str]]]:
-    """Adds a provider to a session's options, or names it. Returns: the session's ``providers``."""
-    if provider.name == library.QNN and library.qnn_devices():
-        options.add_provider_for_devices(list(library.qnn_devices()), {"backend_path": library.qnn_backend()})
-        return []
-    return [(provider.name, dict(provider.options))]

@@ -12,14 +12,13 @@ import numpy as np
 
 from sanderling.engines.engine import Port
 from sanderling.engines.onnxruntime import library
-from sanderling.engines.onnxruntime.providers import Provider, add
+from sanderling.engines.onnxruntime.session import Provider, assignment, start
 from sanderling.errors import ConvertError, InputMismatch, ModelError, RunError
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import Array
 from sanderling.onnx.write import STATES, export
 
 _Shape = tuple[int, ...]
-_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 
 
 class ONNXRuntimeRunner:
@@ -28,7 +27,7 @@ class ONNXRuntimeRunner:
     Attributes:
         inputs, outputs: the ports, in the main graph's order; shapes are those in force now. An output's
             shape is the file's until ``run`` has given it another one.
-        assigned: execution provider → how many operators of the ONNX graph it runs.
+        assigned: execution provider → how many operators of the ONNX graph it runs; {} where it is not told.
     """
 
     inputs: tuple[Port, ...]
@@ -57,38 +56,15 @@ class ONNXRuntimeRunner:
         self.inputs = tuple(map(_shaped, self.inputs, shapes))
 
     def _session_of(self, model: Model) -> Any:
-        ort = library.load()
-        options = _settings(self._threads)
-        providers = add(options, self._provider)
-        if self._provider.fixed:
-            model = _closed(model)
         try:
-            content = export(model)
+            content = export(_closed(model) if self._provider.fixed else model)
+            session = start(content, self._provider, self._threads)
         except ConvertError as error:  # larger than a file of ONNX may be
             raise ModelError(error.what, where=str(self._path)) from None
-        try:
-            session = ort.InferenceSession(content, options, providers or None, enable_fallback=0)
-        except Exception as error:
-            raise ModelError(
-                f"ONNX Runtime cannot load the model: {library.cause(error)}", where=str(self._path)
-            ) from error
-        self._check(session)
+        except ModelError as error:
+            raise type(error)(error.what, where=str(self._path), hint=error.hint) from error.__cause__
+        self.assigned = assignment(session)
         return session
-
-    def _check(self, session: Any) -> None:
-        """ONNX Runtime goes on without a provider that does not start, on the CPU, and says so to nobody."""
-        name = self._provider.name
-        if name not in session.get_providers():
-            raise ModelError(
-                f"ONNX Runtime lists {name}, but it does not start here",
-                where=str(self._path),
-                hint="its driver or a library that it needs may be missing",
-            )
-        self.assigned = {
-            part.ep_name: len(part.get_nodes()) for part in session.get_provider_graph_assignment_info()
-        }
-        if self.assigned and name not in self.assigned:
-            raise ModelError(f"{name} takes none of the model's operators", where=str(self._path))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Runs once. See ``engines.engine.Runner.run``.
@@ -148,26 +124,6 @@ class ONNXRuntimeRunner:
         """Frees the session."""
         self._held = {}
         self._session = None
-
-
-def _settings(threads: int) -> Any:
-    """Returns: options for the lowest latency of one call at a time."""
-    ort = library.load()
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Between the operators of a call threads wait by spinning, without which a call takes up to 1.4 times
-    # as long. Afterwards they stop at once: left alone they keep their cores busy for another 40 ms, which
-    # would slow down whatever is timed next.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    # By default activations beside stored weights are rounded to 8 bits on the way.
-    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-    options.add_session_config_entry(_ASSIGNMENT, "1")
-    return options
 
 
 def _at(model: Model, shapes: Sequence[_Shape]) -> Model:
