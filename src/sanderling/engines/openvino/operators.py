@@ -116,8 +116,34 @@ def _scattered_once(graph: Graph, node: Node) -> str:
     return "OpenVINO keeps the last of several values for one place, where LiteRT adds them up"
 
 
+def _slope_by_rows(graph: Graph, node: Node) -> str:
+    """Slopes in a vector belong to the last axis; OpenVINO takes them for axis 1 where their number fits it."""
+    first, second = node.inputs[:2]
+    data, slope = (second, first) if graph.tensors[first].is_constant else (first, second)
+    shape = graph.tensors[data].shape_signature or graph.tensors[data].shape
+    size = graph.tensors[slope].shape
+    if len(size) != 1 or size[0] == 1 or len(shape) < 3 or shape[1] not in (-1, size[0]):
+        return ""
+    if node.op == "MUL" and not _is_negative_part(graph, data):
+        return ""
+    return f"OpenVINO takes {size[0]} slopes for axis 1 of {shape[1]} rows instead of the last axis"
+
+
+def _is_negative_part(graph: Graph, index: int) -> bool:
+    """Returns: whether a tensor is relu(-x) or x - |x|, up to a factor: OpenVINO makes PRelu of these."""
+    makers = {output: node for node in graph.nodes for output in node.outputs}
+    while (maker := makers.get(index)) is not None and maker.op in ("MUL", "NEG"):
+        index = next((i for i in maker.inputs if not graph.tensors[i].is_constant), -1)
+    if maker is None or maker.op not in ("RELU", "SUB"):
+        return False
+    inner = {makers[i].op for i in maker.inputs if i in makers}
+    return bool(inner & ({"NEG", "MUL"} if maker.op == "RELU" else {"ABS"}))
+
+
 # Operator → why it would not give LiteRT's answer, "" where it does.
 _MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
+    "MUL": _slope_by_rows,
+    "PRELU": _slope_by_rows,
     "REDUCE_MAX": _int8_extremum,
     "REDUCE_MIN": _int8_extremum,
     "RESIZE_NEAREST_NEIGHBOR": _nearest,
