@@ -117,7 +117,7 @@ def _scattered_once(graph: Graph, node: Node) -> str:
 
 
 def _slope_by_rows(graph: Graph, node: Node) -> str:
-    """Slopes in a vector belong to the last axis; OpenVINO takes them for axis 1 where their number fits it."""
+    """Slopes in a vector belong to the last axis; OpenVINO takes them for axis 1 where they are as many."""
     first, second = node.inputs[:2]
     data, slope = (second, first) if graph.tensors[first].is_constant else (first, second)
     shape = graph.tensors[data].shape_signature or graph.tensors[data].shape

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
 from sanderling.engines.engine import Port
 from sanderling.engines.openvino import library
 from sanderling.engines.openvino.operators import fits_int32
-from sanderling.engines.openvino.source import readable
+from sanderling.engines.openvino.source import is_readable, rewritten
 from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Model, Tensor
@@ -43,7 +45,9 @@ class OpenVINORunner:
         self._constants = {i: decode(t) for i in graph.outputs if (t := graph.tensors[i]).is_constant}
         self._given = [i for i in dict.fromkeys(graph.outputs) if i not in self._constants]
         self._wanted = graph.outputs
-        file, self._folder = readable(path, model)
+        file = path if is_readable(model) else rewritten(model)
+        # OpenVINO keeps the file mapped, so that it has to stay until the model goes.
+        self._leave = finalize(self, rmtree, file.parent, ignore_errors=True) if file != path else None
         self._model: Any = self._read(file)
         ports = dict(zip(graph.outputs, self.outputs, strict=True))
         self._check(self._model.inputs, self.inputs, "input")
@@ -155,8 +159,8 @@ class OpenVINORunner:
         """Frees the compiled model."""
         self._fed = []
         self._request = self._model = None
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._leave is not None:
+            self._leave()
 
 
 def _settings(device: str, precision: str, threads: int) -> dict[str, object]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from sanderling.graph.graph import Graph, Model
 from sanderling.tflite import write
 
 
-def readable(path: Path, model: Model) -> tuple[Path, TemporaryDirectory[str] | None]:
-    """Returns: a file in which every tensor has a name of its own, and the folder that is to be kept for it.
+def is_readable(model: Model) -> bool:
+    """Returns: whether OpenVINO can be given the model's own file.
 
-    OpenVINO takes tensors of one name for one tensor: the answer would be wrong without a word.
+    It takes tensors of one name for one tensor: the answer would be wrong without a word.
     """
-    if all(_distinct(graph) for graph in model.graphs):
-        return path, None
-    folder = TemporaryDirectory(prefix="sanderling-openvino-")
-    copy = Path(folder.name) / "model.tflite"
-    write(replace(model, graphs=tuple(map(_named, model.graphs))), copy)
-    return copy, folder
+    return all(_distinct(graph) for graph in model.graphs)
+
+
+def rewritten(model: Model) -> Path:
+    """Writes the model with a name of its own for every tensor. Returns: the file, alone in a new folder."""
+    path = Path(mkdtemp(prefix="sanderling-openvino-")) / "model.tflite"
+    write(replace(model, graphs=tuple(map(_named, model.graphs))), path)
+    return path
 
 
 def _distinct(graph: Graph) -> bool:
