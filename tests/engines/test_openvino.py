@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -18,7 +20,7 @@ from sanderling.engines.registry import find, find_variant
 from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator, UsageError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
-from sanderling.tflite import write
+from sanderling.tflite import read, write
 from tests.conformance.oracle import answer
 from tests.conformance.test_conformance import RUN, tolerance_of
 from tests.engines.models import (
@@ -169,6 +171,24 @@ def test_tensors_that_share_a_name_stay_apart(names: tuple[str, ...], tmp_path: 
         ENGINE.load(path, model).run(feed), LITERT.load(path, model).run(feed), strict=True
     ):
         np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_weights_behind_the_flatbuffer_are_read(tmp_path: Path) -> None:
+    """litert-quantizer puts them there as soon as they are large; OpenVINO alone refuses the file."""
+    from litert_quantizer import quantizer, recipe
+
+    model = Net((1, 8, 8, 64)).conv(256).conv(256).model()
+    path = tmp_path / "outside.tflite"
+    with contextlib.redirect_stdout(io.StringIO()):
+        quantized = quantizer.Quantizer(str(save(model, tmp_path)), recipe.weight_only_wi8_afp32()).quantize()
+        quantized.export_model(str(path))
+    with pytest.raises(RuntimeError):
+        find_core().read_model(str(path))
+    model = read(path)
+    runner, feed = ENGINE.load(path, model), noise(model)
+    wanted = LITERT.load(path, model).run(feed)[0]
+    np.testing.assert_allclose(runner.run(feed)[0], wanted, atol=1e-5 * float(np.abs(wanted).max()))
+    runner.close()
 
 
 def test_outputs_that_are_listed_twice_or_never_change(tmp_path: Path) -> None:

@@ -45,14 +45,31 @@ class OpenVINORunner:
         self._constants = {i: decode(t) for i in graph.outputs if (t := graph.tensors[i]).is_constant}
         self._given = [i for i in dict.fromkeys(graph.outputs) if i not in self._constants]
         self._wanted = graph.outputs
-        file = path if is_readable(model) else rewritten(model)
-        # OpenVINO keeps the file mapped, so that it has to stay until the model goes.
-        self._leave = finalize(self, rmtree, file.parent, ignore_errors=True) if file != path else None
-        self._model: Any = self._read(file)
+        self._leave: Any = None
+        self._model: Any = self._read_any(model)
         ports = dict(zip(graph.outputs, self.outputs, strict=True))
         self._check(self._model.inputs, self.inputs, "input")
         self._check(self._model.outputs, [ports[i] for i in self._given], "output")
         self._compile([port.type.shape for port in self.inputs])
+
+    def _read_any(self, model: Model) -> Any:
+        """Reads the model's own file, or a copy with names apart and all weights inside the flatbuffer."""
+        if is_readable(model):
+            try:
+                return self._read(self._path)
+            except UnsupportedOperator:
+                raise
+            except ModelError as error:
+                refusal = error
+        else:
+            refusal = None
+        copy = rewritten(model)
+        # OpenVINO keeps the file mapped, so that it has to stay until the model goes.
+        self._leave = finalize(self, rmtree, copy.parent, ignore_errors=True)
+        try:
+            return self._read(copy)
+        except ModelError as error:
+            raise (refusal or error) from None
 
     def _read(self, file: Path) -> Any:
         try:

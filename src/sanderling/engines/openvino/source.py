@@ -1,4 +1,8 @@
-"""The file that OpenVINO reads: the model's own, unless it tells tensors apart by more than their names."""
+"""The file that OpenVINO reads: the model's own, unless it says more than OpenVINO understands.
+
+It knows tensors by their names alone, and takes no weights that lie behind the flatbuffer, where converters
+put large ones.
+"""
 
 from __future__ import annotations
 
