@@ -10,7 +10,7 @@ from sanderling.engines.engine import Variant
 from sanderling.engines.onnxruntime import library, providers
 from sanderling.engines.onnxruntime.runner import ONNXRuntimeRunner
 from sanderling.engines.onnxruntime.session import Provider
-from sanderling.errors import UsageError
+from sanderling.errors import UnsupportedOperator, UsageError
 from sanderling.graph.graph import Graph, Model, Node
 from sanderling.graph.types import YES, DType, Verdict, no
 from sanderling.onnx.write.refusals import refusals
@@ -74,6 +74,15 @@ class ONNXRuntime:
             UsageError: an option is unknown or has a wrong value, or there is no such provider.
         """
         provider = _checked(dict(options or {}), threads)
+        for graph in model.graphs:
+            for position, node in enumerate(graph.nodes):
+                verdict = _texts(graph, node)
+                if verdict is not None:
+                    raise UnsupportedOperator(
+                        f"operator {position}: {verdict.reason}",
+                        where=str(path),
+                        hint="run it with engine='litert'",
+                    )
         return ONNXRuntimeRunner(path, model, provider, threads)
 
 
