@@ -51,10 +51,9 @@ class ONNXRuntime:
 
         Nothing is loaded: the graph is written, and what comes of it is thrown away.
         """
-        found = refusals(model)
         return [
-            _texts(model.main, node) or (no(f"{node.kind} cannot be written as ONNX: {why}") if why else YES)
-            for node, why in zip(model.main.nodes, found, strict=True)
+            _verdict(model.main, node, why)
+            for node, why in zip(model.main.nodes, refusals(model), strict=True)
         ]
 
     def load(
@@ -76,21 +75,24 @@ class ONNXRuntime:
         provider = _checked(dict(options or {}), threads)
         for graph in model.graphs:
             for position, node in enumerate(graph.nodes):
-                verdict = _texts(graph, node)
-                if verdict is not None:
+                if _has_texts(graph, node):
                     raise UnsupportedOperator(
-                        f"operator {position}: {verdict.reason}",
+                        f"operator {position}: {_verdict(graph, node, '').reason}",
                         where=str(path),
                         hint="run it with engine='litert'",
                     )
         return ONNXRuntimeRunner(path, model, provider, threads)
 
 
-def _texts(graph: Graph, node: Node) -> Verdict | None:
-    tensors = (*graph.operands(node), *graph.results(node))
-    if any(tensor is not None and tensor.dtype is DType.STRING for tensor in tensors):
+def _verdict(graph: Graph, node: Node, why: str) -> Verdict:
+    if _has_texts(graph, node):
         return no(f"{node.kind}: TFLite has texts as bytes, ONNX as Unicode")
-    return None
+    return no(f"{node.kind} cannot be written as ONNX: {why}") if why else YES
+
+
+def _has_texts(graph: Graph, node: Node) -> bool:
+    tensors = (*graph.operands(node), *graph.results(node))
+    return any(tensor is not None and tensor.dtype is DType.STRING for tensor in tensors)
 
 
 def _checked(options: dict[str, object], threads: int) -> Provider:
