@@ -125,7 +125,8 @@ def grouped_convolution(per_group: int = 3, groups: int = 2, outputs: int = 8, s
     """One 3×3 convolution in groups.
 
     LiteRT's GPU accelerator (2.3) calls it fully accelerated and answers zeros where the number of channels
-    in a group, of the input or the output, is no multiple of 4. Where they are more than 4, it ends the process.
+    in a group, of the input or the output, is no multiple of 4. Where they are more than 4, it ends the
+    process.
 
     Args:
         per_group: input channels in each group.

@@ -1,8 +1,8 @@
 """Engines that may end the whole process: what they load lives in a process of its own.
 
 An engine with ``isolated = True`` asks ``is_worker`` in its ``load``: in a worker, where models are measured,
-it loads directly, so that no pipe is in the timings; anywhere else it returns an ``IsolatedRunner``, which has
-a worker load the model by that same ``load``.
+it loads directly, so that no pipe is in the timings; anywhere else it returns an ``IsolatedRunner``, which
+has a worker load the model by that same ``load``.
 """
 
 from __future__ import annotations

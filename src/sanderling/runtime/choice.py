@@ -212,19 +212,18 @@ def _threads(count: int) -> str:
 
 def _explained(best: Row, timed: Sequence[Row], rows: Sequence[Row]) -> str:
     """Returns: why this one, in a sentence."""
-    others = [row for row in timed if row is not best]
+    own = [row for row in timed if row.engine == best.engine and row is not best]
+    others = {row.engine: row for row in reversed(timed) if row.engine != best.engine}  # the fastest of each
+    parts = [f"on {_threads(row.threads)} in {row.ms:.3g} ms" for row in own[:1]]
+    parts += [f"{engine} in {row.ms:.3g} ms" for engine, row in sorted(others.items(), key=_ms)[:3]]
     told = f"{best.engine} answers in {best.ms:.3g} ms on {_threads(best.threads)}"
-    fastest: dict[str, Row] = {}
-    for row in others:
-        same_way = row.engine == best.engine
-        fastest.setdefault(_threads(row.threads) if same_way else row.engine, row)
-    parts = [
-        f"in {row.ms:.3g} ms on {name}" if row.engine == best.engine else f"{name} in {row.ms:.3g} ms"
-        for name, row in list(fastest.items())[:3]
-    ]
     told += f" ({', '.join(parts)})" if parts else ""
     struck = [row.engine for row in rows if row.struck]
     return told + (f"; left out: {', '.join(struck)}" if struck else "")
+
+
+def _ms(item: tuple[str, Row]) -> float:
+    return item[1].ms or 0.0
 
 
 def _key(path: Path, variants: Sequence[Variant], threads: int | None) -> Path | None:

@@ -65,6 +65,18 @@ def probe(path: str, engine: str, threads: int, trusted: bool = False) -> dict[s
     return {"ms": ms, "struck": None}
 
 
+def wrong(path: Path | str, engine: str, threads: int) -> str:
+    """Returns: which operator an engine is the first to get wrong, in a sentence; "" where it answers to noise
+    as LiteRT does."""
+    model = read_model(Path(path))
+    runner = load_runner(Path(path), model, engine, threads=threads)
+    try:
+        struck = strike(Path(path), model, registry.find_variant(engine), runner, feed(runner))
+    finally:
+        runner.close()
+    return "" if struck is None else struck.reason
+
+
 def contest(path: str, entries: Sequence[Sequence[Any]], seconds: float) -> list[dict[str, float]]:
     """Times engines in turn.
 

@@ -163,6 +163,18 @@ class Bench:
             )
         )
 
+    def wrong(self, run: Run, *, timeout: float) -> str:
+        """Returns: which operator an engine gets wrong, in a sentence; "" where it is as right as LiteRT."""
+        found: str = self._worker.call(
+            "sanderling.runtime.contest:wrong",
+            path=run.path.resolve(),
+            engine=run.engine,
+            threads=run.threads,
+            timeout=timeout,
+            doing=f"comparing {run.path.name} on {run.engine} with LiteRT",
+        )
+        return found
+
     def unload(self, path: Path) -> None:
         """Frees a model, however it is run."""
         for key in [key for key in self._handles if key.path == path]:

@@ -22,7 +22,7 @@ from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable
 from sanderling.measure.results import Latency
 from sanderling.samples.samples import Feed
-from sanderling.search.bench import Bench, Run
+from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
@@ -168,6 +168,9 @@ class Laboratory:
         memory = None if wrong else self._memory(run, subject)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory)
         status, reason = judge(measured, self.budget)
+        if wrong and run.engine != USUAL:
+            # Its answers on LiteRT were good: it is the engine, and somebody may want to report it.
+            reason = self.bench.wrong(run, timeout=self.clock.bound(60)) or reason
         if file != subject.path:
             self.bench.unload(file)
         return replace(
