@@ -66,8 +66,8 @@ def probe(path: str, engine: str, threads: int, trusted: bool = False) -> dict[s
 
 
 def wrong(path: Path | str, engine: str, threads: int) -> str:
-    """Returns: which operator an engine is the first to get wrong, in a sentence; "" where it answers to noise
-    as LiteRT does."""
+    """Returns: which operator an engine is the first to get wrong, in a sentence; "" where it answers as
+    LiteRT does."""
     model = read_model(Path(path))
     runner = load_runner(Path(path), model, engine, threads=threads)
     try:
