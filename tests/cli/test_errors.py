@@ -28,10 +28,17 @@ WRONG_USAGE = [
     ("optimize digits --seed -1", "--seed: got -1, expected 0 or more"),
     ("optimize digits --colour", "there is no option --colour; see: sanderling optimize --help"),
     ("optimize digits --time soon", "--time: got 'soon', expected a time"),
-    ("optimize digits --target gpu", "--target: this version cannot do 'gpu' yet; choose one of: cpu,"),
+    (
+        "optimize digits --target hexagon",
+        "--target: this version cannot do 'hexagon' yet; choose one of: cpu,",
+    ),
+    (
+        "optimize digits --oldest-runtime new",
+        "oldest-runtime is 'new', expected a release of TensorFlow Lite",
+    ),
     ("optimize digits --target microcontroller", "--target: this version cannot do 'microcontroller' yet"),
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
-    ("optimize digits --device adb:1", "--device: this version cannot do 'adb:1' yet"),
+    ("optimize digits --device adb:1", "there is no device 'adb:1'"),
     ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),
     ("optimize digits --minimize energy", "--minimize: this version cannot do 'energy' yet"),
     (

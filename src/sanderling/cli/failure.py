@@ -158,7 +158,7 @@ _OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
         "allow_ops", "engines", "io", "limit", "max_drop", "metric", "min_throughput", "minimize",
-        "preprocess", "recipe", "resume", "samples", "seed", "target", "task", "threads",
+        "oldest_runtime", "preprocess", "recipe", "resume", "samples", "seed", "target", "task", "threads",
     )
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.ladder import Proposal
+from sanderling.search.limits import Limits
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
@@ -70,7 +71,7 @@ class Laboratory:
         bench, workshop, examiner: run, make and compare.
         budget: limits, with the drop filled in.
         clock: the search's time.
-        allow_ops: the only operators that a candidate may hold, None for all.
+        limits: what a candidate may be.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Laboratory:
         examiner: Examiner,
         budget: Budget,
         clock: Clock,
-        allow_ops: tuple[str, ...] | None = None,
+        limits: Limits,
     ) -> None:
         self.reference = reference
         self.bench = bench
@@ -89,7 +90,7 @@ class Laboratory:
         self.examiner = examiner
         self.budget = budget
         self.clock = clock
-        self.allow_ops = allow_ops
+        self.limits = limits
         self._memory_seconds = 0.5  # what measuring it took the last time
 
     def measure(
@@ -144,9 +145,10 @@ class Laboratory:
         progress("making it", 0, 1)
         file, applied = self.workshop.make(subject, proposal.recipe)
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
-        if refused := self._refused(file):
-            return replace(trial, status="rejected", reason=refused)
         run = Run(file, proposal.threads, proposal.engine)
+        refused = self.limits.refusal(read(file))
+        if refused and file != self.reference.path:  # that one everything is compared with
+            return replace(trial, status="rejected", reason=refused)
         self.bench.load(run)
         fidelity = self.examiner.examine(
             run,
@@ -171,6 +173,8 @@ class Laboratory:
         if wrong and run.engine != USUAL:
             # Its answers on LiteRT were good: it is the engine, and somebody may want to report it.
             reason = self.bench.wrong(run, timeout=self.clock.bound(60)) or reason
+        if refused:
+            status, reason = "rejected", refused
         if file != subject.path:
             self.bench.unload(file)
         return replace(
@@ -217,14 +221,6 @@ class Laboratory:
         grown = self.bench.memory(run, feed, timeout=timeout)
         self._memory_seconds = time.monotonic() - start
         return grown
-
-    def _refused(self, file: Path) -> str:
-        """Returns: why the candidate may not be used, from the list of allowed operators."""
-        if self.allow_ops is None:
-            return ""
-        kinds = {node.kind for graph in read(file).graphs for node in graph.nodes}
-        extra = sorted(kinds - set(self.allow_ops))
-        return f"needs {', '.join(extra)}, which --allow-ops does not allow" if extra else ""
 
     def _relative(self, file: Path) -> str:
         folder = self.workshop.folder

@@ -16,8 +16,7 @@ from sanderling.search import choose, ladder
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock, OutOfTime
-from sanderling.search.confirm import confirm_winner, examples
-from sanderling.search.engines import others
+from sanderling.search.confirm import confirm_winner, examples, file_of
 from sanderling.search.events import (
     Listener,
     Note,
@@ -33,6 +32,7 @@ from sanderling.search.folder import CANDIDATES, OutputFolder
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.ladder import Proposal, Skipped, State
+from sanderling.search.limits import Limits
 from sanderling.search.outcome import Outcome
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
@@ -40,8 +40,10 @@ from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
+from sanderling.search.targets import missing, others
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
+from sanderling.tflite import read
 
 E = TypeVar("E", StorageError, ConnectionLost)
 STUDY = "study.db"
@@ -100,6 +102,7 @@ class _Search:
         self.workshop = workshop
         self.notes: list[str] = []
         self.number = 0
+        self.limits = Limits(request.allow_ops, request.oldest_runtime, request.io)
         self.facts = bench.device.facts()
         self.engines = others(request.target) if bench.device.local else ()
 
@@ -124,7 +127,7 @@ class _Search:
         default = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
         budget = replace(request.budget, max_drop=default)
         self.laboratory = Laboratory(
-            reference, self.bench, self.workshop, self.examiner, budget, self.clock, request.allow_ops
+            reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits
         )
         self.drop = json.dumps([task.name, task.metric, default, request.seed])
         self._phase("opening the study")
@@ -188,6 +191,9 @@ class _Search:
         late: list[str] = []
         for name, rung in rungs:
             measured = len(state.trials)
+            if why := self.limits.pointless(name):
+                self._skip(name, why)
+                continue
             try:
                 if name == ladder.REWRITE:  # late: on a large graph it takes seconds
                     self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
@@ -253,7 +259,7 @@ class _Search:
             without=request.without_passes,
             narrow=narrow(subject.model),
             engines=self.engines,
-            no_engines="no other engine is installed here that may run it on this target",
+            no_engines=missing(self.request.target) if self.bench.device.local else "LiteRT runs it there",
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
@@ -335,6 +341,7 @@ class _Search:
         """Confirms the winner and writes it."""
         outcome = self.outcome
         self._recipe_worked()
+        outcome.trials = [self._with_right_ends(trial) for trial in outcome.trials]
         self.clock.reserve = closing(self.clock.seconds)
         if len(outcome.trials) > 1:
             self._phase("confirming the winner on samples it has not seen")
@@ -348,6 +355,14 @@ class _Search:
             for file in put_aside_best(outcome.output):
                 self._tell(Note(f"the winner of an earlier search is now called {file.name}"))
         outcome.seconds = self.clock.elapsed()
+
+    def _with_right_ends(self, trial: Trial) -> Trial:
+        """Rejects a trial whose inputs and outputs are not what was asked for: only now, for other candidates
+        may have been made from it whose are."""
+        if trial.status not in ("ok", "undecided") or self.limits.io != "int8":
+            return trial
+        wrong = self.limits.wrong_ends(read(file_of(self.outcome, self.laboratory, trial)))
+        return replace(trial, status="rejected", reason=wrong) if wrong else trial
 
     def _recipe_worked(self) -> None:
         """A recipe that was asked for and cannot be applied is a failure, not a win of the original."""

@@ -280,7 +280,8 @@ def optimize(
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
     evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
-    allow_ops: Sequence[str] | None = None, without_passes: Sequence[str] = (),
+    allow_ops: Sequence[str] | None = None, oldest_runtime: str | None = None,
+    without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
     resolutions: Sequence[int] = (), device: str = "local", listen: Listener | None = None, **reading: Any,
@@ -292,7 +293,7 @@ def optimize(
         samples: a folder or file, arrays, or the name of a zoo model; None: a zoo model's own, else noise.
         output: folder for ``best.tflite``, ``best.json``, the reports and the candidates.
         labels: CSV of labels, or one label per sample.
-        target: ``cpu``, ``raspberry-pi``, ``android``, ``ios`` or ``web``.
+        target: ``cpu``, ``gpu``, ``openvino``, ``raspberry-pi``, ``android``, ``ios`` or ``web``.
         max_drop: largest loss of fidelity, a share (0.01 = 1 %); None takes the task's default.
         max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: further limits on a candidate.
         minimize: ``latency``, ``size`` or ``memory``: what to make small among those that keep all limits.
@@ -301,6 +302,7 @@ def optimize(
         evaluate: your own score of a whole model, given as a function from inputs to outputs.
         io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``.
         allow_ops: only these operators may appear in a candidate.
+        oldest_runtime: the oldest release of TensorFlow Lite that must run a candidate: ``"2.14"``.
         without_passes: names of rewrites that no candidate may use (see docs/guide/passes.md).
         threads: one thread count to use throughout; None compares on one and tries more at the end.
         seconds: time for the whole search.
@@ -321,6 +323,7 @@ def optimize(
         SanderlingError: the model or the samples cannot be used, or an argument is wrong.
     """
     asked = time.monotonic()  # what is imported now counts, too
+    from sanderling.search import targets
     from sanderling.search.budget import Budget
     from sanderling.search.request import Request
     from sanderling.verbs import find
@@ -330,7 +333,7 @@ def optimize(
     budget = Budget(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
     )
-    target = find.one_of(target, find.TARGETS, "target", find.LATER_TARGETS)
+    target = find.one_of(target, targets.TARGETS, "target", targets.LATER)
     io = find.one_of(io, find.IO, "io")
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
     files = tuple(find.find_model(each) for each in named)
@@ -338,7 +341,8 @@ def optimize(
         models=(*files, *find.at_resolutions(files[0], resolutions, Path(output))), samples=found,
         output=Path(output), reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
         evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
-        without_passes=_passes(without_passes), threads=_at_least_one(threads),
+        oldest_runtime=find.release(oldest_runtime), without_passes=_passes(without_passes),
+        threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
         seed=_not_negative(seed), device=device, asked=asked,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,24 @@ if TYPE_CHECKING:
     from sanderling.search.request import Reading
 
 # Target → where its candidates would run; all of them are timed on the CPU engine of this machine.
-TARGETS: Mapping[str, str] = {
-    "cpu": "",
-    "raspberry-pi": "a Raspberry Pi",
-    "android": "an Android phone",
-    "ios": "an iPhone",
-    "web": "a browser",
-}
-LATER_TARGETS = ("gpu", "microcontroller", "ethos-u", "hexagon", "openvino")
 MINIMIZE = ("latency", "size", "memory")
 IO = ("float", "int8", "keep")
+
+
+def release(text: str | None) -> tuple[int, ...] | None:
+    """Reads a release of TensorFlow Lite: ``2.14``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from sanderling.tflite.releases import parse
+
+    try:
+        return None if text is None else parse(text)
+    except ValueError:
+        raise UsageError(
+            f"oldest_runtime is {text!r}, expected a release of TensorFlow Lite", hint="for example 2.14"
+        ) from None
 
 
 def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...] = ()) -> str:

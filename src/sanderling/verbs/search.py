@@ -6,7 +6,6 @@ from sanderling.errors import StorageError
 from sanderling.report.result import Result
 from sanderling.search.events import Listener, Note, Phase, silent
 from sanderling.search.request import Request
-from sanderling.verbs.find import TARGETS
 
 
 def search(request: Request, listen: Listener | None = None) -> Result:
@@ -39,6 +38,8 @@ def search(request: Request, listen: Listener | None = None) -> Result:
 
 
 def _elsewhere(target: str) -> list[Note]:
-    device = TARGETS.get(target, "")
+    from sanderling.search.targets import TARGETS
+
+    device = TARGETS[target].elsewhere
     text = f"all candidates are timed on this machine, not on {device}: times there will differ"
     return [Note(text, loud=True)] if device else []

@@ -26,8 +26,8 @@ def _search(name: str, metavar: str, help_text: str, **more: Any) -> Any:
 Target = Annotated[
     str,
     _search(
-        "--target", "NAME", "cpu, raspberry-pi, android, ios or web.",
-        autocompletion=choices("cpu", "raspberry-pi", "android", "ios", "web"),
+        "--target", "NAME", "cpu, gpu, openvino, raspberry-pi, android, ios or web.",
+        autocompletion=choices("cpu", "gpu", "openvino", "raspberry-pi", "android", "ios", "web"),
     ),
 ]  # fmt: skip
 Minimize = Annotated[
@@ -59,6 +59,13 @@ AllowOps = Annotated[
     typer.Option(
         "--allow-ops", metavar="LIST", help="Only these operators: CONV_2D,RELU,…", rich_help_panel=_OUT,
         show_default=False,
+    ),
+]  # fmt: skip
+OldestRuntime = Annotated[
+    str | None,
+    typer.Option(
+        "--oldest-runtime", metavar="RELEASE", help="TensorFlow Lite release that must run it: 2.14.",
+        rich_help_panel=_OUT, show_default=False,
     ),
 ]  # fmt: skip
 WithoutPass = Annotated[
@@ -95,6 +102,7 @@ def optimize(
     how: options.How = options.UNREAD,
     io: Io = "float",
     allow_ops: AllowOps = None,
+    oldest_runtime: OldestRuntime = None,
     without_pass: WithoutPass = None,
     threads: Threads = None,
     time: Time = None,
@@ -125,6 +133,7 @@ def optimize(
         metric=metric,
         io=io,
         allow_ops=None if allow_ops is None else _operators(allow_ops),
+        oldest_runtime=oldest_runtime,
         without_passes=tuple(without_pass or ()),
         threads=threads,
         seconds=None if time is None else units.seconds(time, "--time"),

@@ -1,0 +1,58 @@
+"""What a model may be optimized for: which engines may run the winner there, and whether that is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sanderling.engines import registry
+from sanderling.search.bench import USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place where a winner runs.
+
+    Attributes:
+        elsewhere: what it is where it is not this machine: ``a Raspberry Pi``; "" where it is.
+        engines: what may run the winner there beside LiteRT; None: all that auto may choose on the processor.
+    """
+
+    elsewhere: str = ""
+    engines: tuple[str, ...] | None = ()
+
+
+TARGETS: Mapping[str, Target] = {
+    "cpu": Target(engines=None),
+    "gpu": Target(engines=("webgpu", "litert_gpu")),
+    "openvino": Target(engines=("openvino",)),
+    "raspberry-pi": Target("a Raspberry Pi"),
+    "android": Target("an Android phone"),
+    "ios": Target("an iPhone"),
+    "web": Target("a browser"),
+}
+LATER = ("microcontroller", "ethos-u", "hexagon")
+_GPU = ("webgpu", "litert_gpu")
+
+
+def others(target: str) -> tuple[str, ...]:
+    """Returns: the variants, beside LiteRT's, in which a target may run a model here, as people write them.
+
+    An engine that a target names takes part even where it would have to be named: whoever asks for a GPU
+    wants to see what the one that there is can do.
+    """
+    named = TARGETS[target].engines
+    if named is not None:
+        return tuple(str(v) for v in registry.every_variant() if v.engine in named)
+    return tuple(str(v) for v in registry.every_variant() if v.choose and v.engine not in (USUAL, *_GPU))
+
+
+def missing(target: str) -> str:
+    """Returns: why no other engine runs the winner."""
+    named = TARGETS[target].engines
+    if named is None:
+        return "no other engine is installed"
+    if not named:
+        return f"on {TARGETS[target].elsewhere} LiteRT runs it"
+    reasons = [f"{name}: {ready.reason}" for name in named if not (ready := registry.find(name).available())]
+    return "; ".join(reasons)
