@@ -16,7 +16,7 @@ from typing import Any
 
 from sanderling import zoo
 from sanderling.errors import SanderlingError
-from sanderling.measure.bench import BenchRow, bench
+from sanderling.measure.bench import BenchRow, Wanted, bench
 from sanderling.runtime.doctor import examine_cpu
 from sanderling.verbs.find import find_model
 
@@ -74,7 +74,9 @@ def _files(names: Sequence[str]) -> dict[str, Path]:
 
 
 def _race(files: Sequence[Path], seconds: float) -> tuple[BenchRow, ...]:
-    return bench(files, engines=[ENGINE], threads=[THREADS], seconds=seconds * len(files)).rows
+    wanted = Wanted(start=1, answers=False, steady=False)
+    seconds *= len(files)
+    return bench(files, engines=[ENGINE], threads=[THREADS], seconds=seconds, wanted=wanted).rows
 
 
 if __name__ == "__main__":

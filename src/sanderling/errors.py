@@ -89,6 +89,10 @@ class DeviceError(RunError):
     """A device cannot be reached, or lacks what is needed to run models there."""
 
 
+class MeterError(RunError):
+    """What measures energy cannot be used, or no longer tells."""
+
+
 class StorageError(SanderlingError):
     """A file cannot be written: the disk is full, or the place does not allow it."""
 

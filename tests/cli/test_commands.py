@@ -67,9 +67,13 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         latency = row["latency_ms"]
         assert 0 < latency["p50"] <= latency["p90"]
         assert latency["load_ms"] > 0
-        assert row["per_second"] == pytest.approx(1000 / latency["p50"])
+        assert 0 < row["per_second"] < 2 * 1000 / latency["p50"]  # back to back, in another stretch of time
         assert row["peak_memory_bytes"] > 100_000
+        assert row["cold_ms"] > 0
+        assert row["first_ms"] > 0
+        assert row["error"] == 0
     assert rows[0]["latency_ms"]["speedup"] == 1.0
+    assert bool(found["meter"]) != bool(found["no_meter"])
 
 
 def test_bench_goes_on_past_a_model_that_cannot_run(
@@ -90,6 +94,31 @@ def test_bench_goes_on_past_a_model_that_cannot_run(
     assert "NobodyHasThis" in found["rows"][1]["reason"]
     assert main(["analyze", str(path)]) == 0
     assert "litert cannot run it: 1 operator has no kernel" in capsys.readouterr().out
+
+
+def test_bench_takes_variants_and_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["digits", "--engine", "litert,litert:builtin", "--seconds", "200ms", "--sustained", "300ms"]
+    found = run_json(capsys, "bench", *arguments, "-o", str(out))
+    assert [row["engine"] for row in found["rows"]] == ["litert", "litert:builtin"]
+    assert all(row["sustained"]["calls"] > 0 for row in found["rows"])
+    assert found["machine"]["versions"]["litert"]
+    assert "litert:builtin" in (out / "bench.html").read_text()
+
+
+def test_bench_all_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "models" / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        save(classifier(), tmp_path / "models" / f"{name}.tflite")
+    out = tmp_path / "out"
+    arguments = ["--all", str(tmp_path / "models"), "--engine", "litert,reference", "--seconds", "200ms"]
+    found = run_json(capsys, "bench", *arguments, "-o", str(out))
+    assert [model["name"] for model in found["models"]] == ["a", "sub/b"]
+    assert found["columns"] == ["litert, 1 thread", "reference"]
+    assert main(["bench", *arguments, "-o", str(out)]) == 0  # from what was kept
+    shown = capsys.readouterr().out
+    assert "geometric mean" in shown
+    assert "bench.md" in shown
 
 
 def test_a_model_does_not_differ_from_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,10 +40,10 @@ WRONG_USAGE = [
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
     ("optimize digits --device adb:1", "there is no device 'adb:1'"),
     ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),
-    ("optimize digits --minimize energy", "--minimize: this version cannot do 'energy' yet"),
+    ("optimize digits --minimize energie", "--minimize: there is no 'energie'; did you mean 'energy'?"),
     (
         "optimize digits --minimize speed",
-        "--minimize: there is no 'speed'; choose one of: latency, size, memory",
+        "--minimize: there is no 'speed'; choose one of: latency, size, memory, energy",
     ),
     ("optimize digits --io int4", "--io: there is no 'int4'; did you mean"),
     (
@@ -54,6 +54,15 @@ WRONG_USAGE = [
     ("optimize digits --resume --recipe best.json", "--recipe: "),
     ("optimize digits --threads none", "--threads: "),
     ("bench digits --engine litter", "--engine: there is no 'litter'; did you mean 'litert'?"),
+    (
+        "bench digits --engine litert:bf17",
+        "--engine: engine litert has no variant 'bf17' here; choose one of",
+    ),
+    ("bench digits --sustained 5", "--sustained: got '5', which has no unit"),
+    ("bench", "no model was given; give at least one, or --all zoo"),
+    ("bench digits --all zoo", "MODEL: does not go with --all"),
+    ("bench --all zoo --samples x", "--samples: does not go with --all"),
+    ("bench --all /no/such/folder", "/no/such/folder: there is no such folder"),
     ("bench digits --threads 1,x", "--threads: got '1,x', expected a list of whole numbers"),
     ("bench digits --limit 0", "--limit: got 0, expected at least 1"),
     ("bench digits --mean red", "--mean: got 'red', expected a number"),
@@ -64,6 +73,7 @@ FAILED = [
     ("analyze no/such/model.tflite", "the folder no/such does not exist either"),
     ("optimize digits --samples no-such-folder", "no-such-folder: there are no such samples"),
     ("check digits nowhere.tflite", "nowhere.tflite: there is no such file or zoo model"),
+    ("bench digits --power-meter /no/such", "--power-meter: '/no/such' cannot be started (No such file"),
     ("optimize digits --recipe no-such.json", "no-such.json: cannot be read"),
 ]
 

@@ -56,6 +56,38 @@ def choices(*values: str) -> Any:
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
+def variants(incomplete: str) -> list[str]:
+    """Completes a list of ways to run models: ``litert,openvino:bf16``."""
+    from sanderling.engines import registry
+
+    before, comma, started = incomplete.rpartition(",")
+    known = ["all", *(str(variant) for variant in registry.every_variant())]
+    return [f"{before}{comma}{name}" for name in known if name.startswith(started)]
+
+
+def engines(text: str, option: str = "--engine") -> list[str]:
+    """Reads a list of ways to run models.
+
+    Raises:
+        UsageError: the list is empty, or one of them is not known here; says which is meant.
+    """
+    from sanderling.engines import registry
+    from sanderling.errors import UsageError
+    from sanderling.verbs.find import one_of
+
+    named = [part.strip() for part in text.split(",") if part.strip()]
+    if not named:
+        raise UsageError("the list is empty", where=option, hint="for example litert")
+    for name in named:
+        if one_of(name.partition(":")[0], [*registry.names(), "all"], option) == "all" and name == "all":
+            continue
+        try:
+            registry.find_variant(name)
+        except UsageError as error:
+            raise UsageError(error.what, where=option, hint=error.hint) from None
+    return named
+
+
 def model_argument(name: str, help_text: str) -> Any:
     """Returns: an argument that names a model."""
     return typer.Argument(metavar=name, help=help_text, autocompletion=_models, show_default=False)
@@ -71,6 +103,15 @@ Samples = Annotated[
         metavar="PATH",
         help="Folder of images or sounds, .npz, .npy, .csv, or .txt of sentences. Without it: noise.",
         autocompletion=_samples,
+        show_default=False,
+    ),
+]
+PowerMeter = Annotated[
+    str | None,
+    typer.Option(
+        "--power-meter",
+        metavar="CMD",
+        help="A program that prints watts, a number a line.",
         show_default=False,
     ),
 ]

@@ -14,10 +14,12 @@ class Steps:
     Args:
         total: of how many, None when that is not known.
         hidden: show nothing.
+        counted: show how many of how many are done.
     """
 
-    def __init__(self, total: int | None = None, *, hidden: bool = False) -> None:
+    def __init__(self, total: int | None = None, *, hidden: bool = False, counted: bool = True) -> None:
         self._total = total
+        self._counted = counted
         self._console = stderr()
         self._shown = not hidden and self._console.is_terminal
         self._bar: Any = None
@@ -26,7 +28,7 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self._shown:
-            self._bar = _bar(self._console)
+            self._bar = _bar(self._console, counted=self._counted)
             self._task = self._bar.add_task("", total=self._total)
             self._bar.start()
         return self
@@ -54,7 +56,7 @@ class Steps:
             self._bar.update(self._task, completed=done, total=total)
 
 
-def _bar(console: Any) -> Any:
+def _bar(console: Any, *, counted: bool) -> Any:
     from rich.progress import (
         BarColumn,
         Progress,
@@ -78,7 +80,7 @@ def _bar(console: Any) -> Any:
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        Count(),
+        *([Count()] if counted else []),
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -7,227 +7,243 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sanderling.errors import RunError, SanderlingError, UsageError
+from sanderling.engines import registry
+from sanderling.engines.engine import Variant
+from sanderling.errors import SanderlingError, UsageError
 from sanderling.isolation.client import Worker
-from sanderling.measure.latency import contender, summary
-from sanderling.measure.memory import peak_memory
-from sanderling.measure.results import Latency
-from sanderling.measure.serving import Feed, find
-from sanderling.timing.race import median_bounds, race
+from sanderling.measure import variants
+from sanderling.measure.agreement import relative_error
+from sanderling.measure.bench_rows import BenchResult, BenchRow
+from sanderling.measure.contest import PATIENCE, RIGHT, SERVING, Entry, contest, load, probe
+from sanderling.measure.energy.meter import Meter
+from sanderling.measure.energy.use import energy, idle_watts
+from sanderling.measure.plan import Plan, Tell, silent
+from sanderling.measure.results import Energy
+from sanderling.measure.serving import Feed
+from sanderling.measure.start import measure_start
+from sanderling.measure.steady import Window, run_steadily
+from sanderling.measure.sustained import throttling, window_seconds
 
 _FEEDS = 8
-_LOAD_TIMEOUT = 120.0
-_SERVING = "sanderling.measure.serving"
+_TRYING, _STARTING = 1.0, 0.8  # seconds that trying one, and one fresh process, take about
+_STEADY, _METERED = 0.5, 2.0  # seconds of continuous running without a meter, and with one
 
 
 @dataclass(frozen=True, slots=True)
-class BenchRow:
-    """One model on one engine with one number of threads.
+class Wanted:
+    """What is measured beside latency.
 
     Attributes:
-        name: the file's stem.
-        file: the model file.
-        latency: beside the first row that ran; None when it could not be run.
-        p50_ci95: 95 % interval of the median of a call, milliseconds; None when it could not be run.
-        per_second: calls per second, 1000 / p50; None when it could not be run.
-        peak_memory_bytes: growth of a fresh process that loads and runs it alone; None when not measured.
-        reason: why it could not be run, "" when it could.
+        start: cold load, first call and memory, in fresh processes: so many; 0 for none.
+        answers: compare them with LiteRT's.
+        steady: run continuously, for throughput and energy.
+        slowest: seconds; what takes longer for a call is not timed.
+        sustained: seconds for which each runs continuously at the end, to see how its speed changes.
     """
 
-    name: str
-    file: Path
-    size_bytes: int
-    engine: str
-    threads: int
-    latency: Latency | None = None
-    p50_ci95: tuple[float, float] | None = None
-    per_second: float | None = None
-    peak_memory_bytes: int | None = None
-    reason: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns: JSON values."""
-        return {
-            "name": self.name,
-            "file": str(self.file),
-            "size_bytes": self.size_bytes,
-            "engine": self.engine,
-            "threads": self.threads,
-            "latency_ms": self.latency.to_json() if self.latency else None,
-            "p50_ci95_ms": list(self.p50_ci95) if self.p50_ci95 else None,
-            "per_second": self.per_second,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "reason": self.reason,
-        }
+    start: int = 3
+    answers: bool = True
+    steady: bool = True
+    slowest: float = float("inf")
+    sustained: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BenchResult:
-    """Models side by side.
-
-    Attributes:
-        rows: one per model, engine and thread count, in that order; the first that ran is what the
-            speed-ups are relative to.
-        samples: what they were timed on, in words.
-        notes: what a reader must know.
-    """
-
-    rows: tuple[BenchRow, ...]
-    samples: str
-    notes: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """True when every row could be run."""
-        return all(row.latency for row in self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns: JSON values."""
-        return {
-            "ok": self.ok,
-            "samples": self.samples,
-            "notes": list(self.notes),
-            "rows": [row.to_json() for row in self.rows],
-        }
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A row in the making, with what it is fed and how long its first load took."""
-
-    row: BenchRow
-    feeds: list[Feed]
-    load_ms: float = float("nan")
+EVERYTHING = Wanted()
+JUST_LATENCY = Wanted(start=0, answers=False, steady=False)
 
 
 def bench(
     models: Sequence[Path],
     *,
-    engines: Sequence[str] = ("litert",),
+    engines: Sequence[str] = (RIGHT,),
     threads: Sequence[int] = (1,),
     seconds: float = 5.0,
     samples: Any = None,
     reading: Mapping[str, Any] | None = None,
-    memory: bool = True,
+    wanted: Wanted = EVERYTHING,
+    meter: Meter | None = None,
+    no_meter: str = "not asked for",
+    tell: Tell = silent,
 ) -> BenchResult:
     """Times models side by side, interleaved, in one isolated process.
 
     Args:
         models: ``.tflite`` files.
-        engines, threads: every model is timed on each engine with each number of threads.
+        engines: ``litert``, ``openvino:bf16``, or ``all``.
+        threads: every model is timed on each engine with each number of threads, where it is a choice.
         seconds: time for the timing itself, all rows together.
         samples: inputs as for ``load_samples``; None for noise. Every model takes its own shape of them.
         reading: how samples are read: keyword arguments of ``load_samples``.
-        memory: also measure the memory of each, in a process of its own.
+        wanted: what else is measured.
+        meter: measures energy; None: nothing does, because of ``no_meter``.
+        tell: is called with what is being done, and with how many of about how many seconds are over.
 
     Raises:
         SanderlingError: a file cannot be read, or the samples do not fit.
     """
     if not models or not engines or not threads:
         raise UsageError("there is nothing to time", hint="give at least one model, engine and thread count")
-    entries: list[_Entry] = []
+    ways, left_out = variants.chosen(engines)
+    if not ways:
+        raise UsageError("no engine can be used here", hint="see: sanderling doctor")
+    entries, origin, notes = _entries(models, ways, threads, samples, dict(reading or {}))
+    alone = _seconds_alone(wanted, meter)
+    each = _TRYING + alone + (wanted.sustained or 0.0)
+    plan = Plan(seconds + each * len(entries), tell)
+    with Worker(name="engine") as worker:
+        for entry in entries:
+            plan.begin(f"trying {entry.row.name} on {entry.row.label}", _TRYING)
+            probe(worker, entry, judged=wanted.answers)
+        if wanted.answers:
+            _compare(worker, entries, notes)
+        for entry in entries:
+            if not entry.row.reason and entry.call_ms > 1e3 * wanted.slowest:
+                entry.fail(f"a call takes {entry.call_ms / 1e3:.3g} s, too long to be timed with the others")
+        contest(worker, entries, seconds, plan)
+        idle = idle_watts(meter) if meter is not None and wanted.steady else None
+        for entry in entries:
+            plan.begin(f"starting {entry.row.name} on {entry.row.label}", alone)
+            if entry.row.latency is not None:
+                _alone(worker, entry, wanted, meter, idle, notes)
+        for entry in entries:
+            if wanted.sustained and entry.row.latency is not None:
+                _sustain(worker, entry, wanted.sustained, meter, plan, notes)
+    rows = tuple(entry.row for entry in entries)
+    name = meter.name if meter is not None else ""
+    return BenchResult(rows, origin, tuple(notes), name, "" if name else no_meter, left_out)
+
+
+def _entries(
+    models: Sequence[Path],
+    ways: Sequence[Variant],
+    threads: Sequence[int],
+    samples: Any,
+    reading: dict[str, Any],
+) -> tuple[list[Entry], str, list[str]]:
+    """Returns: the rows to be, what they are fed in words, and notes."""
+    entries: list[Entry] = []
     origin, notes = "", []
     for path in models:
-        loaded = _samples(path, samples, dict(reading or {}))
+        loaded = _samples(path, samples, reading)
         origin = origin or loaded.origin
         if not loaded.synthetic:  # the origin says it, and times hardly depend on the values
             notes += [note for note in loaded.notes if note not in notes]
         feeds = [loaded[position] for position in range(min(_FEEDS, len(loaded)))]
         size = path.stat().st_size
-        entries += [_Entry(BenchRow(path.stem, path, size, e, t), feeds) for e in engines for t in threads]
-    _time(entries, seconds)
-    for entry in entries:
-        if memory and entry.row.latency is not None:
-            entry.row = replace(entry.row, peak_memory_bytes=_memory(entry, notes))
-    return BenchResult(tuple(entry.row for entry in entries), origin, tuple(notes))
+        for way in ways:
+            for count in threads if way.threads else (None,):
+                row = BenchRow(path.stem, path, size, str(way), count, way.exact)
+                entries.append(Entry(row, feeds))
+    return entries, origin, notes
 
 
 def _samples(path: Path, samples: Any, reading: dict[str, Any]) -> Any:
     from sanderling.runtime.loading import read_model
     from sanderling.samples.load import load_samples
 
-    return load_samples(
-        samples, read_model(path), **{"limit": _FEEDS, **_given(reading)}, count_synthetic=_FEEDS
-    )
+    given = {name: value for name, value in reading.items() if value is not None}
+    return load_samples(samples, read_model(path), **{"limit": _FEEDS, **given}, count_synthetic=_FEEDS)
 
 
-def _given(reading: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in reading.items() if value is not None}
+def _compare(worker: Worker, entries: Sequence[Entry], notes: list[str]) -> None:
+    """Compares every entry's answers with LiteRT's for the same file."""
+    right: dict[Path, Entry] = {}
+    for entry in entries:
+        if entry.row.engine == RIGHT and not entry.row.reason:
+            right.setdefault(entry.row.file, entry)
+    for file in dict.fromkeys(entry.row.file for entry in entries if not entry.row.reason):
+        if file in right:
+            continue
+        feeds = next(entry.feeds for entry in entries if entry.row.file == file)
+        asked = Entry(BenchRow(file.stem, file, 0, RIGHT, 1), feeds)
+        probe(worker, asked)
+        right[file] = asked
+        if asked.row.reason:
+            notes.append(f"the answers of {file.stem} are compared with nothing: {asked.row.reason}")
+    for entry in entries:
+        if not entry.row.reason and not right[entry.row.file].row.reason:
+            error = relative_error(entry.answers, right[entry.row.file].answers)
+            entry.row = replace(entry.row, error=error)
 
 
-def _time(entries: list[_Entry], seconds: float) -> None:
-    """Fills in the latencies. An entry that cannot be loaded or run gets its reason, the others go on."""
-    with Worker(name="engine") as worker:
-        for entry in entries:
-            _probe(worker, entry)
-        ready = [entry for entry in entries if not entry.row.reason]
-        if not ready:
-            return
-        # Afresh, for a crash in between would have taken the earlier handles with it.
-        handles = [_load(worker, entry.row)["handle"] for entry in ready]
-        found = worker.call(
-            "sanderling.measure.bench:race_all",
-            handles=handles,
-            feeds=[entry.feeds for entry in ready],
-            seconds=seconds,
-            timeout=_LOAD_TIMEOUT + 10 * seconds,
-            doing="timing",
-        )
-    for entry, value in zip(ready, found, strict=True):
-        latency = replace(Latency.from_json(value["latency"]), load_ms=entry.load_ms)
-        low, high = value["p50_ci95"]
-        entry.row = replace(entry.row, latency=latency, p50_ci95=(low, high), per_second=1000 / latency.p50)
-
-
-def _probe(worker: Worker, entry: _Entry) -> None:
-    """Loads a model by itself and runs it once."""
-    try:
-        loaded = _load(worker, entry.row)
-        name = entry.row.file.name
-        options: dict[str, Any] = {"handle": loaded["handle"], "timeout": _LOAD_TIMEOUT}
-        worker.call(f"{_SERVING}:run_many", feeds=entry.feeds[:1], doing=f"running {name}", **options)
-        worker.call(f"{_SERVING}:unload", **options)
-    except SanderlingError as error:
-        entry.row = replace(entry.row, reason=str(error))
-    else:
-        entry.load_ms = loaded["load_ms"]
-
-
-def _load(worker: Worker, row: BenchRow) -> dict[str, Any]:
-    found: dict[str, Any] = worker.call(
-        f"{_SERVING}:load",
-        path=str(row.file),
-        engine=row.engine,
-        threads=row.threads,
-        timeout=_LOAD_TIMEOUT,
-        doing=f"loading {row.file.name}",
-    )
-    return found
-
-
-def race_all(handles: Sequence[int], feeds: Sequence[Sequence[Feed]], seconds: float) -> list[dict[str, Any]]:
-    """Times models in turn, each on its own feeds. Called in the worker.
-
-    Args:
-        handles: from ``serving.load``; the first is the baseline.
-        feeds: per handle, its inputs.
-        seconds: time limit.
-
-    Returns: per handle, its ``latency`` as JSON and the 95 % interval of its median, ``p50_ci95``.
-    """
-    models = [find(handle) for handle in handles]
-    racing = [contender(model, given) for model, given in zip(models, feeds, strict=True)]
-    race(racing, seconds=seconds, target=0.02)
-    return [
-        {"latency": summary(timed, racing[0], model.load_ms).to_json(), "p50_ci95": median_bounds(timed)}
-        for model, timed in zip(models, racing, strict=True)
-    ]
-
-
-def _memory(entry: _Entry, notes: list[str]) -> int | None:
+def _alone(
+    worker: Worker, entry: Entry, wanted: Wanted, meter: Meter | None, idle: float | None, notes: list[str]
+) -> None:
+    """Measures what is measured of one model by itself."""
     row = entry.row
     try:
-        return peak_memory(row.file, row.engine, row.threads, entry.feeds[:2])
-    except RunError as error:
-        notes.append(f"the memory of {row.name} could not be measured: {error}")
-        return None
+        if wanted.start:
+            found = measure_start(
+                row.file, row.engine, row.threads or 1, entry.feeds[:2], times=wanted.start, timeout=PATIENCE
+            )
+            entry.row = row = replace(
+                row,
+                cold_ms=found.cold_ms,
+                first_ms=found.first_ms,
+                peak_memory_bytes=found.peak_memory_bytes,
+            )
+        if wanted.steady:
+            entry.row = _steady(worker, entry, meter, idle)
+    except SanderlingError as error:
+        notes.append(f"{row.name} on {row.label} could not be measured by itself: {error}")
+        return
+    if wanted.start and row.peak_memory_bytes is None and registry.engine_of(row.engine).isolated:
+        note = f"the memory of {row.engine} is not told: it runs models in a process of its own"
+        if note not in notes:
+            notes.append(note)
+
+
+def _steady(worker: Worker, entry: Entry, meter: Meter | None, idle: float | None) -> BenchRow:
+    """Returns: the row with its throughput and energy."""
+    handle = load(worker, entry)
+    found = run_steadily(
+        worker,
+        handle,
+        entry.feeds,
+        seconds=_METERED if meter is not None else _STEADY,
+        meter=meter,
+        doing=f"running {entry.row.file.name} continuously",
+    )
+    worker.call(f"{SERVING}:unload", handle=handle, timeout=PATIENCE)
+    used: Energy | None = None
+    if meter is not None and idle is not None:
+        used = energy(found, idle, meter)
+    return replace(entry.row, per_second=found.calls / found.seconds, energy=used)
+
+
+def _seconds_alone(wanted: Wanted, meter: Meter | None) -> float:
+    """Returns: how long measuring one model by itself will take about."""
+    steady = (_METERED if meter is not None else _STEADY) if wanted.steady else 0.0
+    return wanted.start * _STARTING + steady
+
+
+def _sustain(
+    worker: Worker, entry: Entry, seconds: float, meter: Meter | None, plan: Plan, notes: list[str]
+) -> None:
+    """Runs a model for minutes."""
+    row = entry.row
+    plan.begin(f"running {row.name} on {row.label}", seconds)
+
+    def hear(window: Window) -> None:
+        plan.within(window.at, f": {window.p50:.3g} ms")
+
+    try:
+        handle = load(worker, entry)
+        found = run_steadily(
+            worker,
+            handle,
+            entry.feeds,
+            seconds=seconds,
+            window=window_seconds(seconds),
+            meter=meter,
+            hear=hear,
+            doing=f"running {row.file.name} for {seconds:.3g} s",
+        )
+        worker.call(f"{SERVING}:unload", handle=handle, timeout=PATIENCE)
+    except SanderlingError as error:
+        notes.append(f"{row.name} on {row.label} did not run for {seconds:.3g} s: {error}")
+        return
+    entry.row = replace(row, sustained=throttling(found.windows, found.seconds))
+
+
+__all__ = ["EVERYTHING", "JUST_LATENCY", "BenchResult", "BenchRow", "Feed", "Wanted", "bench"]

@@ -73,14 +73,24 @@ def measure(path: str, engine: str, threads: int, precision: str, feeds: Sequenc
     """
     model = read_model(path)
     registry.engine_of(engine).available()  # imports its library, which is not the model's memory
-    _tidy()
-    before = _reset_peak()
+    before = begin()
     loaded = load_file(Path(path), engine, threads, precision, model=model)
     for feed in feeds:
         run_feeds(loaded, [feed], real=False)
-    grown = max(0, _peak() - before)
+    growth = grown(before)
     loaded.runner.close()
-    return grown
+    return growth
+
+
+def begin() -> int:
+    """Returns: resident bytes of this process, from which ``grown`` counts."""
+    _tidy()
+    return _reset_peak()
+
+
+def grown(before: int) -> int:
+    """Returns: bytes by which the peak since ``begin`` exceeds what was resident then."""
+    return max(0, _peak() - before)
 
 
 def _tidy() -> None:

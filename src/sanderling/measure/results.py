@@ -1,7 +1,8 @@
-"""What measuring gives: latency, fidelity. Plain data, JSON both ways."""
+"""What measuring gives: latency, fidelity, energy. Plain data, JSON both ways."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -90,3 +91,37 @@ class Fidelity:
                 "per_sample": tuple(value.get("per_sample", ())),
             }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Energy per inference, measured while a model ran continuously.
+
+    Attributes:
+        joules: per call, all that the meter counts.
+        above_idle: per call, what is left of it without the power that was drawn while nothing ran.
+        idle_watts: that power.
+        watts: power while it ran.
+        calls, seconds: how many calls in how long.
+        meter: what measured it: ``RAPL: package-0, dram``.
+        relative: ``joules`` as a share of the original's, measured by turns with it; NaN when not compared.
+    """
+
+    joules: float
+    above_idle: float
+    idle_watts: float
+    watts: float
+    calls: int
+    seconds: float
+    meter: str
+    relative: float = float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: strict JSON values: what was not measured (NaN) is null."""
+        return {key: None if value != value else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Energy:
+        """Reads what ``to_json`` wrote."""
+        known: dict[str, Any] = {k: float("nan") if each is None else each for k, each in value.items()}
+        return cls(**known)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # From the column that is kept longest to the one that goes first when the terminal is narrow.
-_PRIORITY = ("candidate", "drop", "p50", "status", "size", "speed-up", "memory", "p90", "#", "why")
-_ORDER = ("#", "candidate", "status", "p50", "p90", "speed-up", "size", "memory", "drop", "why")
+_PRIORITY = ("candidate", "drop", "p50", "status", "size", "speed-up", "energy", "memory", "p90", "#", "why")
+_ORDER = ("#", "candidate", "status", "p50", "p90", "speed-up", "size", "energy", "memory", "drop", "why")
 _STYLES = {"ok": "green", "rejected": "red", "undecided": "yellow", "failed": "dim"}
 _LEAST_NAME, _MOST_NAME, _LEAST_WHY = 16, 44, 24
 _PADDING = 3  # a space on either side and one between columns
@@ -144,6 +144,8 @@ def _fit(lines: list[dict[str, str]], width: int) -> tuple[list[str], int, int]:
     room = width - _LEAST_NAME - _PADDING
     why = 0
     for column in _PRIORITY[1:]:
+        if lines and column not in lines[0]:
+            continue
         if column == "why":
             if not any(line["why"] for line in lines):
                 continue

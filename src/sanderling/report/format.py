@@ -7,7 +7,11 @@ Every function takes any float: NaN (not measured) becomes an en dash, infinity 
 from __future__ import annotations
 
 import re
-from math import floor, isinf, isnan, log10
+from math import floor, isfinite, isinf, isnan, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sanderling.measure.sustained import Sustained
 
 MISSING = "–"
 _MINUS = "−"
@@ -85,6 +89,53 @@ def format_ratio(ratio: float | None, digits: int = 3) -> str:
     if abs(ratio) < 0.1:
         digits = 2
     return f"{significant(ratio, digits)}×"
+
+
+def format_joules(joules: float | None, digits: int = 3) -> str:
+    """Formats an energy in millijoules, as energy per inference is given: ``12.3 mJ``, ``0.0456 mJ``.
+
+    From 1000 mJ on in joules. Above idle it may be below 0 where running drew no more than the noise.
+    """
+    odd = _odd(joules)
+    if odd is not None or joules is None:
+        return odd or MISSING
+    if abs(joules) >= 1:
+        return f"{significant(joules, digits)} J"
+    return f"{significant(joules * 1e3, digits)} mJ"
+
+
+def format_rate(per_second: float | None) -> str:
+    """Formats how often something happens in a second: ``28,470``, ``487``, ``0.83``."""
+    odd = _odd(per_second)
+    if odd is not None or per_second is None:
+        return odd or MISSING
+    return f"{per_second:,.0f}" if per_second >= 1000 else significant(per_second)
+
+
+def slowdown_words(sustained: Sustained | None) -> str:
+    """Says how much slower the last tenth of a long run was than the first: ``12 % slower (10 to 14)``.
+
+    Where the interval holds 0 the two are not told apart.
+    """
+    if sustained is None:
+        return MISSING
+    low, high = ((bound - 1) * 100 for bound in sustained.ci95)
+    change = (sustained.slowdown - 1) * 100
+    if not (isfinite(low) and isfinite(high)):
+        return f"{abs(change):.1f} % {'slower' if change > 0 else 'faster'} (too few calls for an interval)"
+    if low <= 0 <= high:
+        return f"as fast ({_MINUS if low < 0 else ''}{abs(low):.1f} to {high:.1f} %)"
+    if change < 0:
+        low, high = -high, -low
+    return f"{abs(change):.1f} % {'slower' if change > 0 else 'faster'} ({low:.1f} to {high:.1f})"
+
+
+def format_error(error: float | None) -> str:
+    """Formats a relative error: ``0`` only for exactly 0, ``3.1e-07``, ``0.012``."""
+    odd = _odd(error)
+    if odd is not None or error is None:
+        return odd or MISSING
+    return "0" if error == 0 else f"{error:.2g}"
 
 
 def format_interval(low: str, high: str) -> str:

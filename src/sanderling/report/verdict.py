@@ -185,6 +185,7 @@ def _gain_words(best: Trial, data: ReportData) -> str:
     words: list[tuple[bool, str]] = []
     same = []
     for ratio, better, worse, equal in (
+        (_thrift(best, data), "thriftier", "hungrier", "as thrifty"),
         (speed, "faster", "slower", "as fast"),
         (size, "smaller", "larger", "of the same size"),
     ):
@@ -201,10 +202,16 @@ def _gain_words(best: Trial, data: ReportData) -> str:
             "of the same size as", "as small as"
         )
     joint = " but " if len({good for good, _ in words}) > 1 else " and "
-    text = joint.join(word for _, word in words) + " than the float original"
+    *first, last = (word for _, word in words)
+    text = (f"{', '.join(first)}{joint}" if first else "") + f"{last} than the float original"
     if best.latency and best.threads != data.baseline.threads:
         text += f" ({_threads(best.latency, best.threads, data.baseline.threads)})"
     return f"{text}, {same[0]}" if same else text
+
+
+def _thrift(best: Trial, data: ReportData) -> float | None:
+    """How many times less energy it takes, where that is what was to be made small."""
+    return 1 / best.energy.relative if best.energy and data.budget.minimize == "energy" else None
 
 
 def _threads(latency: Latency, threads: int, original: int) -> str:

@@ -16,6 +16,7 @@ from sanderling.report.format import (
     MISSING,
     format_bytes,
     format_interval,
+    format_joules,
     format_ms,
     format_ratio,
     format_share,
@@ -139,6 +140,12 @@ def figures(data: ReportData) -> list[Figure]:
         good = False if "size" in broken else None
         size, before = format_bytes(trial.size_bytes), format_bytes(data.baseline.size_bytes)
         found.append(Figure("size of the file", size, before, note, good))
+    if trial.energy:
+        idle = format_joules(trial.energy.above_idle)
+        compared = isfinite(trial.energy.relative) and trial.energy.relative not in (0, 1)
+        before = format_joules(trial.energy.joules / trial.energy.relative) if compared else ""
+        note = f"{idle} of it above idle; measured by {trial.energy.meter}"
+        found.append(Figure("energy per call", format_joules(trial.energy.joules), before, note))
     return [*found, *_drop_figure(data, trial)]
 
 
@@ -186,12 +193,12 @@ def _row(data: ReportData, index: int, trial: Trial) -> Row:
         front=trial.id in data.pareto,
         reason=reason,
         rest=rest,
-        cells=tuple(cells(trial).items()),
+        cells=tuple(cells(trial, energy=any(t.energy for t in data.trials)).items()),
     )
 
 
-def cells(trial: Trial) -> dict[str, Cell]:
-    """Returns: the measured figures of a trial by column."""
+def cells(trial: Trial, *, energy: bool = False) -> dict[str, Cell]:
+    """Returns: the measured figures of a trial by column; ``energy`` where some trial's was measured."""
     latency, fidelity = trial.latency, trial.fidelity
     none = Cell(MISSING)
     p50 = p90 = speed = drop = none
@@ -209,9 +216,17 @@ def cells(trial: Trial) -> dict[str, Cell]:
         "p90": p90,
         "speed-up": speed,
         "size": Cell(format_bytes(size), "", str(size)) if size else none,
+        **({"energy": _energy_cell(trial)} if energy else {}),
         "memory": none if memory is None else Cell(format_bytes(memory), "", str(memory)),
         "drop": drop,
     }
+
+
+def _energy_cell(trial: Trial) -> Cell:
+    if trial.energy is None:
+        return Cell(MISSING)
+    share = format_share(trial.energy.relative)
+    return Cell(format_joules(trial.energy.joules), f"{share} of the original’s", _sort(trial.energy.joules))
 
 
 def bars(rows: Sequence[Sensitivity]) -> list[Bar]:

@@ -87,6 +87,7 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "size_bytes": winner.size_bytes,
         "latency_ms": winner.latency.to_json() if winner.latency else None,
         "peak_memory_bytes": winner.peak_memory_bytes,
+        "energy": winner.energy.to_json() if winner.energy else None,
         "fidelity": confirm,
         "task": _task(outcome, subject),
         "budget": outcome.budget.to_json(),

@@ -13,8 +13,10 @@ from sanderling.devices.device import Device
 from sanderling.devices.local import LOCAL
 from sanderling.errors import ConnectionLost, DeviceError, WorkerError
 from sanderling.graph.types import Array
+from sanderling.measure.energy.meter import Meter
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Latency
+from sanderling.measure.steady import Steady, run_steadily
 from sanderling.samples.samples import Feed
 from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Note, silent
@@ -174,6 +176,22 @@ class Bench:
             doing=f"comparing {run.path.name} on {run.engine} with LiteRT",
         )
         return found
+
+    def run_on(
+        self, run: Run, feeds: Sequence[Feed], meter: Meter, *, seconds: float, timeout: float
+    ) -> Steady:
+        """Runs a model continuously for a time. Returns: how often, and what a meter counted meanwhile."""
+        return self._lasting(
+            lambda: run_steadily(
+                self._worker,
+                self._handle(run),
+                feeds,
+                seconds=seconds,
+                meter=meter,
+                timeout=timeout,
+                doing=f"weighing the energy of {run.path.name}",
+            )
+        )
 
     def unload(self, path: Path) -> None:
         """Frees a model, however it is run."""

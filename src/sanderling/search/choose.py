@@ -18,11 +18,13 @@ HARMLESS = 0.25
 
 
 def cost(trial: Trial, budget: Budget) -> float:
-    """Returns: what the budget wants small: time as a share of the original's, or bytes."""
+    """Returns: what the budget wants small: time or energy as a share of the original's, or bytes."""
     if budget.minimize == "size":
         return float(trial.size_bytes)
     if budget.minimize == "memory":
         return float(trial.peak_memory_bytes or 2**62)
+    if budget.minimize == "energy":
+        return trial.energy.relative if trial.energy else float("inf")
     if trial.latency is None:
         return float("inf")
     more_threads = trial.latency.reference_p50 == trial.latency.reference_p50

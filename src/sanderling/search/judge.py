@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sanderling.measure.fidelity import decide
-from sanderling.measure.results import Fidelity, Latency
+from sanderling.measure.results import Energy, Fidelity, Latency
 from sanderling.search.budget import Budget
 from sanderling.search.trial import Status
 
+# Energy is known to a few per cent: below this it is the same.
+_NO_LESS = 1.03
 Judgement = tuple[Status, str]
 
 
@@ -20,6 +22,7 @@ class Measured:
         size_bytes, baseline_bytes: of the candidate's file and of the original's.
         latency, fidelity, peak_memory_bytes: as measured.
         is_original: it is the reference itself, which needs no proof that it answers like itself.
+        energy: of a call; None when it was not measured.
         gains: it must gain something over the original to be worth anything (not so in a gate for CI).
     """
 
@@ -30,6 +33,7 @@ class Measured:
     peak_memory_bytes: int | None
     is_original: bool = False
     gains: bool = True
+    energy: Energy | None = None
 
 
 def judge(measured: Measured, budget: Budget) -> Judgement:
@@ -72,6 +76,10 @@ def _pointless(measured: Measured, budget: Budget) -> str:
         return (
             f"slower than the original here: {latency.p50:.3g} ms against {latency.baseline_p50:.3g}{share}"
         )
+    energy = measured.energy
+    if budget.minimize == "energy" and energy and energy.relative > _NO_LESS:
+        own, original = energy.joules * 1e3, energy.joules / energy.relative * 1e3
+        return f"takes more energy than the original: {own:.3g} mJ a call against {original:.3g}"
     if budget.minimize == "size" and not smaller:
         sizes = f"{_mb(measured.size_bytes)} against {_mb(measured.baseline_bytes)}"
         return f"not smaller than the original: {sizes}"

@@ -11,6 +11,7 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.integer_operators import is_narrow
 from sanderling.errors import (
     ConnectionLost,
+    MeterError,
     OutOfMemory,
     RunError,
     SanderlingError,
@@ -20,7 +21,7 @@ from sanderling.errors import (
 )
 from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable
-from sanderling.measure.results import Latency
+from sanderling.measure.results import Energy, Latency
 from sanderling.samples.samples import Feed
 from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
@@ -29,6 +30,7 @@ from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.ladder import Proposal
 from sanderling.search.limits import Limits
+from sanderling.search.scales import Scales
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
@@ -72,6 +74,7 @@ class Laboratory:
         budget: limits, with the drop filled in.
         clock: the search's time.
         limits: what a candidate may be.
+        scales: weigh the energy of a call; None: energy is not measured.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Laboratory:
         budget: Budget,
         clock: Clock,
         limits: Limits,
+        scales: Scales | None = None,
     ) -> None:
         self.reference = reference
         self.bench = bench
@@ -91,6 +95,7 @@ class Laboratory:
         self.budget = budget
         self.clock = clock
         self.limits = limits
+        self.scales = scales
         self._memory_seconds = 0.5  # what measuring it took the last time
 
     def measure(
@@ -111,7 +116,7 @@ class Laboratory:
 
         Raises:
             OutOfTime: the search's time ended first.
-            UnreadableSample, StorageError: what would befall every other candidate as well.
+            UnreadableSample, StorageError, MeterError: what would befall every other candidate as well.
             SanderlingError: it failed although it must work.
         """
         start = time.monotonic()
@@ -126,7 +131,7 @@ class Laboratory:
         )
         try:
             trial = self._measured(subject, proposal, trial, progress)
-        except (UnreadableSample, StorageError):
+        except (UnreadableSample, StorageError, MeterError):
             raise
         except SanderlingError as error:
             if isinstance(error, WorkerError) and error.passing and self.clock.usable() <= 1:
@@ -168,7 +173,8 @@ class Laboratory:
         progress("timing", 0, 1)
         latency = self._latency(subject, run, rough=wrong)
         memory = None if wrong else self._memory(run, subject)
-        measured = replace(measured, latency=latency, peak_memory_bytes=memory)
+        energy = None if wrong or self.scales is None else self._energy(self.scales, subject, run)
+        measured = replace(measured, latency=latency, peak_memory_bytes=memory, energy=energy)
         status, reason = judge(measured, self.budget)
         if wrong and run.engine != USUAL:
             # Its answers on LiteRT were good: it is the engine, and somebody may want to report it.
@@ -182,6 +188,7 @@ class Laboratory:
             latency=latency,
             peak_memory_bytes=memory,
             fidelity=fidelity,
+            energy=energy,
             status=status,
             reason=reason or self._remark(subject, file, applied),
         )
@@ -221,6 +228,15 @@ class Laboratory:
         grown = self.bench.memory(run, feed, timeout=timeout)
         self._memory_seconds = time.monotonic() - start
         return grown
+
+    def _energy(self, scales: Scales, subject: Subject, run: Run) -> Energy:
+        """Weighs the energy of a call, by turns with the original on the usual number of threads."""
+        self.clock.need(scales.seconds)
+        original = self.examiner.usual
+        feeds = timing_feeds(self.reference), timing_feeds(subject)
+        timeout = self.clock.bound(scales.seconds * 4 + 60)
+        found = scales.weigh(self.bench, original, run, feeds, timeout=timeout)
+        return replace(found, relative=1.0) if run == original else found
 
     def _relative(self, file: Path) -> str:
         folder = self.workshop.folder

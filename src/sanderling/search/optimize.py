@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ from sanderling.search.limits import Limits
 from sanderling.search.outcome import Outcome
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
+from sanderling.search.scales import Scales, open_scales
 from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
@@ -68,11 +69,16 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
     """
     clock = Clock(request.budget.seconds, start=request.asked)
     device = find_device(request.device)
-    with OutputFolder(request.output) as folder:
+    with ExitStack() as stack:
+        scales = None
+        if request.budget.minimize == "energy" or request.power_meter is not None:
+            scales = open_scales(request.power_meter, device)
+            stack.enter_context(scales.meter)
+        folder = stack.enter_context(OutputFolder(request.output))
         bench = Bench(clock, device, listen)
         workshop = Workshop(request.output / CANDIDATES, folder.scratch, clock)
         try:
-            return _Search(request, listen, clock, bench, workshop).run()
+            return _Search(request, listen, clock, bench, workshop, scales).run()
         except ConnectionLost:
             raise
         except WorkerError as error:
@@ -93,13 +99,20 @@ class _Search:
     """One search, from reading the models to the winner."""
 
     def __init__(
-        self, request: Request, listen: Listener, clock: Clock, bench: Bench, workshop: Workshop
+        self,
+        request: Request,
+        listen: Listener,
+        clock: Clock,
+        bench: Bench,
+        workshop: Workshop,
+        scales: Scales | None = None,
     ) -> None:
         self.request = request
         self.listen = listen
         self.clock = clock
         self.bench = bench
         self.workshop = workshop
+        self.scales = scales
         self.notes: list[str] = []
         self.number = 0
         self.limits = Limits(request.allow_ops, request.oldest_runtime, request.io)
@@ -127,9 +140,9 @@ class _Search:
         default = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
         budget = replace(request.budget, max_drop=default)
         self.laboratory = Laboratory(
-            reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits
+            reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits, self.scales
         )
-        self.drop = json.dumps([task.name, task.metric, default, request.seed])
+        self.drop = json.dumps([task.name, task.metric, default, request.seed, *self._weighed()])
         self._phase("opening the study")
         self.study = Study.open(request.output / STUDY, self._study_key(subjects), resume=request.resume)
         subjects, note = settle(subjects, self.study, self.clock, look.seconds_per_sample)
@@ -151,6 +164,14 @@ class _Search:
         except ConnectionLost as error:
             raise self._resumable(error, f"see that {self.bench.device.name} is there") from error
         return self.outcome
+
+    def _weighed(self) -> list[str]:
+        """Returns: what measures energy, where it is: trials without it are not the same."""
+        if self.scales is None:
+            return []
+        idle = format(self.scales.idle_watts, ".3g")
+        self._tell(Note(f"energy is measured by {self.scales.meter.name}; {idle} W are drawn when idle"))
+        return [self.scales.meter.name]
 
     def _resumable(self, error: E, first: str) -> E:
         """Says what is not lost when the disk is full, or the device away."""

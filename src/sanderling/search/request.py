@@ -59,6 +59,7 @@ class Request:
         output: folder for the results.
         label_names: names of classes, for the report.
         seed: fixes splits and resampling.
+        power_meter: a program that prints watts, which measures energy; None: what the machine has.
         asked: when it was asked (``time.monotonic``): the time that the search may take counts from here.
     """
 
@@ -81,4 +82,5 @@ class Request:
     resume: bool = False
     label_names: tuple[str, ...] = ()
     seed: int = 0
+    power_meter: str | None = None
     asked: float = field(default_factory=time.monotonic)

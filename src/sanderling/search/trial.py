@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sanderling.compress.recipe import Recipe
-from sanderling.measure.results import Fidelity, Latency
+from sanderling.measure.results import Energy, Fidelity, Latency
 
 Status = Literal["ok", "rejected", "undecided", "failed"]
 
@@ -26,6 +26,7 @@ class Trial:
         latency: None when it was not reached.
         peak_memory_bytes: growth of the process while loading and running it; None when not measured.
         fidelity: on the search samples; None when not reached.
+        energy: of a call, by turns with the original; None when it was not asked for or not reached.
         status: ``ok`` fits every budget; ``rejected`` measurably does not; ``undecided`` needs more
             samples; ``failed`` could not be made, loaded or run.
         reason: one sentence for everything but ``ok`` (and for ``ok`` that is not better than float).
@@ -51,6 +52,7 @@ class Trial:
     file: str = ""
     seconds: float = 0.0
     passing: bool = False
+    energy: Energy | None = None
 
     @property
     def speedup(self) -> float | None:
@@ -72,6 +74,7 @@ class Trial:
             "speedup": self.speedup,
             "peak_memory_bytes": self.peak_memory_bytes,
             "fidelity": self.fidelity.to_json() if self.fidelity else None,
+            "energy": self.energy.to_json() if self.energy else None,
             "status": self.status,
             "reason": self.reason,
             "file": self.file,
@@ -82,7 +85,7 @@ class Trial:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Trial:
         """Reads what ``to_json`` wrote."""
-        latency, fidelity = value["latency_ms"], value["fidelity"]
+        latency, fidelity, energy = value["latency_ms"], value["fidelity"], value.get("energy")
         return cls(
             id=value["id"],
             name=value["name"],
@@ -101,4 +104,5 @@ class Trial:
             file=value["file"],
             seconds=value["seconds"],
             passing=value.get("passing", False),
+            energy=Energy.from_json(energy) if energy else None,
         )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import UsageError
+from sanderling.verbs.benching import bench
 from sanderling.verbs.converting import convert
+from sanderling.verbs.reading import reading_of as _reading
 
 if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
     from sanderling.engines.webgpu.profile import Profile
     from sanderling.graph.graph import Model
-    from sanderling.measure.bench import BenchResult
     from sanderling.measure.differences import DiffResult
     from sanderling.pipeline.answered import Answered
     from sanderling.report.result import Result
@@ -60,41 +60,6 @@ def analyze(model: str | Path | Model) -> Analysis:
     from sanderling.runtime.analyze import analyze as look
 
     return look(load(model) if isinstance(model, str | Path) else model)
-
-
-def bench(
-    models: str | Path | Sequence[str | Path],
-    samples: Any = None,
-    *,
-    engines: Sequence[str] = ("litert",),
-    threads: Sequence[int] = (1,),
-    seconds: float = 5.0,
-    **reading: Any,
-) -> BenchResult:
-    """Times models side by side, interleaved, in an isolated process.
-
-    Args:
-        models: ``.tflite`` files or zoo models; the first, on the first engine and thread count, is what the
-            others are compared with.
-        samples: inputs to time them on, or the name of a zoo model; None: noise, in each model's own shape.
-        engines: names of engines.
-        threads: thread counts.
-        seconds: time for all comparisons together.
-        reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
-            ``front_end``, ``hop``, ``tokenizer``, ``limit``.
-
-    Raises:
-        SanderlingError: nothing could be run, or an argument is wrong.
-    """
-    from sanderling.measure.bench import bench as race
-    from sanderling.verbs.find import as_list, find_model, find_samples
-
-    named = as_list(models, distinct=False)
-    found, how = find_samples(samples, _reading(**reading), "")
-    return race(
-        [find_model(each) for each in named], engines=engines, threads=threads, seconds=seconds,
-        samples=found, reading=how.options(),
-    )  # fmt: skip
 
 
 def run(
@@ -284,7 +249,8 @@ def optimize(
     without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
-    resolutions: Sequence[int] = (), device: str = "local", listen: Listener | None = None, **reading: Any,
+    resolutions: Sequence[int] = (), device: str = "local", power_meter: str | None = None,
+    listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
 
@@ -296,7 +262,8 @@ def optimize(
         target: ``cpu``, ``gpu``, ``openvino``, ``raspberry-pi``, ``android``, ``ios`` or ``web``.
         max_drop: largest loss of fidelity, a share (0.01 = 1 %); None takes the task's default.
         max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: further limits on a candidate.
-        minimize: ``latency``, ``size`` or ``memory``: what to make small among those that keep all limits.
+        minimize: ``latency``, ``size``, ``memory`` or ``energy``: what to make small within
+            all limits.
         task: name of the task, None to guess.
         metric: your own drop: ``file.py:fn`` or a function of (reference outputs, candidate outputs, label).
         evaluate: your own score of a whole model, given as a function from inputs to outputs.
@@ -311,6 +278,8 @@ def optimize(
         seed: fixes splits and resampling.
         resolutions: rows of the picture in which the first model competes as well; samples are read anew.
         device: where candidates run: ``local`` or ``ssh://user@host`` (see docs/guide/devices.md).
+        power_meter: a program that prints watts, a number a line, while it runs, and measures energy; None:
+            what the machine has.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -329,7 +298,7 @@ def optimize(
     from sanderling.verbs import find
 
     named = find.as_list(model)
-    minimized: Any = find.one_of(minimize, find.MINIMIZE, "minimize", later=("energy",))
+    minimized: Any = find.one_of(minimize, find.MINIMIZE, "minimize")
     budget = Budget(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
     )
@@ -344,7 +313,7 @@ def optimize(
         oldest_runtime=find.release(oldest_runtime), without_passes=_passes(without_passes),
         threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
-        seed=_not_negative(seed), device=device, asked=asked,
+        seed=_not_negative(seed), device=device, power_meter=power_meter, asked=asked,
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 
@@ -356,19 +325,6 @@ def _passes(names: Sequence[str]) -> tuple[str, ...]:
     from sanderling.passes import find
 
     return tuple(find(name).name for name in names)
-
-
-def _reading(**options: Any) -> Any:
-    from sanderling.search.request import Reading
-
-    labels = options.pop("labels", None)
-    known = {field.name for field in fields(Reading)}
-    for name in options:
-        if name not in known:
-            raise TypeError(f"unexpected keyword argument {name!r}")
-    if options.get("limit") is not None and options["limit"] < 1:
-        raise UsageError(f"got {options['limit']}, expected at least 1", where="limit")
-    return Reading(labels=Path(labels) if isinstance(labels, str) else labels, **options)
 
 
 def _recipe(recipe: str | Path | Recipe | None, resume: bool) -> Recipe | None:

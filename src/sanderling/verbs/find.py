@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sanderling.convert.conversion import Wishes
     from sanderling.search.request import Reading
 
-# Target → where its candidates would run; all of them are timed on the CPU engine of this machine.
-MINIMIZE = ("latency", "size", "memory")
+MINIMIZE = ("latency", "size", "memory", "energy")
 IO = ("float", "int8", "keep")
 
 

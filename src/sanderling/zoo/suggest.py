@@ -9,7 +9,7 @@ from typing import Any
 
 from sanderling import zoo
 from sanderling.errors import SanderlingError, UsageError
-from sanderling.measure.bench import BenchRow, bench
+from sanderling.measure.bench import JUST_LATENCY, BenchRow, bench
 from sanderling.runtime.loading import read_model
 from sanderling.zoo.card import Bundled, Published, Quality
 from sanderling.zoo.choose import Choice, Limits, Measured, choose, judge, nearest
@@ -238,4 +238,6 @@ def _time(search: _Search, files: dict[str, Path]) -> None:
 
 
 def _bench(search: _Search, files: Sequence[Path], seconds: float) -> tuple[BenchRow, ...]:
-    return bench(files, engines=[search.engine], threads=[search.threads], seconds=seconds, memory=False).rows
+    return bench(
+        files, engines=[search.engine], threads=[search.threads], seconds=seconds, wanted=JUST_LATENCY
+    ).rows

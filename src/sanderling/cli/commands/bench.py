@@ -2,62 +2,144 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from sanderling.cli import options
+from sanderling.errors import UsageError
+
+Models = Annotated[
+    list[str] | None, options.model_argument("[MODEL]", f"{options.MODEL_HELP} Several are compared.")
+]
+Every = Annotated[
+    str | None,
+    typer.Option(
+        "--all", metavar="zoo|DIR", show_default=False,
+        help="All models of the zoo that are here, or of a folder; goes on where it stopped.",
+    ),
+]  # fmt: skip
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", metavar="LIST", autocompletion=options.variants, show_default=False,
+        help="Engines, with commas: litert,openvino:bf16, or all. Default: litert; with --all all.",
+    ),
+]  # fmt: skip
+Threads = Annotated[str, typer.Option("--threads", metavar="LIST", help="Thread counts, with commas: 1,2,4.")]
+Seconds = Annotated[
+    str, typer.Option("--seconds", metavar="TIME", help="For timing all side by side: 10s, 1m.")
+]
+Sustained = Annotated[
+    str | None,
+    typer.Option(
+        "--sustained", metavar="TIME", show_default=False,
+        help="Also run each for so long, to see it get slower: 5m.",
+    ),
+]  # fmt: skip
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", show_default=False,
+        help="Folder for bench.html and bench.json. With --all by default: bench.",
+    ),
+]  # fmt: skip
 
 
 @options.reads_samples
 def bench(
-    models: options.Models,
-    engine: Annotated[
-        str, typer.Option("--engine", metavar="LIST", help="Engines, with commas, or all.")
-    ] = "litert",
-    threads: Annotated[
-        str, typer.Option("--threads", metavar="LIST", help="Thread counts, with commas: 1,2,4.")
-    ] = "1",
-    seconds: Annotated[
-        str, typer.Option("--seconds", metavar="TIME", help="For timing each set of threads: 10s, 1m.")
-    ] = "5s",
+    models: Models = None,
+    every: Every = None,
+    engine: Engine = None,
+    threads: Threads = "1",
+    seconds: Seconds = "5s",
+    sustained: Sustained = None,
+    power_meter: options.PowerMeter = None,
+    output: Output = None,
     samples: options.Samples = None,
     how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
     """Time models side by side: interleaved, in a process of their own, compared with the first one.
 
+    With --all, every model on every engine, kept as it goes: the same command goes on where it stopped.
+
     Exits with 1 when one of them cannot be run.
     """
-    from sanderling import verbs
     from sanderling.cli import units
-    from sanderling.cli.failure import exit_with, option_names
-    from sanderling.cli.live import waiting
-    from sanderling.cli.output import print_json
 
-    with waiting("timing", quiet=json), option_names():
-        result = verbs.bench(
-            models,
-            samples,
-            engines=_engines(engine),
-            threads=units.counts(threads, "--threads"),
-            seconds=units.seconds(seconds, "--seconds", "10s"),
-            **how,
-        )
-    if json:
+    known = {
+        "threads": units.counts(threads, "--threads"),
+        "seconds": units.seconds(seconds, "--seconds", "10s"),
+    }
+    if every is not None:
+        _refuse(models=models or None, samples=samples, sustained=sustained, power_meter=power_meter)
+        _all(every, output or "bench", as_json=json, engines=options.engines(engine or "all"), **known)
+        return
+    if not models:
+        raise UsageError("no model was given", hint="give at least one, or --all zoo")
+    _some(
+        models,
+        output,
+        as_json=json,
+        samples=samples,
+        engines=options.engines(engine or "litert"),
+        sustained=None if sustained is None else units.seconds(sustained, "--sustained", "5m"),
+        power_meter=power_meter,
+        **known,
+        **how,
+    )
+
+
+def _some(models: list[str], output: str | None, *, as_json: bool, **arguments: Any) -> None:
+    from sanderling import verbs
+    from sanderling.cli.failure import exit_with, option_names
+    from sanderling.cli.output import print_json
+    from sanderling.cli.steps import Steps
+
+    with Steps(hidden=as_json, counted=False) as steps, option_names():
+        result = verbs.bench(models, tell=steps, **arguments)
+    written: list[Path] = []
+    if output is not None:
+        from sanderling.report.write_bench import write_bench
+
+        written = write_bench(result, Path(output))
+    if as_json:
         print_json(result.to_json())
     else:
-        from sanderling.cli.show_bench import show
+        from sanderling.cli.show_bench import show, show_files
 
         show(result)
+        show_files(written)
     if not result.ok:
         exit_with(1)
 
 
-def _engines(text: str) -> list[str]:
-    from sanderling.engines import registry
-    from sanderling.verbs.find import one_of
+def _all(source: str, output: str, *, as_json: bool, **arguments: Any) -> None:
+    from sanderling.cli.failure import interrupted, option_names
+    from sanderling.cli.output import print_json
+    from sanderling.cli.steps import Steps
+    from sanderling.verbs.benching import bench_all
 
-    if text == "all":
-        return [name for name in registry.names() if registry.find(name).available()]
-    return [one_of(part.strip(), [*registry.names(), "all"], "--engine") for part in text.split(",")]
+    try:
+        with Steps(hidden=as_json, counted=False) as steps, option_names():
+            suite = bench_all(source, output, tell=steps, **arguments)
+    except KeyboardInterrupt as error:
+        kept = f"what was measured is kept in {output}; the same command goes on from there"
+        raise interrupted(error, kept) from None
+    if as_json:
+        print_json(suite.to_json())
+        return
+    from sanderling.cli.show_bench import show_files
+    from sanderling.cli.show_suite import show_suite
+
+    show_suite(suite)
+    show_files([Path(output) / name for name in ("bench.html", "bench.md", "bench.json")])
+
+
+def _refuse(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            where = "MODEL" if name == "models" else f"--{name.replace('_', '-')}"
+            raise UsageError("does not go with --all", where=where, hint="leave one of the two out")

@@ -33,8 +33,8 @@ Target = Annotated[
 Minimize = Annotated[
     str,
     _search(
-        "--minimize", "WHAT", "latency, size or memory, among those within all limits.",
-        autocompletion=choices("latency", "size", "memory"),
+        "--minimize", "WHAT", "latency, size, memory or energy, among those within all limits.",
+        autocompletion=choices("latency", "size", "memory", "energy"),
     ),
 ]  # fmt: skip
 Time = Annotated[str | None, _search("--time", "TIME", "For the whole search: 10m.", show_default=False)]
@@ -110,6 +110,7 @@ def optimize(
     resume: Resume = False,
     seed: Seed = 0,
     resolutions: Resolutions = None,
+    power_meter: options.PowerMeter = None,
     output: Output = "optimized",
     device: Device = "local",
     cluster: Cluster = None,
@@ -141,6 +142,7 @@ def optimize(
         resume=resume,
         seed=seed,
         resolutions=() if resolutions is None else units.sizes(resolutions, "--resolutions", "160,192"),
+        power_meter=power_meter,
         output=output,
         device=device,
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
