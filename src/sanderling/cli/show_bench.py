@@ -60,10 +60,9 @@ def show(result: BenchResult) -> None:
     _print_sustained(console, keys, result.rows)
     for line in _legend(result):
         console.print(Text(line, "dim"), soft_wrap=not console.is_terminal)
+    for why in dict.fromkeys(f"{row.name}: {row.wrong}" for row in result.rows if row.wrong):
+        stderr().print(Text.assemble(("warning: ", "bold yellow"), plain(why)), soft_wrap=True)
     for row in result.rows:
-        if row.wrong:
-            why = plain(f"{row.name} on {row.label}: {row.wrong}")
-            stderr().print(Text.assemble(("warning: ", "bold yellow"), why), soft_wrap=True)
         if row.reason:
             why = plain(f"{row.name} on {row.label}: {row.reason}")
             stderr().print(Text.assemble(("error: ", "bold red"), why), soft_wrap=True)
