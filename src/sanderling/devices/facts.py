@@ -56,11 +56,21 @@ def _system() -> str:
 
 
 def _notes() -> list[str]:
-    notes = []
     governor = _text(_CPU / "cpu0" / "cpufreq" / "scaling_governor").strip()
+    heat = max((_celsius(zone) for zone in _THERMAL.glob("thermal_zone*/temp")), default=0.0)
+    return conditions(governor, heat)
+
+
+def conditions(governor: str, heat: float) -> list[str]:
+    """Returns: what makes figures less trustworthy, in words.
+
+    Args:
+        governor: of the processor's frequency, "" where it is not known.
+        heat: degrees Celsius, 0 where it is not known.
+    """
+    notes = []
     if governor not in _QUIET_GOVERNORS:
         notes.append(f"its frequency governor is {governor!r}: times vary; set it to 'performance'")
-    heat = max((_celsius(zone) for zone in _THERMAL.glob("thermal_zone*/temp")), default=0.0)
     if heat >= _HOT:
         notes.append(f"it is {heat:.0f} °C hot: it may be slowed down")
     return notes

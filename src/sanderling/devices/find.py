@@ -11,7 +11,7 @@ def find_device(text: str | None) -> Device:
     """Looks a device up.
 
     Args:
-        text: ``local`` (or None), ``ssh://user@host``.
+        text: ``local`` (or None), ``ssh://user@host``, ``adb:SERIAL``.
 
     Raises:
         UsageError: it is none of them.
@@ -24,4 +24,8 @@ def find_device(text: str | None) -> Device:
         from sanderling.devices.ssh import Ssh
 
         return Ssh(text or "")
-    raise UsageError(f"there is no device {text!r}", hint="write local or ssh://user@host")
+    if kind == "adb":
+        from sanderling.devices.adb import Adb
+
+        return Adb(text or "")
+    raise UsageError(f"there is no device {text!r}", hint="write local, ssh://user@host or adb:SERIAL")

@@ -15,7 +15,10 @@ from sanderling.timing.race import Contender, Progress, race, ratio
 
 def contender(loaded: Loaded, feeds: Sequence[Feed]) -> Contender:
     """Returns: a loaded model as one that is to be timed, its feeds arranged beforehand."""
-    return Contender(loaded.runner.run, [arrange(loaded, feed) for feed in feeds])
+    arranged = [arrange(loaded, feed) for feed in feeds]
+    if loaded.contender is not None:
+        return loaded.contender(arranged)
+    return Contender(loaded.runner.run, arranged)
 
 
 def interleave(

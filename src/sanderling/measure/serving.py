@@ -6,7 +6,7 @@ All functions here are called in the worker, by ``Worker.call("sanderling.measur
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.runtime.loading import load_runner, read_model
 from sanderling.runtime.ports import dequantize, to_stored
+from sanderling.timing.race import Contender
 
 Feed = Mapping[str, Array] | Sequence[Array]
 
@@ -31,11 +32,13 @@ class Loaded:
         name: the file's name, for errors.
         runner: the engine's side of it.
         load_ms: milliseconds that the engine took to load it.
+        contender: makes of its feeds what is timed, where its calls cannot be timed from here.
     """
 
     name: str
     runner: Runner
     load_ms: float
+    contender: Callable[[list[list[Array]]], Contender] | None = None
 
 
 _loaded: dict[int, Loaded] = {}
@@ -58,7 +61,11 @@ def load(
     Raises:
         ModelError: the file cannot be read, or the engine refuses it.
     """
-    loaded = load_file(Path(path), engine, threads, precision, options)
+    return hold(load_file(Path(path), engine, threads, precision, options))
+
+
+def hold(loaded: Loaded) -> dict[str, Any]:
+    """Gives a loaded model a handle. Returns: as ``load``."""
     handle = next(_handles)
     _loaded[handle] = loaded
     return {

@@ -1,0 +1,65 @@
+"""The worker of a phone that has no Python: a process of this machine that has the phone do the timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sanderling.errors import UsageError
+from sanderling.isolation.client import Worker
+
+# What the phone does in place of this machine, and what works on models that these have loaded.
+_THERE = {
+    "sanderling.measure.serving:load": "sanderling.measure.phone:load",
+    "sanderling.measure.memory:measure": "sanderling.measure.phone:memory",
+}
+_ON_LOADED = {
+    "sanderling.measure.serving:run_many",
+    "sanderling.measure.serving:reset",
+    "sanderling.measure.serving:unload",
+    "sanderling.measure.latency:interleave",
+    "sanderling.measure.latency:interleave_many",
+    "sanderling.measure.bench:race_all",
+    "sanderling.isolation.worker:process_id",
+}
+
+
+class PhoneWorker(Worker):
+    """A worker whose models are on a phone.
+
+    Args:
+        name: what it is called in errors.
+        phone: gives what ``sanderling.measure.phone`` takes to reach it; asked when it is first needed.
+    """
+
+    def __init__(self, name: str, phone: Callable[[], Mapping[str, Any]]) -> None:
+        super().__init__(name=name)
+        self._phone = phone
+
+    def call(
+        self,
+        function: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Any], None] | None = None,
+        doing: str = "",
+        generation: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Calls a function, on the phone where it is about a model. See ``Worker.call``.
+
+        Raises:
+            UsageError: it cannot be done by ``benchmark_model``: it would be done here, and not on the phone.
+        """
+        if function in _THERE:
+            kwargs["phone"] = dict(self._phone())
+        elif function not in _ON_LOADED:
+            raise UsageError(f"{doing or function} cannot be done by benchmark_model on a phone")
+        return super().call(
+            _THERE.get(function, function),
+            timeout=timeout,
+            on_progress=on_progress,
+            doing=doing,
+            generation=generation,
+            **kwargs,
+        )
