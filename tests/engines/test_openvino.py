@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.engines.openvino.operators import _BARE, _MISTRANSLATED, TRANSLATED, supported
+from sanderling.engines.openvino.operators import _BARE, _MISTRANSLATED, TRANSLATED
 from sanderling.engines.registry import find, find_variant
 from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator, UsageError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
@@ -228,7 +228,31 @@ def test_a_refusal_by_openvino_itself_is_one_sentence(tmp_path: Path) -> None:
     path = save(Model((graph,)), tmp_path)
     with pytest.raises(ModelError, match=r"OpenVINO cannot load the model: [^\n]*Option[^\n]*$"):
         ENGINE.load(path, Model((graph,)))
-    assert not supported(graph, Node("CUSTOM", (0,), (1,), custom_code="Mine"))
+
+
+@pytest.mark.parametrize("inner, taken", [("TANH", True), ("RELU_N1_TO_1", False)])
+def test_composites_become_the_operators_of_their_graph(inner: str, taken: bool, tmp_path: Path) -> None:
+    kind = TensorType((1, 4), DType.FLOAT32)
+    tensors = tuple(Tensor(name, kind) for name in "abc")
+    attrs = {
+        "name": "a.composite",
+        "decomposition_subgraph_index": 1,
+        "composite_attributes": (),
+        "version": 1,
+    }
+    call = Node("STABLEHLO_COMPOSITE", (0,), (1,), attrs, "StableHLOCompositeOptions")
+    main = Graph(tensors, (call, Node("ABS", (1,), (2,), {}, "AbsOptions")), (0,), (2,), "main")
+    body = Graph(tensors[:2], (Node(inner, (0,), (1,)),), (0,), (1,), "body")
+    model = Model((main, body))
+    assert [bool(verdict) for verdict in ENGINE.supports(model)] == [taken, True]
+    path, feed = save(model, tmp_path), noise(model)
+    if not taken:
+        with pytest.raises(UnsupportedOperator, match="RELU_N1_TO_1"):
+            ENGINE.load(path, model)
+        return
+    runner = ENGINE.load(path, model)
+    np.testing.assert_allclose(runner.run(feed)[0], LITERT.load(path, model).run(feed)[0], rtol=1e-5)
+    runner.close()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class OpenVINO:
 
         Cheap: nothing is loaded. Whether it takes all operands together, only ``load`` finds out.
         """
-        return [supported(model.main, node) for node in model.main.nodes]
+        return [supported(model, model.main, node) for node in model.main.nodes]
 
     def load(
         self, path: Path, model: Model, *, threads: int = 1, options: Mapping[str, object] | None = None
@@ -90,7 +90,7 @@ class OpenVINO:
         device, precision = _checked(dict(options or {}), threads)
         for graph in model.graphs:
             for position, node in enumerate(graph.nodes):
-                verdict = supported(graph, node)
+                verdict = supported(model, graph, node)
                 if not verdict:
                     raise UnsupportedOperator(
                         f"operator {position}: {verdict.reason}",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sanderling.graph.graph import CUSTOM, Graph, Node, Tensor
+from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import YES, DType, Verdict, no
 
 TRANSLATED = frozenset({
@@ -36,11 +36,14 @@ _HELD = {
 # Of quantized operands LiteRT's kernels take the stored integers here, without their scale: see
 # ``ops/_bare.py``. OpenVINO takes the real numbers that they stand for.
 _BARE = {"CAST", "FLOOR_DIV", "FLOOR_MOD", "MATRIX_DIAG", "NEG", "SCATTER_ND"}
+_DEEPEST = 16  # composites within composites
 _INT32 = np.iinfo(np.int32)
 
 
-def supported(graph: Graph, node: Node) -> Verdict:
+def supported(model: Model, graph: Graph, node: Node) -> Verdict:
     """Returns: whether OpenVINO translates the operator, to what it is, with the operands that it has."""
+    if node.op == "STABLEHLO_COMPOSITE":
+        return _composite(model, node)
     if node.op == CUSTOM:
         return no(f"OpenVINO has no translator for the custom operator {node.custom_code}")
     if node.op in _STATE:
@@ -55,6 +58,21 @@ def supported(graph: Graph, node: Node) -> Verdict:
         return no(f"{node.op}: LiteRT computes with the stored integers, OpenVINO with the real numbers")
     if node.op in _MISTRANSLATED and (reason := _MISTRANSLATED[node.op](graph, node)):
         return no(f"{node.op}: {reason}")
+    return YES
+
+
+def _composite(model: Model, node: Node, depth: int = 1) -> Verdict:
+    """OpenVINO knows one composite by its name; we put the operators of its graph in the place of any."""
+    number = int(node.attrs.get("decomposition_subgraph_index", 0))
+    if not 0 < number < len(model.graphs) or depth > _DEEPEST:
+        return no("STABLEHLO_COMPOSITE: there is no graph to put in its place")
+    for inner in model.graphs[number].nodes:
+        if inner.op == node.op:
+            verdict = _composite(model, inner, depth + 1)
+        else:
+            verdict = supported(model, model.graphs[number], inner)
+        if not verdict:
+            return verdict
     return YES
 
 

@@ -11,19 +11,23 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from sanderling.graph.graph import Graph, Model
+from sanderling.passes.pipeline import run
 from sanderling.tflite import write
 
 
 def is_readable(model: Model) -> bool:
     """Returns: whether OpenVINO can be given the model's own file.
 
-    It takes tensors of one name for one tensor: the answer would be wrong without a word.
+    It takes tensors of one name for one tensor: the answer would be wrong without a word. Of composites it
+    does not run the graph that stands for them.
     """
-    return all(_distinct(graph) for graph in model.graphs)
+    composite = any(node.op == "STABLEHLO_COMPOSITE" for node in model.main.nodes)
+    return not composite and all(_distinct(graph) for graph in model.graphs)
 
 
 def rewritten(model: Model) -> Path:
-    """Writes the model with a name of its own for every tensor. Returns: the file, alone in a new folder."""
+    """Writes the model as OpenVINO reads it. Returns: the file, alone in a new folder."""
+    model = run(model, ("inline_composites",))[0]
     path = Path(mkdtemp(prefix="sanderling-openvino-")) / "model.tflite"
     write(replace(model, graphs=tuple(map(_named, model.graphs))), path)
     return path
