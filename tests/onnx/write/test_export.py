@@ -132,3 +132,13 @@ def test_no_large_file_is_made_of_a_small_one() -> None:
     node = Node("DYNAMIC_UPDATE_SLICE", (0, 1, 2), (3,), {}, "DynamicUpdateSliceOptions")
     with pytest.raises(errors.UnsupportedOperator, match="it would take a constant of 128 MB"):
         export(Model((Graph(tensors, (node,), (0, 1, 2), (3,)),)))
+
+
+@pytest.mark.parametrize("scale", [0.0, float("nan"), float("inf"), -1.0])
+def test_scales_of_damaged_files_are_refused(scale: float) -> None:
+    """A fused activation is the first to divide by them."""
+    half, broken = (TensorType((4,), DType.INT8, Quant.of(s)) for s in (0.5, scale))
+    add = Node("ADD", (0, 0), (1,), {"fused_activation_function": "RELU6"}, "AddOptions")
+    model = Model((Graph((Tensor("x", half), Tensor("y", broken)), (add,), (0,), (1,)),))
+    with pytest.raises(errors.UnsupportedOperator, match="quantized in steps of"):
+        export(model)

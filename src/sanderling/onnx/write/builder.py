@@ -228,6 +228,8 @@ class Builder:
         if kind.dtype not in _QUANTIZED:
             raise UnsupportedOperator(f"ONNX cannot quantize to {kind.dtype.value}")
         self._require(kind.dtype)
+        if kind.quant is not None and not np.all((kind.quant.scale > 0) & np.isfinite(kind.quant.scale)):
+            raise UnsupportedOperator(f"its result is quantized in steps of {kind.quant.scale.min()}")
         inputs, attrs = self._parameters(kind, order, unsigned=unsigned)
         return self.emit("QuantizeLinear", (real, *inputs), name=name, **attrs)[0]
 

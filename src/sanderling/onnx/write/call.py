@@ -304,6 +304,8 @@ def covers(kind: TensorType, low: float | None, high: float | None) -> bool:
         return False
     info = np.iinfo(kind.dtype.value)
     scale, zero_point = float(quant.scale[0]), int(quant.zero_point[0])
+    if not 0 < scale < float("inf"):  # of a damaged file: whoever quantizes to it says so
+        return False
     below = low is None or zero_point + round(low / scale) <= info.min
     return below and (high is None or zero_point + round(high / scale) >= info.max)
 
