@@ -35,7 +35,7 @@ OPTIONS = {"webgpu": {"trust": True}}
 COMPLETE = ("litert", "reference")  # they must take every operator; others may refuse, with a reason
 DECIDES_AT_LOAD = ("litert_gpu",)  # what its delegate takes, only the delegate knows
 # Starting a GPU's pipelines takes seconds on software adapters: on a desk those engines take a part only.
-FAST = (*COMPLETE, "tflite_micro")
+FAST = (*COMPLETE, "onnxruntime", "tflite_micro")
 THOROUGH = bool(os.environ.get("EXPECT_GPU") or os.environ.get("CI"))
 ENGINES = [name for name in registry.names() if registry.find(name).available()]
 VARIANTS = list(every_variant())
