@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sanderling.engines.litert_gpu import adapter
+from sanderling.engines.litert_gpu import adapter, known
 from sanderling.engines.litert_gpu.operators import supported
 from sanderling.engines.litert_gpu.runner import cause
 from sanderling.engines.registry import find, find_variant
@@ -45,6 +46,42 @@ def test_without_a_driver_it_says_so_in_a_sentence_and_nothing_else() -> None:
     assert "finds no adapter (it needs a driver for Vulkan, Metal or D3D12)" in reason
     assert variants == "[]"
     assert done.stderr == ""
+
+
+def test_what_was_found_is_kept_until_the_drivers_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = tmp_path / "driver.json"
+    manifest.write_text("{}")
+    monkeypatch.setenv("SANDERLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VK_DRIVER_FILES", str(manifest))
+    place = known.place("2.3")
+    assert known.recall(place) is None
+    known.keep(place, name="GPU", kind="Discrete GPU", reason="")
+    assert known.recall(known.place("2.3")) == {"name": "GPU", "kind": "Discrete GPU", "reason": ""}
+    assert known.place("2.4") != place
+    os.utime(manifest, (1, 1))
+    assert known.place("2.3") != place
+    os.utime(manifest, ns=(place.stat().st_mtime_ns,) * 2)
+    monkeypatch.setenv("VK_DRIVER_FILES", "/nowhere.json")
+    assert known.place("2.3") != place
+    known.keep(place, name="", kind="", reason="no driver")
+    assert known.recall(place) is not None
+    tomorrow = time.time() + 25 * 3600
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    assert known.recall(place) is None
+    place.write_text("[")
+    assert known.recall(place) is None
+
+
+def test_the_second_process_does_not_look_again(tmp_path: Path) -> None:
+    code = "from sanderling.engines.registry import find\nprint(find('litert_gpu').available().reason)\n"
+    cache = {"SANDERLING_CACHE": str(tmp_path), "VK_DRIVER_FILES": "/nowhere.json"}
+    first = python(code, **cache)
+    (kept,) = tmp_path.glob("litert_gpu/*.json")
+    assert "finds no adapter" in first.stdout
+    kept.write_text(kept.read_text().replace("finds no adapter", "was not asked again"))
+    assert "was not asked again" in python(code, **cache).stdout
 
 
 @needs_gpu

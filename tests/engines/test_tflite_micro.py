@@ -245,6 +245,14 @@ def test_the_arena_is_what_the_library_recorded(zoo_dir: Path) -> None:
     assert not works(arena // 2)
 
 
+def test_a_model_is_not_given_an_arena_that_crashes_it(zoo_dir: Path) -> None:
+    """64 KiB end the process on this one: its quantization alone takes more, which is not checked."""
+    path = zoo_dir / "tflite" / "mobilenet_v2_224_int8.tflite"
+    runner = ENGINE.load(path, read(path))
+    assert 1.5e6 < runner.arena_bytes < 1.8e6
+    runner.close()
+
+
 def test_other_shapes_and_options_are_answered_in_a_sentence(tmp_path: Path) -> None:
     model = models.add_one()
     path = models.save(model, tmp_path)

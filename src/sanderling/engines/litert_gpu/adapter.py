@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sanderling.engines.litert_gpu import known
 from sanderling.errors import ModelError, WorkerError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
@@ -39,15 +40,30 @@ class Adapter:
 
 @cache
 def find() -> Adapter | str:
-    """Returns: the GPU, or why there is none. Asked once in a process: it takes a second."""
+    """Returns: the GPU, or why there is none. Looks once on a machine, see ``known.py``."""
+    from importlib.metadata import version
+
+    place = known.place(version("ai-edge-litert"))
+    told = known.recall(place)
+    if told is not None:
+        return told["reason"] or Adapter(told["name"], told["kind"])
+    found, lasting = _look()
+    if lasting:
+        here = ("", "", found) if isinstance(found, str) else (found.name, found.kind, "")
+        known.keep(place, **dict(zip(("name", "kind", "reason"), here, strict=True)))
+    return found
+
+
+def _look() -> tuple[Adapter | str, bool]:
+    """Returns: what another process finds, and whether it is going to find the same the next time."""
     with Worker(name="process of engine litert_gpu") as worker:
         try:
             name, kind = worker.call(f"{__name__}:probe", timeout=_TIMEOUT, doing="looking for a GPU")
         except ModelError as error:
-            return error.what
+            return error.what, True
         except WorkerError as error:
-            return error.what.partition(" (its last words")[0]
-    return Adapter(name, kind)
+            return error.what.partition(" (its last words")[0], not error.passing
+    return Adapter(name, kind), True
 
 
 def selected(lines: list[str]) -> tuple[str, str]:

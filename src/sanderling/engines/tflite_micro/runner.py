@@ -16,7 +16,8 @@ from sanderling.errors import ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 
-_SMALLEST, _LARGEST = 1 << 16, 1 << 30  # bytes of arena to begin and to end with
+_LARGEST = 1 << 30  # bytes of arena
+_PER_NODE = 4096  # bytes that an operator may keep to itself, besides what grows with its channels
 # The second is its planner's, which works in what is left of the arena.
 _TOO_SMALL = re.compile(r"missing: \d+|^Too many buffers")
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
@@ -53,7 +54,7 @@ class MicroRunner:
                 (model.main.outputs, model.output_names()),
             )
         )
-        self._size = _SMALLEST
+        self._size = ample(model)
         self._interpreter: Any = None
         self._build()
         self.arena_bytes = self._recorded()
@@ -64,11 +65,11 @@ class MicroRunner:
         return {"arena_bytes": self.arena_bytes}
 
     def _build(self) -> None:
-        """Makes a fresh interpreter, with the smallest arena of a power of two that the model fits into."""
+        """Makes a fresh interpreter, with an arena that is large enough. What is not used costs nothing."""
         from tflite_micro.python.tflite_micro import runtime
 
         self._interpreter = None
-        while True:
+        while self._size <= _LARGEST:
             lines: list[str] = []
             try:
                 with log.captured() as lines:
@@ -79,12 +80,11 @@ class MicroRunner:
                     raise ModelError(
                         f"TFLite Micro cannot load the model: {_cause(error, lines)}", where=str(self._path)
                     ) from None
-            if self._size >= _LARGEST:
-                raise ModelError(
-                    f"TFLite Micro needs more than {_LARGEST >> 20} MB of memory for the model's tensors",
-                    where=str(self._path),
-                )
             self._size *= 2
+        raise ModelError(
+            f"TFLite Micro needs more than {_LARGEST >> 20} MB of memory for the model's tensors",
+            where=str(self._path),
+        )
 
     def _recorded(self) -> int:
         with log.captured(pass_on=False) as lines:
@@ -129,6 +129,25 @@ class MicroRunner:
     def close(self) -> None:
         """Frees the interpreter and the file's bytes."""
         self._interpreter, self._data = None, b""
+
+
+def ample(model: Model) -> int:
+    """Returns: bytes of arena that are most likely enough. TFLite Micro crashes on some that are too small.
+
+    All values at once, as much again for what kernels set aside, and some for every operator and channel.
+    """
+    values = channels = nodes = 0
+    for graph in model.graphs:
+        nodes += len(graph.nodes)
+        for tensor in graph.tensors:
+            if tensor.data is None:
+                values += tensor.type.nbytes
+            if tensor.quant is not None:
+                channels += tensor.quant.scale.size
+    wanted = 2 * values + 64 * channels + _PER_NODE * nodes + (1 << 16)
+    return (
+        1 << (wanted - 1).bit_length()
+    )  # what is recorded differs by a few bytes where its end is not aligned
 
 
 def _cause(error: BaseException, lines: Sequence[str]) -> str:
