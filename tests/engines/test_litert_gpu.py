@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,12 +21,29 @@ from sanderling.errors import InputMismatch, ModelError, UnsupportedOperator, Us
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
 from sanderling.tflite import read
+from tests.conformance.test_conformance import RUN, THOROUGH, sample
 from tests.engines import models
 from tests.models import noise
 
 ENGINE, LITERT, REFERENCE = find("litert_gpu"), find("litert"), find("reference")
 READY = ENGINE.available()
 needs_gpu = pytest.mark.skipif(not READY, reason=READY.reason)
+
+
+# Loads files into the accelerator itself, whatever the engine says of them.
+DIRECT = """
+import json, sys
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+from ai_edge_litert.options import GpuOptions, Options
+for path in json.loads(sys.argv[1]):
+    options = Options(hardware_accelerators=HardwareAccelerator.GPU, gpu_options=GpuOptions(enforce_f32=True))
+    try:
+        print(path, CompiledModel.from_file(path, options=options).is_fully_accelerated(), flush=True)
+    except RuntimeError:
+        print(path, False, flush=True)
+"""
+LACKING = ("does not support", "takes at most", "takes fixed sizes only", "keep a state")
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -221,6 +239,24 @@ def test_what_cannot_be_taken_is_refused_with_its_reason() -> None:
     assert "does not support SQUEEZE" in reason((1, 4), op="SQUEEZE")
     assert reason((1, 4)) == ""
     assert not all(ENGINE.supports(models.running_sum()))
+
+
+@needs_gpu
+def test_what_is_said_to_be_lacking_is(tmp_path: Path) -> None:
+    """Of operators that are refused before anything is loaded, a model, or all of the conformance suite's."""
+    lacking: dict[str, Path] = {}
+    for variant in RUN if THOROUGH else sample(RUN):
+        model, _ = variant.build()
+        reasons = [verdict.reason for verdict in ENGINE.supports(model)]
+        if any(sign in reason for sign in LACKING for reason in reasons):
+            path = models.save(model, tmp_path, str(len(lacking)))
+            lacking[variant.id] = path
+    assert len(lacking) > 60
+    command = [sys.executable, "-c", DIRECT, json.dumps([str(path) for path in lacking.values()])]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    taken = {line.split()[0] for line in shown.splitlines() if line.endswith("True")}
+    assert [name for name, path in lacking.items() if str(path) in taken] == []
+    assert shown.count(".tflite ") == len(lacking)
 
 
 @needs_gpu
