@@ -114,7 +114,7 @@ NEW = """INFO: count=3 first=401 curr=203 min=201 max=401 avg=268 std=94 p5=201 
 
 INFO: count=400 first=21000 curr=19900 min=19500 max=91000 avg=21500.5 std=900 p5=19700 median=20250 p95=30500
 
-INFO: Inference timings in us: Init: 15500, First inference: 40100, Warmup (avg): 268, Inference (avg): 21500.5
+INFO: Inference timings in us: Init: 15500, First inference: 40100, Warmup (avg): 268, Inference (avg): 21500
 INFO: Memory footprint delta from the start of the tool (MB): init=5.5 overall=12.25
 """
 OLD = """count=1 curr=3500000

@@ -132,9 +132,6 @@ def optimize(
         minimize=minimize,
         task=task,
         metric=metric,
-        io=io,
-        allow_ops=None if allow_ops is None else _operators(allow_ops),
-        oldest_runtime=oldest_runtime,
         without_passes=tuple(without_pass or ()),
         threads=threads,
         seconds=None if time is None else units.seconds(time, "--time"),
@@ -145,9 +142,16 @@ def optimize(
         power_meter=power_meter,
         output=output,
         device=device,
+        **_deployment(io, allow_ops, oldest_runtime),
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
         **how,
     )
+
+
+def _deployment(io: str, allow_ops: str | None, oldest_runtime: str | None) -> dict[str, Any]:
+    """Returns: what a candidate may be, as keyword arguments of ``verbs.optimize``."""
+    allowed = None if allow_ops is None else _operators(allow_ops)
+    return {"io": io, "allow_ops": allowed, "oldest_runtime": oldest_runtime}
 
 
 def _refuse_later(**given: str | None) -> None:
