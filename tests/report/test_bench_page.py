@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sanderling.measure.bench_rows import BenchResult, BenchRow
-from sanderling.measure.results import Energy, Latency
+from sanderling.measure.results import Energy
 from sanderling.measure.steady import Window
-from sanderling.measure.suite import Suite, SuiteRow
 from sanderling.measure.sustained import throttling
 from sanderling.report.bench_page import render
 from sanderling.report.bench_plot import curve, latencies
@@ -23,26 +21,7 @@ from sanderling.report.suite_markdown import markdown
 from sanderling.report.suite_page import render_suite
 from sanderling.report.suite_view import paper_table, superscript
 from sanderling.report.write_bench import write_bench, write_suite
-
-EVIL = '<script>alert(1)</script>|*`"\u202e'
-MACHINE = {"cpu": "A CPU", "cores": 2.0, "os": "Linux", "date": "2026-11-28", "versions": {"litert": "2.3"}}
-
-
-def row(engine: str = "litert", p50: float = 2.0, speedup: float = 1.0, name: str = "net") -> BenchRow:
-    spread = (1.0, 1.0) if speedup == 1 else (speedup * 0.97, speedup * 1.03)
-    latency = Latency(p50, p50 * 1.3, 100, speedup, spread, 2.0)
-    return BenchRow(
-        name, Path(f"{name}.tflite"), 1000, engine, 1, latency=latency, p50_ci95=(p50 * 0.98, p50 * 1.02),
-        per_second=1000 / p50, cold_ms=3.0, first_ms=4.0, peak_memory_bytes=5_000_000, error=1e-7,
-    )  # fmt: skip
-
-
-def failed(engine: str = "x") -> BenchRow:
-    return replace(row(engine), latency=None, p50_ci95=None, per_second=None, reason="has no kernel for FFT")
-
-
-def result(*rows: BenchRow, meter: str = "") -> BenchResult:
-    return BenchResult(rows, "noise", ("a note",), meter, "" if meter else "no RAPL", {"y": "slow"}, MACHINE)
+from tests.report.made_up_bench import EVIL, failed, result, row, suite
 
 
 def test_the_page_holds_every_row_and_reason() -> None:
@@ -95,12 +74,6 @@ def test_a_curve_lies_within_its_plot() -> None:
     assert all(plot.frame.top <= y <= plot.frame.bottom for _, y in points)
     assert plot.first.right < plot.last.left
     assert curve(row()) is None
-
-
-def suite(*rows: BenchRow) -> Suite:
-    models = tuple(SuiteRow(each.name, (row(), each)) for each in rows)
-    columns = ("litert, 1 thread", rows[0].label)
-    return Suite((*models, SuiteRow("broken", (), "is no model")), columns, {"y": "slow"}, MACHINE)
 
 
 def test_a_paper_table_marks_the_best_the_wrong_and_the_missing() -> None:

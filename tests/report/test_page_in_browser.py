@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sanderling.report.write import write_report
-from tests.report import made_up
+from tests.report import made_up, made_up_bench
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: no browser tests"
@@ -94,3 +94,22 @@ def test_it_works_without_javascript(browser: Any, tmp_path: Path) -> None:
     assert page.locator("svg.wide .point title").count() == 2 * (len(made_up.ROWS) - 2 + 1)
     assert page.locator("table tbody tr").count() == len(made_up.ROWS)
     assert page.locator("th button").count() == 0
+
+
+@pytest.mark.parametrize("make", ["bench", "suite"])
+def test_pages_of_bench_do_not_overflow_nor_complain(browser: Any, tmp_path: Path, make: str) -> None:
+    for number, file in enumerate(made_up_bench.pages(tmp_path)[make]):
+        context = browser.new_context()
+        page = context.new_page()
+        trouble: list[str] = []
+        page.on("console", lambda message, trouble=trouble: trouble.append(message.text))
+        page.on("pageerror", lambda error, trouble=trouble: trouble.append(str(error)))
+        page.on("dialog", lambda dialog, trouble=trouble: trouble.append(dialog.message))
+        page.goto(file.as_uri())
+        for width in (380, 760, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (number, width)
+        assert trouble == []
+        styled = page.eval_on_selector(".band", "e => getComputedStyle(e).backgroundImage")
+        assert "gradient" in styled  # the policy lets the style through
+        context.close()

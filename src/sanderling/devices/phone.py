@@ -19,7 +19,7 @@ _ON_LOADED = {
     "sanderling.measure.serving:unload",
     "sanderling.measure.latency:interleave",
     "sanderling.measure.latency:interleave_many",
-    "sanderling.measure.bench:race_all",
+    "sanderling.measure.contest:race_all",
     "sanderling.isolation.worker:process_id",
 }
 
