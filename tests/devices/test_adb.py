@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sanderling import verbs, zoo
+from sanderling.cli import main
 from sanderling.devices.adb import Address
 from sanderling.devices.benchmark_model import parse
 from sanderling.devices.find import find_device
@@ -112,7 +113,7 @@ def feeds(count: int = 2) -> list[list[Any]]:
 # In the format of versions from 2023 on, and of those before 2021.
 NEW = """INFO: count=3 first=401 curr=203 min=201 max=401 avg=268 std=94 p5=201 median=203 p95=401
 
-INFO: count=400 first=21000 curr=19900 min=19500 max=91000 avg=21500.5 std=900 p5=19700 median=20250 p95=30500
+INFO: count=400 first=21 curr=19900 min=19500 max=91000 avg=21500.5 std=9 p5=19700 median=20250 p95=30500
 
 INFO: Inference timings in us: Init: 15500, First inference: 40100, Warmup (avg): 268, Inference (avg): 21500
 INFO: Memory footprint delta from the start of the tool (MB): init=5.5 overall=12.25
@@ -162,6 +163,20 @@ def test_what_the_phone_is(phone: Phone) -> None:
     assert any("random inputs" in note for note in facts.notes)
     assert not any("ANSWERS" in note for note in facts.notes)
     device.close()
+    assert phone.left() == []
+
+
+def test_doctor_asks_the_phone(phone: Phone, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--device", f"adb:{SERIAL}"]) == 0
+    told = capsys.readouterr().out
+    assert "Acme Phone 9 (AC900), 2 cores" in told
+    assert "ready" in told
+    assert main(["doctor", "--device", f"adb:{SERIAL}", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ok"], found["system"], found["cores"]) == (True, "Android 14", 2.0)
+    phone.set("crash")
+    assert main(["doctor", "--device", f"adb:{SERIAL}"]) == 1
+    assert "crashed (SIGABRT)" in capsys.readouterr().out
     assert phone.left() == []
 
 
@@ -217,12 +232,20 @@ def test_an_old_tool_lets_this_machine_answer_and_says_so(phone: Phone, path: Pa
         find_device(f"adb:{SERIAL}?answers=there").facts()
 
 
+def facts_of(text: str) -> None:
+    device = find_device(text)
+    try:
+        device.facts()
+    finally:
+        device.close()
+
+
 def test_the_tool_is_copied_where_it_is_named(phone: Phone, path: Path, tmp_path: Path) -> None:
     (phone.tmp / "benchmark_model").unlink()
     with pytest.raises(DeviceError, match=r"it has no benchmark_model; .*\?benchmark=FILE"):
-        find_device(f"adb:{SERIAL}").facts()
+        facts_of(f"adb:{SERIAL}")
     with pytest.raises(DeviceError, match="there is no /nowhere, here or on the phone"):
-        find_device(f"adb:{SERIAL}?benchmark=/nowhere").facts()
+        facts_of(f"adb:{SERIAL}?benchmark=/nowhere")
     own = tool(tmp_path / "mine")
     bench = Bench(device=find_device(f"adb:{SERIAL}?benchmark={own}"))
     try:
@@ -343,6 +366,7 @@ def test_a_search_on_a_phone_resumes_after_it_was_lost(
     with pytest.raises(ConnectionLost, match=r"trials are kept: see that adb:.* is there.*--resume"):
         search(phone, tmp_path / "out", listen)
     (phone.root / "gone").unlink()
+    lost = phone.left()  # nothing could be removed from a phone that was gone
     events.clear()
     result = search(phone, tmp_path / "out", listen, resume=True)
     finished = [event for event in events if isinstance(event, TrialFinished)]
@@ -354,4 +378,4 @@ def test_a_search_on_a_phone_resumes_after_it_was_lost(
     )
     assert "ANSWERS ARE NOT THE PHONE'S" in json.dumps(report)
     assert result.best is not None
-    assert phone.left() == []
+    assert phone.left() == lost

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sanderling.cli.output import stdout
 from sanderling.cli.tables import facts
+from sanderling.devices.device import Facts
 from sanderling.report.format import format_bytes, format_seconds, plain
 from sanderling.runtime.doctor import Checkup, Gpu
 
@@ -58,19 +59,46 @@ def show(checkup: Checkup, worker: dict[str, Any]) -> None:
         console.print(_gpu(gpu))
     if not checkup.gpus:
         console.print(Text.assemble("gpu: ", (plain(checkup.no_gpu), "yellow")))
-    if worker["ok"]:
-        took = format_seconds(worker["seconds"])
-        console.print(
-            Text.assemble("isolated process: ", ("ready", "green"), f", started and loaded a model in {took}")
-        )
-    else:
-        console.print(Text(f"isolated process: {plain(worker['reason'])}", "red"))
+    console.print(_process(worker))
     for warning in checkup.warnings:
         console.print(Text.assemble(("warning: ", "bold yellow"), plain(warning)))
     for problem in checkup.problems:
         console.print(Text.assemble(("problem: ", "bold red"), plain(problem)))
     if checkup.ok and worker["ok"]:
         console.print(Text("Sanderling can run here.", "green"))
+
+
+def show_device(name: str, found: Facts, worker: dict[str, Any]) -> None:
+    """Prints what another device is.
+
+    Args:
+        name: as people write it.
+        found: what it says of itself.
+        worker: as for ``show``, there.
+    """
+    console = stdout()
+    rows = [
+        ("device", name),
+        ("system", ", ".join(part for part in (found.system, found.architecture) if part)),
+        ("processor", f"{found.cpu}, {found.cores:g} {'core' if found.cores == 1 else 'cores'} usable"),
+        ("python", found.python),
+        *found.versions.items(),
+    ]
+    console.print(facts([(key, plain(value)) for key, value in rows if value]))
+    console.print()
+    console.print(_process(worker))
+    for note in found.notes:
+        console.print(Text.assemble(("note: ", "bold yellow"), plain(note)))
+    if worker["ok"]:
+        console.print(Text("Sanderling can time models there: optimize --device.", "green"))
+
+
+def _process(worker: dict[str, Any]) -> Text:
+    """One line: whether a process of its own could load a model."""
+    if not worker["ok"]:
+        return Text(f"isolated process: {plain(worker['reason'])}", "red")
+    took = format_seconds(worker["seconds"])
+    return Text.assemble("isolated process: ", ("ready", "green"), f", started and loaded a model in {took}")
 
 
 def _gpu(gpu: Gpu) -> Text:

@@ -96,6 +96,7 @@ class Adb:
         self._bridge = Bridge(self._address.serial or _only())
         self.name = self._bridge.name
         self._folder = f"{FOLDER}/sanderling-{secrets.token_hex(6)}"
+        self._made = False  # whether the folder is there
         self._bridge.check()
 
     def worker(self, name: str) -> Worker:
@@ -112,7 +113,7 @@ class Adb:
 
     def close(self) -> None:
         """Removes what was copied for this run. A phone that is gone keeps it until another run comes."""
-        if "_tool" not in self.__dict__:
+        if not self._made:
             return
         try:
             self._bridge.shell(["rm", "-rf", self._folder], doing="tidying up")
@@ -137,6 +138,7 @@ class Adb:
             f"mkdir -p {self._folder}",
             doing="making a folder",
         )
+        self._made = True
         if ran.code:
             raise self._error(f"no folder can be made there ({ran.text.strip()[:200]})", "is the phone full?")
         return BenchmarkModel(self._bridge, self._binary(), self._folder)

@@ -160,5 +160,5 @@ class Bridge:
 
 
 def _last(text: str) -> str:
-    """Returns: the last line of what a program said."""
-    return (text.strip().splitlines() or ["it said nothing"])[-1].strip()[:200]
+    """Returns: the last line of what a program said; of a long one its end, which names the cause."""
+    return (text.strip().splitlines() or ["it said nothing"])[-1].strip()[-200:]
