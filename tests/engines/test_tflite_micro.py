@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ import pytest
 from sanderling.engines.registry import find
 from sanderling.engines.tflite_micro.operators import CUSTOM_KERNELS, KERNELS, supported
 from sanderling.errors import InputMismatch, ModelError, UnsupportedOperator, UsageError
-from sanderling.graph.graph import CUSTOM, Graph, Node
+from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
+from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.tflite import read
 from tests.conformance.test_conformance import RUN
+from tests.conformance.variants import FLOAT
 from tests.engines import models
 from tests.models import noise
 
 ENGINE, LITERT = find("tflite_micro"), find("litert")
+INTEGERS = (DType.INT32, DType.INT64, DType.BOOL, DType.UINT8, DType.INT16, DType.INT8)
 pytestmark = pytest.mark.skipif(not ENGINE.available(), reason=ENGINE.available().reason)
 
 # A kernel is looked up for every operator before anything is done with the first. Behind the one in question
@@ -124,6 +128,20 @@ def test_names_agree_with_the_library() -> None:
     assert {name for name, yes in found.items() if yes} == (KERNELS | CUSTOM_KERNELS) - {"VAR_HANDLE"}
 
 
+def said_by_the_library(paths: list[str]) -> dict[str, str]:
+    """Returns: file → ``ran``, ``refused`` or ``crashed``."""
+    said: dict[str, str] = {}
+    left = paths
+    while left:  # the process ends where the library crashes
+        command, fed = [sys.executable, "-c", DIRECT], json.dumps(left)
+        done = subprocess.run(command, input=fed, capture_output=True, text=True, check=False)
+        for line in done.stdout.splitlines():
+            path, _, answer = line.partition(" ")
+            said[path] = answer or "crashed"
+        left = [path for path in left if path not in said]
+    return said
+
+
 def test_what_is_refused_fails_in_the_library(tmp_path: Path) -> None:
     """Over all of the conformance suite's models. That those that are taken run is the suite's to show."""
     refused: list[str] = []
@@ -135,22 +153,57 @@ def test_what_is_refused_fails_in_the_library(tmp_path: Path) -> None:
         np.savez(f"{path}.npz", *fed)
         refused.append(str(path))
     assert len(refused) > 500
-    said: dict[str, str] = {}
-    left = refused
-    while left:  # the process ends where the library crashes
-        done = subprocess.run(
-            [sys.executable, "-c", DIRECT],
-            input=json.dumps(left),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for line in done.stdout.splitlines():
-            path, _, answer = line.partition(" ")
-            said[path] = answer or "crashed"
-        left = [path for path in left if path not in said]
+    said = said_by_the_library(refused)
     assert [path for path, answer in said.items() if answer == "ran"] == []
     assert 1 <= list(said.values()).count("crashed") <= 5
+
+
+def retyped(model: Model, dtype: DType) -> Model:
+    """Returns: the model with another type, without a scale, in the place of float32."""
+
+    def changed(tensor: Tensor) -> Tensor:
+        if tensor.dtype is not DType.FLOAT32:
+            return tensor
+        data = None if tensor.data is None else np.ones(tensor.data.shape, dtype.numpy)
+        return replace(tensor, type=replace(tensor.type, dtype=dtype), data=data)
+
+    return model.with_main(replace(model.main, tensors=tuple(map(changed, model.main.tensors))))
+
+
+@pytest.mark.parametrize(
+    "dtype", [DType.INT32, DType.INT64, DType.BOOL, DType.UINT8, DType.INT16, DType.INT8]
+)
+def test_other_types_are_refused_where_the_library_has_none(dtype: DType, tmp_path: Path) -> None:
+    """And nothing that is taken ends the process."""
+    taken: dict[str, bool] = {}
+    for variant in (v for v in RUN if v.kind == FLOAT and v.op.name in KERNELS):
+        model, fed = variant.build()
+        other = retyped(model, dtype)
+        if all(a is b for a, b in zip(model.main.tensors, other.main.tensors, strict=True)):
+            continue
+        path = models.save(other, tmp_path, f"{len(taken)}-{variant.id}")
+        same = [np.asarray(array) for array in fed]
+        np.savez(
+            f"{path}.npz", *(np.ones(a.shape, dtype.numpy) if a.dtype == np.float32 else a for a in same)
+        )
+        taken[str(path)] = all(ENGINE.supports(other))
+    assert 10 < sum(taken.values()) < len(taken)
+    said = said_by_the_library(list(taken))
+    assert [path for path, answer in said.items() if answer == "ran" and not taken[path]] == []
+    assert [path for path, answer in said.items() if answer == "crashed" and taken[path]] == []
+
+
+def test_dequantizing_by_channels_takes_the_first_scale(tmp_path: Path) -> None:
+    """A known wrong answer, which a microcontroller would give as well."""
+    quant = Quant(np.array([0.5, 2.0], np.float32), np.zeros(2, np.int64), axis=1)
+    tensors = (
+        Tensor("x", TensorType((1, 2), DType.INT8, quant)),
+        Tensor("y", TensorType((1, 2), DType.FLOAT32)),
+    )
+    model = Model((Graph(tensors, (Node("DEQUANTIZE", (0,), (1,)),), (0,), (1,)),))
+    path, fed = models.save(model, tmp_path), [np.array([[10, 10]], np.int8)]
+    assert LITERT.load(path, model).run(fed)[0].tolist() == [[5, 20]]
+    assert ENGINE.load(path, model).run(fed)[0].tolist() == [[5, 5]]
 
 
 @pytest.mark.parametrize(

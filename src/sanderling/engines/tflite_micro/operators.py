@@ -51,9 +51,38 @@ _NONE_FOR = {
     }),
     DType.INT8: frozenset({"EXP", "FLOOR_DIV", "FLOOR_MOD", "LOG", "NEG", "SQRT"}),
     DType.INT32: frozenset({"FLOOR_DIV", "FLOOR_MOD"}),
-    DType.INT64: frozenset({"ARG_MAX", "ARG_MIN", "CAST", "SHAPE"}),
+    DType.INT64: frozenset({"ARG_MAX", "ARG_MIN", "CAST"}),
     DType.FLOAT16: frozenset({"DEQUANTIZE"}),
 }  # fmt: skip
+# Operators that compute real numbers, stored or not, and have no kernel for plain integers.
+_REAL = frozenset({
+    "ABS", "ADD_N", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BATCH_TO_SPACE_ND", "CEIL", "CONV_2D", "COS",
+    "CUMSUM", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "ELU", "EMBEDDING_LOOKUP", "EXP", "EXPAND_DIMS", "FLOOR",
+    "FLOOR_DIV", "FLOOR_MOD", "FULLY_CONNECTED", "GATHER", "GATHER_ND", "HARD_SWISH", "L2_NORMALIZATION",
+    "L2_POOL_2D", "LEAKY_RELU", "LOG", "LOGISTIC", "LOG_SOFTMAX", "MAX_POOL_2D", "MEAN", "MIRROR_PAD", "NEG",
+    "PRELU", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",
+    "ROUND", "RSQRT", "SELECT_V2", "SIN", "SOFTMAX", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SQRT", "SQUARE",
+    "SUM", "SVDF", "TANH", "TRANSPOSE", "TRANSPOSE_CONV",
+})  # fmt: skip
+# Others that have one for 32 bits, and none for 64.
+_INT32 = frozenset({
+    "ADD", "DIV", "DYNAMIC_UPDATE_SLICE", "FILL", "MUL", "PAD", "PADV2", "SPLIT", "SPLIT_V",
+    "SQUARED_DIFFERENCE", "SUB", "UNPACK",
+})  # fmt: skip
+# Type of the first result → operators that do not give it.
+_NOT_GIVEN = {
+    DType.INT32: _REAL,
+    DType.INT64: _REAL | _INT32 | {"SHAPE", "SLICE", "STRIDED_SLICE"},
+    DType.BOOL: _REAL | _INT32 | {"MAXIMUM", "MINIMUM", "PACK", "ZEROS_LIKE"},
+    DType.UINT8: frozenset({
+        "ABS", "ADD_N", "BATCH_MATMUL", "CEIL", "COS", "CUMSUM", "ELU", "EXP", "FLOOR", "FLOOR_DIV",
+        "FLOOR_MOD", "L2_POOL_2D", "LOG", "NEG", "ROUND", "RSQRT", "SIN", "SQRT", "SQUARE",
+        "SQUARED_DIFFERENCE", "SVDF", "ZEROS_LIKE",
+    }),
+}  # fmt: skip
+# They look for a scale and end the process where there is none.
+_CRASH_UNSCALED = frozenset({"ADD_N", "CUMSUM", "SQUARED_DIFFERENCE", "SUB"})
+_SMALL = frozenset({DType.INT8, DType.INT16})
 # Of an LSTM's 24 inputs: the weights and biases that it needs, and what its kernel does not know.
 _LSTM_NEEDS = (*range(1, 9), *range(12, 16))
 _LSTM_LACKS = {
@@ -71,10 +100,15 @@ def supported(graph: Graph, node: Node) -> Verdict:
         return no(f"TFLite Micro has no kernel for the custom operator {node.custom_code}")
     if node.op not in KERNELS:
         return no(f"TFLite Micro has no kernel for {node.op}")
-    inputs = graph.operands(node)
-    for tensor in (*inputs, *graph.results(node)):
+    inputs, results = graph.operands(node), graph.results(node)
+    for tensor in (*inputs, *results):
         if tensor is not None and node.op in _NONE_FOR.get(tensor.dtype, ()):
             return no(f"TFLite Micro has no kernel for {node.op} on {tensor.dtype.value}")
+    for tensor in results[:1]:
+        if node.op in _NOT_GIVEN.get(tensor.dtype, ()):
+            return no(f"TFLite Micro has no kernel for {node.op} on {tensor.dtype.value}")
+        if node.op in _CRASH_UNSCALED and tensor.dtype in _SMALL and not tensor.type.is_quantized:
+            return no(f"TFLite Micro crashes on {node.op} on {tensor.dtype.value} without a scale")
     special = _SPECIAL.get(node.op)
     reason = special(inputs) if special is not None else ""
     return no(f"TFLite Micro {reason}") if reason else YES
