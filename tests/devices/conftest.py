@@ -62,8 +62,9 @@ class Machine:
     def stop(self) -> None:
         """Switches the machine off."""
         if self.daemon is not None:
-            self.daemon.kill()
+            self.daemon.send_signal(signal.SIGSTOP)  # alive while its children are looked for
             self.drop()
+            self.daemon.kill()
             self.daemon.wait()
             self.daemon = None
 

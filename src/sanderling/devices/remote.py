@@ -43,7 +43,7 @@ class RemoteWorker(Worker):
         self._known_generation = 0
 
     def _start(self) -> Process:
-        return Process(self._command())
+        return Process(self._command(), greets=True)
 
     def _ended(self, process: Process, doing: str) -> WorkerError:
         process.ending()  # waits until it is known

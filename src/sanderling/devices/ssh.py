@@ -199,10 +199,10 @@ class Ssh:
         config = ["-F", address.config] if address.config else []
         port = ["-p", str(address.port)] if address.port else []
         alive = ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3", "-o", "ConnectTimeout=10"]
-        quoted = " ".join(shlex.quote(word) for word in words)
+        script = f"{' '.join(map(_quoted, words))}; exit $?"
         return [
             "ssh", "-T", "-o", "BatchMode=yes", *config, *alive, *port, address.target, "--",
-            f"{quoted}; exit $?",
+            f"sh -c {shlex.quote(script)}",  # the user's own shell may be fish
         ]  # fmt: skip
 
     def _error(self, what: str, hint: str) -> DeviceError:
@@ -210,3 +210,8 @@ class Ssh:
 
     def close(self) -> None:
         """Nothing is left to do: a worker's folder there goes with it."""
+
+
+def _quoted(word: str) -> str:
+    """Returns: a word for a shell, which still takes ``~/`` for the home folder there."""
+    return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") else shlex.quote(word)

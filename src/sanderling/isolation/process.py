@@ -28,20 +28,23 @@ class Process:
     Args:
         command: what starts it: a program that speaks ``wire`` on its standard input and output.
         environment: its environment variables; None: this process's.
+        greets: what it says before ``wire.BEGIN`` is not for us: a login shell's greeting. The log gets it.
 
     Attributes:
         messages: answers as they arrive; a ``WorkerError`` if one cannot be understood; None at the end.
         pid: process id.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, *, greets: bool = False
+    ) -> None:
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._log = bytearray()
         self._owner = os.getpid()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         self._reader = threading.Thread(
             target=_serve,
-            args=(started, self.messages, self._log, list(command), environment),
+            args=(started, self.messages, self._log, list(command), environment, greets),
             name="sanderling-worker",
             daemon=True,
         )
@@ -146,6 +149,7 @@ def _serve(
     log: bytearray,
     command: list[str],
     environment: Mapping[str, str] | None,
+    greets: bool,
 ) -> None:
     """Starts the child and passes on its answers until it ends. Holds no reference to its ``Process``."""
     try:
@@ -170,6 +174,8 @@ def _serve(
     with child.stdout as answers:
         end: WorkerError | None = None
         try:
+            if greets:
+                log.extend(wire.greeting(answers))
             while (message := wire.receive(answers)) is not None:
                 messages.put(message)
         except WorkerError as error:

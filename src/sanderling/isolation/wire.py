@@ -18,7 +18,10 @@ import numpy as np
 from sanderling.errors import WorkerError
 from sanderling.graph.types import Array
 
+# What a worker says first where others may have spoken before it: the start-up files of a login shell.
+BEGIN = b"\0sanderling begins\0"
 _PREFIX = struct.Struct("<QQ")
+_GREETING_LIMIT = 64 * 1024
 _HEADER_LIMIT = 256 * 1024 * 1024
 _PAYLOAD_LIMIT = 64 * 1024 * 1024 * 1024
 _KINDS = "biufc"
@@ -43,6 +46,25 @@ def send(stream: IO[bytes], message: object) -> None:
     for array in arrays:
         if array.nbytes:
             _write(stream, _bytes_of(array))
+
+
+def greeting(stream: IO[bytes]) -> bytes:
+    """Reads up to and with ``BEGIN``, or to the end.
+
+    Returns: what came before it.
+
+    Raises:
+        WorkerError: it does not come.
+    """
+    found = bytearray()
+    while not found.endswith(BEGIN):
+        if len(found) > _GREETING_LIMIT:
+            raise WorkerError("talks without end before it begins")
+        more = stream.read(1)
+        if not more:
+            return bytes(found)
+        found += more
+    return bytes(found.removesuffix(BEGIN))
 
 
 def receive(stream: IO[bytes]) -> Any | None:

@@ -60,6 +60,7 @@ def main(parent: int | None) -> None:
     faulthandler.enable()
     if parent is None:
         threading.Thread(target=_watch_pipe, args=(requests.fileno(),), daemon=True).start()
+        answers.write(wire.BEGIN)
     else:
         _die_with(parent)
     wire.send(answers, {"ready": os.getpid()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
@@ -199,7 +200,8 @@ class Bench:
             handle = self._handles.pop(key)
             if self._holds_any():
                 timeout = self._patience()
-                self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=timeout)
+                with suppress(ConnectionLost, DeviceError):  # what held it is gone, and the model with it
+                    self._worker.call("sanderling.measure.serving:unload", handle=handle, timeout=timeout)
 
     def close(self) -> None:
         """Ends the worker."""
