@@ -110,7 +110,7 @@ def feeds(count: int = 2) -> list[list[Any]]:
     return [[rng.random((1, 24, 24, 16), dtype=np.float32)] for _ in range(count)]
 
 
-# In the format of versions from 2023 on, and of those before 2021.
+# In the format of today's versions, and of old ones.
 NEW = """INFO: count=3 first=401 curr=203 min=201 max=401 avg=268 std=94 p5=201 median=203 p95=401
 
 INFO: count=400 first=21 curr=19900 min=19500 max=91000 avg=21500.5 std=9 p5=19700 median=20250 p95=30500
