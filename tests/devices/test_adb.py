@@ -379,3 +379,17 @@ def test_a_search_on_a_phone_resumes_after_it_was_lost(
     assert "ANSWERS ARE NOT THE PHONE'S" in json.dumps(report)
     assert result.best is not None
     assert phone.left() == lost
+
+
+def test_bench_on_a_phone(phone: Phone, path: Path) -> None:
+    found = verbs.bench(path, device=f"adb:{SERIAL}", threads=(1, 2), seconds=1.0)
+    usual = path.stat().st_size // 10 / 1e3
+    one, two = found.rows
+    assert one.latency is not None
+    assert two.latency is not None
+    assert one.latency.p50 == pytest.approx(usual, rel=0.01)
+    assert two.latency.speedup == pytest.approx(1.5, rel=0.05)
+    assert (one.cold_ms, one.peak_memory_bytes) == (12.345, round(3.25 * 2**20))
+    assert found.machine["cpu"] == f"adb:{SERIAL}: Acme Phone 9 (AC900)"
+    assert any("random inputs" in note for note in found.notes)
+    assert phone.left() == []

@@ -71,3 +71,14 @@ def test_doctor_asks_the_machine(machine: Machine, capsys: pytest.CaptureFixture
     told = capsys.readouterr().err
     assert "cannot be reached" in told
     assert "Traceback" not in told
+
+
+def test_bench_on_a_machine(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "digits", "--device", machine.url, "--seconds", "1s", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cores"] == 1.0
+    assert found["machine"]["cpu"].startswith("ssh://pi: ")
+    assert found["rows"][0]["latency_ms"]["p50"] > 0
+    assert found["rows"][0]["peak_memory_bytes"] > 0
+    assert main(["bench", "digits", "--device", machine.url, "--power-meter", "true"]) == 2
+    assert "measures this machine" in capsys.readouterr().err

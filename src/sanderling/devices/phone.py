@@ -12,6 +12,7 @@ from sanderling.isolation.client import Worker
 _THERE = {
     "sanderling.measure.serving:load": "sanderling.measure.phone:load",
     "sanderling.measure.memory:measure": "sanderling.measure.phone:memory",
+    "sanderling.measure.start:start": "sanderling.measure.phone:start",
 }
 _ON_LOADED = {
     "sanderling.measure.serving:run_many",
@@ -20,6 +21,7 @@ _ON_LOADED = {
     "sanderling.measure.latency:interleave",
     "sanderling.measure.latency:interleave_many",
     "sanderling.measure.contest:race_all",
+    "sanderling.measure.contest:first_calls",
     "sanderling.isolation.worker:process_id",
 }
 

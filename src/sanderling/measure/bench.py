@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sanderling.devices.device import Device
+from sanderling.devices.local import LOCAL
 from sanderling.engines import registry
 from sanderling.engines.engine import Variant
 from sanderling.errors import SanderlingError, UsageError
@@ -64,6 +66,7 @@ def bench(
     meter: Meter | None = None,
     no_meter: str = "not asked for",
     tell: Tell = silent,
+    device: Device = LOCAL,
 ) -> BenchResult:
     """Times models side by side, interleaved, in one isolated process.
 
@@ -77,6 +80,7 @@ def bench(
         wanted: what else is measured.
         meter: measures energy; None: nothing does, because of ``no_meter``.
         tell: is called with what is being done, and with how many of about how many seconds are over.
+        device: where models run. A meter measures this machine, so it goes with no other.
 
     Raises:
         SanderlingError: a file cannot be read, or the samples do not fit.
@@ -90,7 +94,7 @@ def bench(
     alone = _seconds_alone(wanted, meter)
     each = _TRYING + alone + (wanted.sustained or 0.0)
     plan = Plan(seconds + each * len(entries), tell)
-    with Worker(name="engine") as worker:
+    with device.worker("engine") as worker:
         for entry in entries:
             plan.begin(f"trying {entry.row.name} on {entry.row.label}", _TRYING)
             probe(worker, entry, judged=wanted.answers)
@@ -104,7 +108,7 @@ def bench(
         for entry in entries:
             plan.begin(f"starting {entry.row.name} on {entry.row.label}", alone)
             if entry.row.latency is not None:
-                _alone(worker, entry, wanted, meter, idle, notes)
+                _alone(worker, device, entry, wanted, meter, idle, notes)
         for entry in entries:
             if wanted.sustained and entry.row.latency is not None:
                 _sustain(worker, entry, wanted.sustained, meter, plan, notes)
@@ -167,15 +171,22 @@ def _compare(worker: Worker, entries: Sequence[Entry], notes: list[str]) -> None
 
 
 def _alone(
-    worker: Worker, entry: Entry, wanted: Wanted, meter: Meter | None, idle: float | None, notes: list[str]
+    worker: Worker,
+    device: Device,
+    entry: Entry,
+    wanted: Wanted,
+    meter: Meter | None,
+    idle: float | None,
+    notes: list[str],
 ) -> None:
     """Measures what is measured of one model by itself."""
     row = entry.row
     try:
         if wanted.start:
             found = measure_start(
-                row.file, row.engine, row.threads or 1, entry.feeds[:2], times=wanted.start, timeout=PATIENCE
-            )
+                row.file, row.engine, row.threads or 1, entry.feeds[:2], times=wanted.start, timeout=PATIENCE,
+                device=device,
+            )  # fmt: skip
             entry.row = row = replace(
                 row,
                 cold_ms=found.cold_ms,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from sanderling.devices.device import Facts
 from sanderling.engines import registry
 
 
@@ -34,4 +35,18 @@ def machine(engines: Iterable[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": versions,
+    }
+
+
+def elsewhere(name: str, facts: Facts) -> dict[str, Any]:
+    """Describes another device. Returns: as ``machine``."""
+    from importlib.metadata import version
+
+    return {
+        "cpu": f"{name}: {facts.cpu}",
+        "cores": facts.cores,
+        "os": facts.system,
+        "python": facts.python,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": {"sanderling": version("sanderling"), **facts.versions},
     }

@@ -161,6 +161,19 @@ def memory(
     return found.memory_bytes
 
 
+def start(
+    path: str, phone: Mapping[str, Any], engine: str, threads: int, feeds: Sequence[Feed]
+) -> dict[str, Any]:
+    """Starts a model in a fresh process of the phone. Returns: as ``start.start``."""
+    loaded = _loaded(Path(path), phone, engine, threads, "auto", None)
+    try:
+        assert isinstance(loaded.runner, PhoneRunner)
+        found = loaded.runner.time(max(1, len(feeds)))
+    finally:
+        loaded.runner.close()
+    return {"cold_ms": found.load_ms, "first_ms": found.first_ms, "memory": found.memory_bytes}
+
+
 def _loaded(
     path: Path,
     phone: Mapping[str, Any],

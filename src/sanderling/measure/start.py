@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.devices.device import Device
+from sanderling.devices.local import LOCAL
 from sanderling.engines import registry
-from sanderling.isolation.client import Worker
 from sanderling.measure import memory
 from sanderling.measure.serving import Feed, load_file, run_feeds
 from sanderling.runtime.loading import read_model
@@ -42,6 +43,7 @@ def measure_start(
     *,
     times: int = 3,
     timeout: float | None = 120.0,
+    device: Device = LOCAL,
 ) -> Start:
     """Starts fresh processes, one after the other, each of which loads the model and runs it.
 
@@ -50,7 +52,7 @@ def measure_start(
     """
     found: list[dict[str, Any]] = []
     for _ in range(times):
-        with Worker(name="fresh process") as worker:
+        with device.worker("fresh process") as worker:
             found.append(
                 worker.call(
                     "sanderling.measure.start:start",

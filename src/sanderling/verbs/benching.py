@@ -27,6 +27,7 @@ def bench(
     seconds: float = 5.0,
     sustained: float | None = None,
     power_meter: str | None = None,
+    device: str = "local",
     tell: Tell | None = None,
     **reading: Any,
 ) -> BenchResult:
@@ -45,6 +46,7 @@ def bench(
         sustained: seconds for which each runs continuously at the end, one after the other, to see how its
             speed changes while the processor gets hot; None: not at all.
         power_meter: a program that prints watts, a number a line, while it runs; None: what is found.
+        device: where they run: ``local``, ``ssh://user@host`` or ``adb:SERIAL`` (docs/guide/devices.md).
         tell: is called with what is being done, and how many of about how many seconds are over.
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
             ``front_end``, ``hop``, ``tokenizer``, ``limit``.
@@ -58,7 +60,7 @@ def bench(
     found, how = find_samples(samples, reading_of(**reading), "")
     return _side_by_side(
         [find_model(each) for each in named], found, how.options(), engines=engines, threads=threads,
-        seconds=seconds, sustained=sustained, power_meter=power_meter, tell=tell,
+        seconds=seconds, sustained=sustained, power_meter=power_meter, device=device, tell=tell,
     )  # fmt: skip
 
 
@@ -72,22 +74,32 @@ def _side_by_side(
     seconds: float,
     sustained: float | None,
     power_meter: str | None,
+    device: str,
     tell: Tell | None,
 ) -> BenchResult:
     """Times models that were found; see ``bench``."""
+    from sanderling.devices.find import find_device
     from sanderling.measure.bench import Wanted, bench
     from sanderling.measure.energy.meter import open_meter
-    from sanderling.measure.machine import machine
+    from sanderling.measure.machine import elsewhere, machine
     from sanderling.measure.plan import silent
 
+    place = find_device(device)
+    if power_meter is not None and not place.local:
+        raise UsageError("measures this machine, and models run on another", where="power_meter")
     with ExitStack() as stack:
-        meter, why = open_meter(power_meter)
+        stack.callback(place.close)
+        facts = None if place.local else place.facts()
+        meter, why = open_meter(power_meter) if facts is None else (None, "only this machine's is measured")
         if meter is not None:
             stack.enter_context(meter)
         result = bench(
             models, engines=engines, threads=threads, seconds=seconds, samples=samples, reading=reading,
-            wanted=Wanted(sustained=sustained), meter=meter, no_meter=why, tell=tell or silent,
+            wanted=Wanted(sustained=sustained), meter=meter, no_meter=why, tell=tell or silent, device=place,
         )  # fmt: skip
+    if facts is not None:
+        notes = (*result.notes, *facts.notes)
+        return replace(result, machine=elsewhere(place.name, facts), notes=notes)
     return replace(result, machine=machine({row.engine for row in result.rows}))
 
 

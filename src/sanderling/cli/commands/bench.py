@@ -38,6 +38,9 @@ Sustained = Annotated[
         help="Also run each for so long, to see it get slower: 5m.",
     ),
 ]  # fmt: skip
+Device = Annotated[
+    str, typer.Option("--device", metavar="ADDRESS", help="Where they run: ssh://user@host, adb:SERIAL.")
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +59,7 @@ def bench(
     seconds: Seconds = "5s",
     sustained: Sustained = None,
     power_meter: options.PowerMeter = None,
+    device: Device = "local",
     output: Output = None,
     samples: options.Samples = None,
     how: options.How = options.UNREAD,
@@ -74,7 +78,9 @@ def bench(
         "seconds": units.seconds(seconds, "--seconds", "10s"),
     }
     if every is not None:
+        elsewhere = None if device == "local" else device
         _refuse(models=models or None, samples=samples, sustained=sustained, power_meter=power_meter)
+        _refuse(device=elsewhere)
         _all(every, output or "bench", as_json=json, engines=options.engines(engine or "all"), **known)
         return
     if not models:
@@ -87,6 +93,7 @@ def bench(
         engines=options.engines(engine or "litert"),
         sustained=None if sustained is None else units.seconds(sustained, "--sustained", "5m"),
         power_meter=power_meter,
+        device=device,
         **known,
         **how,
     )
