@@ -188,6 +188,7 @@ def test_addresses() -> None:
         "pi@raspberrypi.local", 2222, "/opt/python"
     )
     assert str(Address.parse("ssh://alias?config=/x")) == "ssh://alias"
+    assert Address.parse("ssh://pi@host:22?config=/x").command == "ssh -F /x -p 22 pi@host"
 
 
 def test_why_it_cannot_be_used(machine: Machine, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def show_device(name: str, found: Facts, worker: dict[str, Any]) -> None:
     for note in found.notes:
         console.print(Text.assemble(("note: ", "bold yellow"), plain(note)))
     if worker["ok"]:
-        console.print(Text("Sanderling can time models there: optimize --device.", "green"))
+        console.print(Text("Sanderling can run models there: optimize and bench --device.", "green"))
 
 
 def _process(worker: dict[str, Any]) -> Text:

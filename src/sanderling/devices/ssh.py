@@ -97,6 +97,15 @@ class Address:
             raise UsageError(f"the device {text!r} has a path, which means nothing here", hint=example)
         return cls(target, port, given.get("python", "python3"), given.get("config", ""))
 
+    @property
+    def command(self) -> str:
+        """What people type to log in."""
+        options = [
+            *(["-F", self.config] if self.config else []),
+            *(["-p", str(self.port)] if self.port else []),
+        ]
+        return shlex.join(["ssh", *options, self.target])
+
     def __str__(self) -> str:
         return f"ssh://{self.target}" + (f":{self.port}" if self.port else "")
 
@@ -149,7 +158,7 @@ class Ssh:
                 f"name another one: {self.name}?python=/usr/bin/python3.11",
             )
         if not found["litert"]:
-            pip = f"ssh {self._address.target} {found['executable']} -m pip install ai-edge-litert"
+            pip = f"{self._address.command} {found['executable']} -m pip install ai-edge-litert"
             raise self._error(f"its Python has no ai-edge-litert ({found['why']})", f"run: {pip}")
         folder = str(found["folder"])
         if not found["there"]:
@@ -179,7 +188,7 @@ class Ssh:
         if done.returncode == FAILED:
             raise self._error(
                 f"it cannot be reached ({last[:200]})",
-                f"this must work without a password: ssh {self._address.target} true",
+                f"this must work without a password: {self._address.command} true",
             )
         if done.returncode == 127:
             raise self._error(
