@@ -142,3 +142,22 @@ def test_scales_of_damaged_files_are_refused(scale: float) -> None:
     model = Model((Graph((Tensor("x", half), Tensor("y", broken)), (add,), (0,), (1,)),))
     with pytest.raises(errors.UnsupportedOperator, match="quantized in steps of"):
         export(model)
+
+
+def test_constants_of_the_same_integers_keep_their_own_scales() -> None:
+    """They are one initializer: 127 stands for 0.5 here and for 12.7 there."""
+    kind = TensorType((1, 4), DType.INT8, Quant.of(0.1, -128))
+    stored = np.array([127], np.int8)
+    scales = [TensorType((1,), DType.INT8, Quant.of(scale, -128)) for scale in (0.5 / 255, 12.7 / 255)]
+    tensors = (
+        Tensor("x", kind), Tensor("half", scales[0], stored), Tensor("much", scales[1], stored),
+        Tensor("y", kind), Tensor("z", kind),
+    )  # fmt: skip
+    nodes = tuple(
+        Node("MUL", (0, i), (i + 2,), {"fused_activation_function": "NONE"}, "MulOptions") for i in (1, 2)
+    )
+    model = Model((Graph(tensors, nodes, (0,), (3, 4)),))
+    x = np.array([[-128, -126, -118, -108]], np.int8)
+    y, z = Exported(model).run([x])
+    np.testing.assert_array_equal(y, np.rint((x + 128.0) * 0.5) - 128)
+    np.testing.assert_array_equal(z, np.minimum(np.rint((x + 128.0) * 12.7), 255) - 128)

@@ -54,6 +54,8 @@ def supported(model: Model, graph: Graph, node: Node) -> Verdict:
     for tensor in tensors:
         if reason := _unusable(tensor):
             return no(f"{node.op}: {reason}")
+    if node.attrs.get("fused_activation_function") == "TANH":
+        return no(f"{node.op}: LiteRT ignores a fused TANH, OpenVINO does not")
     if node.op in _BARE and any(tensor.type.is_quantized for tensor in tensors):
         return no(f"{node.op}: LiteRT computes with the stored integers, OpenVINO with the real numbers")
     if node.op in _MISTRANSLATED and (reason := _MISTRANSLATED[node.op](graph, node)):
@@ -158,6 +160,12 @@ def _is_negative_part(graph: Graph, index: int) -> bool:
     return bool(inner & ({"NEG", "MUL"} if maker.op == "RELU" else {"ABS"}))
 
 
+def _not_activated(graph: Graph, node: Node) -> str:
+    if node.attrs.get("fused_activation_function", "NONE") != "NONE":
+        return "OpenVINO leaves out its fused activation"
+    return ""
+
+
 # Operator → why it would not give LiteRT's answer, "" where it does.
 _MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
     "MUL": _slope_by_rows,
@@ -167,4 +175,5 @@ _MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
     "RESIZE_NEAREST_NEIGHBOR": _nearest,
     "SCATTER_ND": _scattered_once,
     "SPACE_TO_BATCH_ND": _padded_blocks,
+    "TRANSPOSE_CONV": _not_activated,
 }

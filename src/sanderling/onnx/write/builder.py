@@ -108,13 +108,13 @@ class Forms:
         arranged: in another order of axes.
         unsigned: int8 as uint8.
         signed: back again.
-        real: as real numbers.
+        real: as real numbers, by what they are quantized with.
     """
 
     arranged: dict[tuple[str, Order], str] = field(default_factory=dict)
     unsigned: dict[str, str] = field(default_factory=dict)
     signed: dict[tuple[str, Order], str] = field(default_factory=dict)
-    real: dict[str, str] = field(default_factory=dict)
+    real: dict[tuple[str, Quant | None], str] = field(default_factory=dict)
 
     def copy(self) -> Forms:
         """Returns: the same names, to which others may be added."""
@@ -193,9 +193,11 @@ class Builder:
         if value.data is None and _signed(value.type) and not value.unsigned:
             value = self._as_unsigned(value)
         held = self._held(value, order)
-        if held not in self.forms.real:
-            self.forms.real[held] = self._dequantize(held, value, order)
-        return self.forms.real[held]
+        # Constants of the same integers are one initializer, whatever numbers they stand for.
+        key = (held, value.type.quant)
+        if key not in self.forms.real:
+            self.forms.real[key] = self._dequantize(held, value, order)
+        return self.forms.real[key]
 
     def stored(self, value: Value, order: Order | None = None) -> str:
         """Returns: the name of the value as TFLite stores it, in an order of axes."""
@@ -312,9 +314,10 @@ class Builder:
         """Returns: the name of the value's real numbers in the order in which it is held."""
         if not value.type.is_quantized or value.data is not None:
             return self.read(value, value.order)
-        if value.name not in self.forms.real:
-            self.forms.real[value.name] = self._dequantize(value.name, value, value.order)
-        return self.forms.real[value.name]
+        key = (value.name, value.type.quant)
+        if key not in self.forms.real:
+            self.forms.real[key] = self._dequantize(value.name, value, value.order)
+        return self.forms.real[key]
 
 
 def _signed(kind: TensorType) -> bool:
