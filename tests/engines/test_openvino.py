@@ -19,7 +19,7 @@ from sanderling.engines.openvino.operators import _BARE, _MISTRANSLATED, TRANSLA
 from sanderling.engines.registry import find, find_variant
 from sanderling.errors import InputMismatch, ModelError, RunError, UnsupportedOperator, UsageError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
-from sanderling.graph.types import DType, TensorType
+from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.tflite import read, write
 from tests.conformance.oracle import answer
 from tests.conformance.test_conformance import RUN, tolerance_of
@@ -85,8 +85,9 @@ def test_what_is_said_to_be_another_answer_is_one(tmp_path: Path) -> None:
                 tolerance_of("openvino", variant).check(mine, theirs)
         except AssertionError:
             wrong[variant.op.name].append(variant.id)
-    # No case of theirs has as many slopes as rows, or an activation: see below.
-    assert wrong.keys() == _BARE | (_MISTRANSLATED.keys() - {"MUL", "PRELU", "TRANSPOSE_CONV"})
+    # No case of theirs has as many slopes as rows, an activation, or scales that differ: see below.
+    without = {"MUL", "PRELU", "SELECT", "SELECT_V2", "TRANSPOSE_CONV"}
+    assert wrong.keys() == _BARE | (_MISTRANSLATED.keys() - without)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 5, 7])
@@ -134,6 +135,25 @@ def test_fused_activations_are_right_or_refused(operator: str, activation: str, 
     taken = activation != "TANH" and operator != "TRANSPOSE_CONV"
     assert all(ENGINE.supports(model)) == taken
     assert right == taken or (operator, activation) == ("TRANSPOSE_CONV", "TANH")  # both leave it out
+
+
+@pytest.mark.parametrize("scale, same", [(0.5, True), (0.25, False)])
+def test_what_is_selected_from_other_scales(scale: float, same: bool, tmp_path: Path) -> None:
+    """LiteRT moves the stored integers, whatever they stand for."""
+    kind = TensorType((1, 4), DType.INT8, Quant.of(0.5))
+    tensors = (
+        Tensor("which", TensorType((1, 4), DType.BOOL)),
+        Tensor("a", kind),
+        Tensor("b", replace(kind, quant=Quant.of(scale))),
+        Tensor("y", kind),
+    )
+    node = Node("SELECT", (0, 1, 2), (3,), {}, "SelectOptions")
+    model = Model((Graph(tensors, (node,), (0, 1, 2), (3,)),))
+    path = save(model, tmp_path)
+    a, b = np.array([[1, 2, 3, 4]], np.int8), np.array([[50, 60, 70, 80]], np.int8)
+    feed = [np.array([[True, False, True, False]]), a, b]
+    mine, theirs = compiled(path, model).run(feed)[0], LITERT.load(path, model).run(feed)[0]
+    assert np.array_equal(mine, theirs) == same == bool(ENGINE.supports(model)[0])
 
 
 @pytest.mark.parametrize("model", [add_one(), two_by_two(), from_int8(), to_int8()])

@@ -166,6 +166,21 @@ def _not_activated(graph: Graph, node: Node) -> str:
     return ""
 
 
+def _mixed_scales(graph: Graph, node: Node) -> str:
+    (result,) = graph.results(node)
+    operands = [graph.tensors[i] for i in node.inputs[1:]]
+    if result.type.is_quantized and any(not _same_scale(tensor, result) for tensor in operands):
+        return "its operands have other scales, which LiteRT ignores and OpenVINO does not"
+    return ""
+
+
+def _same_scale(one: Tensor, other: Tensor) -> bool:
+    a, b = one.quant, other.quant
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a.scale, b.scale) and np.array_equal(a.zero_point, b.zero_point)
+
+
 # Operator → why it would not give LiteRT's answer, "" where it does.
 _MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
     "MUL": _slope_by_rows,
@@ -174,6 +189,8 @@ _MISTRANSLATED: dict[str, Callable[[Graph, Node], str]] = {
     "REDUCE_MIN": _int8_extremum,
     "RESIZE_NEAREST_NEIGHBOR": _nearest,
     "SCATTER_ND": _scattered_once,
+    "SELECT": _mixed_scales,
+    "SELECT_V2": _mixed_scales,
     "SPACE_TO_BATCH_ND": _padded_blocks,
     "TRANSPOSE_CONV": _not_activated,
 }
