@@ -100,9 +100,7 @@ def bench(
             probe(worker, entry, judged=wanted.answers)
         if wanted.answers:
             _compare(worker, entries, notes)
-        for entry in entries:
-            if not entry.row.reason and entry.call_ms > 1e3 * wanted.slowest:
-                entry.fail(f"a call takes {entry.call_ms / 1e3:.3g} s, too long to be timed with the others")
+        _leave_out_slow(entries, wanted.slowest)
         contest(worker, entries, seconds, plan)
         idle = idle_watts(meter) if meter is not None and wanted.steady else None
         for entry in entries:
@@ -113,8 +111,8 @@ def bench(
             if wanted.sustained and entry.row.latency is not None:
                 _sustain(worker, entry, wanted.sustained, meter, plan, notes)
     rows = tuple(entry.row for entry in entries)
-    name = meter.name if meter is not None else ""
-    return BenchResult(rows, origin, tuple(notes), name, "" if name else no_meter, left_out)
+    name, why = (meter.name, "") if meter is not None else ("", no_meter)
+    return BenchResult(rows, origin, tuple(notes), name, why, left_out)
 
 
 def _entries(
@@ -147,6 +145,13 @@ def _samples(path: Path, samples: Any, reading: dict[str, Any]) -> Any:
 
     given = {name: value for name, value in reading.items() if value is not None}
     return load_samples(samples, read_model(path), **{"limit": _FEEDS, **given}, count_synthetic=_FEEDS)
+
+
+def _leave_out_slow(entries: Sequence[Entry], seconds: float) -> None:
+    """Gives up those whose call takes longer than is worth waiting for."""
+    for entry in entries:
+        if not entry.row.reason and entry.call_ms > 1e3 * seconds:
+            entry.fail(f"a call takes {entry.call_ms / 1e3:.3g} s, too long to be timed with the others")
 
 
 def _compare(worker: Worker, entries: Sequence[Entry], notes: list[str]) -> None:
