@@ -42,21 +42,16 @@ class _Column:
 def show(result: BenchResult) -> None:
     """Prints one row per model, engine and thread count; reasons and notes on stderr.
 
-    What does not fit side by side is printed as a second table of the same rows.
+    What does not fit side by side is printed as further tables of the same rows.
     """
     console = stdout()
     print_notes(result.notes)
     keys = _keys(result)
-    speed, rest = _speed(result), _rest(result)
-    together = [*speed, *rest]
-    if _width(keys, together, result.rows) <= console.width:
-        _print(console, keys, together, result.rows)
-    else:
-        _print(console, keys, speed, result.rows)
-        ran = [row for row in result.rows if row.latency]
-        for part in _parts(keys, rest, ran, console.width):
+    parts = _parts(keys, [*_speed(result), *_rest(result)], result.rows, console.width)
+    for number, part in enumerate(parts):
+        if number:
             console.print()
-            _print(console, keys, part, ran)
+        _print(console, keys, part, [row for row in result.rows if row.latency or not number])
     _print_sustained(console, keys, result.rows)
     for line in _legend(result):
         console.print(Text(line, "dim"), soft_wrap=not console.is_terminal)
@@ -90,8 +85,8 @@ def _speed(result: BenchResult) -> list[_Column]:
     ratio = [_Column("ratio", _ratio), _Column("95 %", _interval)]
     return [
         _Column("p50", lambda row: format_ms(row.latency.p50 if row.latency else None)),
-        _Column("p90", lambda row: format_ms(row.latency.p90 if row.latency else None)),
         *(ratio if several else []),
+        _Column("p90", lambda row: format_ms(row.latency.p90 if row.latency else None)),
         _Column("per s", lambda row: format_rate(row.per_second)),
     ]
 
@@ -140,7 +135,7 @@ def _parts(
 ) -> list[list[_Column]]:
     """Returns: the columns in as few tables as the width allows."""
     parts: list[list[_Column]] = [[]]
-    for column in columns if rows else ():
+    for column in columns:
         if parts[-1] and _width(keys, [*parts[-1], column], rows) > width:
             parts.append([])
         parts[-1].append(column)
@@ -177,8 +172,9 @@ def _print_sustained(console: Console, keys: Sequence[_Column], rows: Sequence[B
         _Column("heat", lambda row: _change(row, "celsius", " °C")),
     ]
     columns = [c for c in columns if any(c.text(row) != MISSING for row in ran)]
-    console.print()
-    _print(console, keys, columns, ran)
+    for part in _parts(keys, columns, ran, console.width):
+        console.print()
+        _print(console, keys, part, ran)
 
 
 def _curve(row: BenchRow) -> str:
