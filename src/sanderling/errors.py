@@ -86,7 +86,12 @@ class ConnectionLost(WorkerError):
 
 
 class DeviceError(RunError):
-    """A device cannot be reached, or lacks what is needed to run models there."""
+    """A device cannot be reached, or lacks what is needed to run models there.
+
+    ``away`` is True where it does not answer: waiting may help.
+    """
+
+    away: bool = False
 
 
 class MeterError(RunError):

@@ -92,9 +92,14 @@ class Bridge:
             return
         if state is None:
             there = f"attached: {', '.join(known)}" if known else "no phone is attached: see adb devices"
-            raise DeviceError(f"there is no phone {self.serial!r}", where=self.name, hint=there)
+            raise self._away(f"there is no phone {self.serial!r}", there)
         hint = next((hint for start, hint in _STATES.items() if state.startswith(start)), "see adb devices")
-        raise DeviceError(f"the phone is {state.partition('(')[0].strip()}", where=self.name, hint=hint)
+        raise self._away(f"the phone is {state.partition('(')[0].strip()}", hint)
+
+    def _away(self, what: str, hint: str) -> DeviceError:
+        error = DeviceError(what, where=self.name, hint=hint)
+        error.away = True  # somebody may plug it in again, or allow it
+        return error
 
     def shell(self, words: Sequence[str] | str, *, doing: str, seconds: float = USUAL_SECONDS) -> Ran:
         """Runs a command on the phone.

@@ -183,12 +183,15 @@ class Ssh:
         try:
             done = subprocess.run(command, input=data, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
-            raise self._error(f"{doing} took more than {seconds:g} s", "is it switched on?") from None
+            raise self._error(
+                f"{doing} took more than {seconds:g} s", "is it switched on?", away=True
+            ) from None
         last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1].strip()
         if done.returncode == FAILED:
             raise self._error(
                 f"it cannot be reached ({last[:200]})",
                 f"this must work without a password: {self._address.command} true",
+                away=True,
             )
         if done.returncode == 127:
             raise self._error(
@@ -214,8 +217,10 @@ class Ssh:
             f"sh -c {shlex.quote(script)}",  # the user's own shell may be fish
         ]  # fmt: skip
 
-    def _error(self, what: str, hint: str) -> DeviceError:
-        return DeviceError(what, where=self.name, hint=hint)
+    def _error(self, what: str, hint: str, *, away: bool = False) -> DeviceError:
+        error = DeviceError(what, where=self.name, hint=hint)
+        error.away = away
+        return error
 
     def close(self) -> None:
         """Nothing is left to do: a worker's folder there goes with it."""

@@ -225,8 +225,8 @@ class Bench:
             try:
                 return action()
             except (ConnectionLost, DeviceError) as error:
-                if isinstance(error, DeviceError) and not self._connected:
-                    raise  # it was never there
+                if isinstance(error, DeviceError) and not (self._connected and error.away):
+                    raise  # it was never there, or waiting does not help
                 if time.monotonic() >= until:
                     raise
                 self._listen(Note(f"{error.what}; trying again", loud=True))
