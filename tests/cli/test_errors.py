@@ -34,11 +34,11 @@ WRONG_USAGE = [
     ),
     (
         "optimize digits --oldest-runtime new",
-        "oldest-runtime is 'new', expected a release of TensorFlow Lite",
+        "--oldest-runtime: 'new' is no release of TensorFlow Lite; for example 2.14",
     ),
     ("optimize digits --target microcontroller", "--target: this version cannot do 'microcontroller' yet"),
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
-    ("optimize digits --device adb:1", "there is no device 'adb:1'"),
+    ("optimize digits --device telnet:1", "there is no device 'telnet:1'"),
     ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),
     ("optimize digits --minimize energie", "--minimize: there is no 'energie'; did you mean 'energy'?"),
     (

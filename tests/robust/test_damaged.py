@@ -67,7 +67,7 @@ def test_a_worker_that_crashes_is_one_sentence(
 ) -> None:
     """The process is killed as a crash of the engine would: by a signal, while it loads the model."""
     sound = save(classifier(), tmp_path / "sound.tflite")
-    monkeypatch.setattr("sanderling.isolation.process._BOOT", _CRASHING)
+    monkeypatch.setattr("sanderling.isolation.client._BOOT", _CRASHING)
     assert main(["optimize", str(sound), "-o", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     assert out == ""

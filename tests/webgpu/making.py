@@ -117,5 +117,5 @@ def names(made: Model, target: Target, position: int = 0) -> list[str]:
 def settle() -> None:
     """Waits for what sessions do in the background: compiling, and keeping what the next start may use."""
     for thread in threading.enumerate():
-        if thread.name.startswith("sanderling-"):
+        if thread.name.startswith("sanderling-") and thread.name != "sanderling-worker":
             thread.join(60)

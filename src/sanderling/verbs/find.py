@@ -33,7 +33,7 @@ def release(text: str | None) -> tuple[int, ...] | None:
         return None if text is None else parse(text)
     except ValueError:
         raise UsageError(
-            f"oldest_runtime is {text!r}, expected a release of TensorFlow Lite", hint="for example 2.14"
+            f"{text!r} is no release of TensorFlow Lite", where="oldest_runtime", hint="for example 2.14"
         ) from None
 
 
