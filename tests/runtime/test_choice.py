@@ -67,7 +67,6 @@ def test_another_file_another_thread_count_and_a_damaged_memory_are_measured_aga
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SANDERLING_ENGINES", "litert")
-    monkeypatch.setattr(choice, "WORTH_THREADS_MS", 0.0)
     monkeypatch.setattr(choice, "_counts", lambda: [1, 2])
     first = decide(path, read_model(path), None)
     kept = list((tmp_path / "cache" / "choices").iterdir())

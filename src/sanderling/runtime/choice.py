@@ -32,7 +32,6 @@ MOST_THREADS = 8
 NEAR = 1.3  # times the fastest at a first look: what takes longer is not timed closely
 MOST_RACED = 5
 SAME = 1.02  # two times closer than this are the same: then LiteRT, and fewer threads
-WORTH_THREADS_MS = 0.1  # a call shorter than this is over before a second thread has begun
 NO_GAIN = 0.95  # of the time on half the threads: with less gained, no more threads are tried
 SECONDS, ALONE_SECONDS = 3.0, 1.0  # of timing closely, and where there is just LiteRT
 TIMEOUT = 120.0  # for one engine to load, answer and be timed
@@ -167,7 +166,7 @@ class _Contest:
                 break
             rows.append(Row(str(variant), threads, found["ms"]))
             gained = len(rows) < 2 or found["ms"] < NO_GAIN * (rows[-2].ms or 0.0)
-            if found["ms"] < WORTH_THREADS_MS or not gained:
+            if not gained:
                 break
         return rows
 
