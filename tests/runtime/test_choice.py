@@ -81,15 +81,15 @@ def test_another_file_another_thread_count_and_a_damaged_memory_are_measured_aga
 
 def test_ties_go_to_litert_and_to_fewer_threads() -> None:
     rows = [Row("other", 1, 1.0, True), Row("litert", 2, 1.005, True), Row("litert", 1, 1.01, True)]
-    found = choice._Contest(Path("a"), [], [1], print)._decided(rows)
+    found = choice._Contest(Path("a"), [], [1])._decided(rows)
     assert (found.engine, found.threads) == ("litert", 1)
-    found = choice._Contest(Path("a"), [], [1], print)._decided([rows[0], Row("litert", 1, 1.03, True)])
+    found = choice._Contest(Path("a"), [], [1])._decided([rows[0], Row("litert", 1, 1.03, True)])
     assert (found.engine, found.threads) == ("other", 1)
 
 
 def test_what_is_struck_or_refused_is_left_out_and_said() -> None:
     rows = [Row("litert", 1, 2.0), Row("wrong", 1, None, struck="computes ADD wrongly")]
-    found = choice._Contest(Path("a"), [], [1], print)._decided(rows)
+    found = choice._Contest(Path("a"), [], [1])._decided(rows)
     assert found == Decision("litert", 1, found.reason, tuple(rows))
     assert found.reason == "litert answers in 2 ms on 1 thread; left out: wrong"
 
@@ -121,7 +121,7 @@ def test_a_session_runs_what_was_chosen(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(choice, "candidates", lambda: [Variant("litert")])
     monkeypatch.setattr(
         "sanderling.runtime.placement.decide",
-        lambda path, model, threads: Decision("litert", 2, "measured", (Row("litert", 2, 1.0),)),
+        lambda path, model, threads, tell: Decision("litert", 2, "measured", (Row("litert", 2, 1.0),)),
     )
     with sd.Session(path) as session:
         assert (session.engine, session.threads) == ("litert", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Machine:
 
     Args:
         model: a file, a model, or a recipe file.
-        engine, threads, precision: see ``Session``.
+        engine, threads, precision, tell: see ``Session``.
     """
 
     def __init__(
@@ -31,8 +31,9 @@ class Machine:
         engine: str = "auto",
         threads: int | None = None,
         precision: str = "auto",
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        self._session = Session(model, engine, threads, precision)
+        self._session = Session(model, engine, threads, precision, tell=tell)
         self.inputs: tuple[Input, ...] = model_inputs(self._session.model)
         self.outputs = tuple(port.name for port in self._session.outputs)
         self.seconds = 0.0  # of the last call

@@ -86,7 +86,7 @@ def decide(path: Path, model: Model, threads: int | None, tell: Tell | None = No
     Args:
         path, model: the file and what was read from it.
         threads: the number to use; None lets it be measured.
-        tell: is called with what is being timed.
+        tell: is called with a sentence before anything is measured that takes seconds.
     """
     variants = candidates()
     counts = [threads] if threads is not None else _counts()
@@ -96,16 +96,14 @@ def decide(path: Path, model: Model, threads: int | None, tell: Tell | None = No
     known = _recall(key)
     if known is not None:
         return known
-    found = _Contest(path.resolve(), variants, counts, tell or _silent).run()
+    if tell is not None:
+        tell(f"measuring once which of {len(variants)} engines runs {path.name} fastest: a few seconds")
+    found = _Contest(path.resolve(), variants, counts).run()
     _keep(key, found)
     return found
 
 
 _UNFED = "it takes text, which engines are not compared on"
-
-
-def _silent(_: str) -> None:
-    return None
 
 
 def candidates() -> list[Variant]:
@@ -135,8 +133,8 @@ def _feedable(model: Model) -> bool:
 class _Contest:
     """One measurement, from a first look at each to the race of the fastest."""
 
-    def __init__(self, path: Path, variants: Sequence[Variant], counts: Sequence[int], tell: Tell) -> None:
-        self._path, self._variants, self._counts, self._tell = path, variants, counts, tell
+    def __init__(self, path: Path, variants: Sequence[Variant], counts: Sequence[int]) -> None:
+        self._path, self._variants, self._counts = path, variants, counts
         # LiteRT alone needs no process of its own: it is what every session trusts.
         self._alone = all(variant.engine == USUAL for variant in variants)
         self._worker: Worker | None = None
@@ -154,7 +152,6 @@ class _Contest:
         """Returns: a first look at a variant on as many threads as pay."""
         rows: list[Row] = []
         for threads in self._counts if variant.threads else self._counts[:1]:
-            self._tell(f"{variant} on {_threads(threads)}")
             trusted = bool(rows) or variant.engine == USUAL
             try:
                 found = self._call("probe", engine=str(variant), threads=threads, trusted=trusted)
@@ -175,7 +172,6 @@ class _Contest:
         timed = sorted((row for row in rows if row.ms is not None), key=lambda row: row.ms or 0.0)
         near = [row for row in timed if (row.ms or 0.0) <= NEAR * (timed[0].ms or 0.0)][:MOST_RACED]
         if len(near) > 1:
-            self._tell(f"the {len(near)} fastest beside each other")
             entries = [(row.engine, row.threads) for row in near]
             seconds = ALONE_SECONDS if self._alone else SECONDS
             found = self._call("contest", entries=entries, seconds=seconds)

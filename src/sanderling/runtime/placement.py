@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from sanderling.engines import registry
 from sanderling.engines.engine import Runner
 from sanderling.graph.graph import Model
-from sanderling.runtime.choice import USUAL, Decision, decide
+from sanderling.runtime.choice import USUAL, Decision, Tell, decide
 from sanderling.runtime.loading import load_runner
 from sanderling.settings import settings
 
@@ -60,6 +60,7 @@ def choose_engine(
     threads: int | None = None,
     precision: str = "auto",
     options: Mapping[str, object] | None = None,
+    tell: Tell | None = None,
 ) -> Chosen:
     """Chooses the engine for ``engine="auto"``: the fastest that was measured to answer as LiteRT does.
 
@@ -68,11 +69,12 @@ def choose_engine(
         threads: of the CPU; None to have it measured.
         precision: of the engine.
         options: of the engine ``webgpu``.
+        tell: is called with a sentence before what takes seconds.
     """
     from sanderling.engines.webgpu.auto import Rival, propose
 
     if precision in ("auto", "float32"):
-        first = decide(path, model, threads)
+        first = decide(path, model, threads, tell)
     else:
         first = Decision(USUAL, threads or 1, "")
     allowed = settings().engines

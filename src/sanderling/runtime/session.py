@@ -47,6 +47,7 @@ class Session:
         samples: inputs by which ``precision="auto"`` decides what a GPU stores in 16 bits: a list, each
             an array, a list of arrays or a dict by name; or ``"noise"``. Remembered for later sessions;
             without samples everything is in 32 bits. ``placement`` tells what was decided, and why.
+        tell: is called with a sentence before ``"auto"`` measures what takes seconds.
 
     Attributes:
         inputs, outputs: the model's ports: names, shapes, dtypes, quantization.
@@ -75,9 +76,11 @@ class Session:
         pin: Mapping[str | int, str] | None = None,
         trust: bool = False,
         samples: Sequence[Any] | str | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._cleanup: weakref.finalize[Any, Any] | None = None
+        self._tell = tell
         path, engine, threads, precision = self._source(model, engine, threads, precision)
         try:
             wishes = {"device": device, "library": library, "pin": pin or None, "trust": trust or None}
@@ -105,7 +108,9 @@ class Session:
         self.engine, self.reason, self._reload = engine, "chosen by the caller", None
         if engine == "auto":
             threads = None if free else self.threads
-            chosen = choose_engine(path, self._model, threads=threads, precision=precision, options=options)
+            chosen = choose_engine(
+                path, self._model, threads=threads, precision=precision, options=options, tell=self._tell
+            )
             self.engine, self.reason, self.threads = chosen.engine, chosen.reason, chosen.threads
             if chosen.runner is not None:
                 self._runner = chosen.runner

@@ -51,7 +51,7 @@ def make_pipeline(
     cropper = None
     if stated.crop is not None:
         cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=tell)
-    machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads)
+    machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads, tell=tell)
     stated = with_reading(stated, machine, **reading)
     return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
 
