@@ -17,6 +17,7 @@ from sanderling.errors import FormatError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Verdict
 from sanderling.tflite.metadata import ModelMetadata, TensorMetadata, label_names, read_metadata
+from sanderling.tflite.releases import model_needs, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Analysis:
         labels: names of the classes, () when the model names none.
         peak_node: index of the operator that needs the most memory, −1 without operators.
         variable_bytes: memory that is kept between calls.
+        oldest_runtime: the first release of TensorFlow Lite that runs it, and the operator that asks for it:
+            ``2.0 (FULLY_CONNECTED version 5)``; "" where nothing is known.
         notes: what went wrong in looking, one sentence each.
     """
 
@@ -116,6 +119,7 @@ class Analysis:
     labels: tuple[str, ...]
     peak_node: int
     variable_bytes: int
+    oldest_runtime: str
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -179,8 +183,14 @@ def analyze(model: Model) -> Analysis:
         labels=labels,
         peak_node=used.peak_node,
         variable_bytes=used.variable_bytes,
+        oldest_runtime=_oldest(model),
         notes=tuple(notes),
     )
+
+
+def _oldest(model: Model) -> str:
+    need = model_needs(model)
+    return "" if need is None else f"{told(need.release)} ({need.operator} version {need.version})"
 
 
 def _described(model: Model, notes: list[str]) -> tuple[ModelMetadata | None, tuple[str, ...]]:

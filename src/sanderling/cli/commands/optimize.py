@@ -81,7 +81,9 @@ Resolutions = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUT)
 ]
-Device = Annotated[str, _search("--device", "ADDRESS", "Where candidates run: local, or ssh://user@host.")]
+Device = Annotated[
+    str, _search("--device", "ADDRESS", "Where candidates run: local, ssh://user@host or adb:SERIAL.")
+]
 Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
 
 
