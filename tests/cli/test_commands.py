@@ -67,7 +67,7 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         latency = row["latency_ms"]
         assert 0 < latency["p50"] <= latency["p90"]
         assert latency["load_ms"] > 0
-        assert 0 < row["per_second"] < 2 * 1000 / latency["p50"]  # back to back, in another stretch of time
+        assert 500 < row["per_second"] < 500_000  # in another stretch of time than p50: the load may differ
         assert row["peak_memory_bytes"] > 100_000
         assert row["cold_ms"] > 0
         assert row["first_ms"] > 0
