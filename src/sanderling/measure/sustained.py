@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,20 @@ def throttling(windows: Sequence[Window], seconds: float) -> Sustained:
         windows: of the whole run, at least one.
         seconds: how long it was.
     """
+    calls = sum(window.calls for window in windows)
+    windows = _whole(windows)
     count = max(1, len(windows) // 10)
     first, last = (_log_p50(part) for part in (windows[:count], windows[-count:]))
     slowdown, low, high = last[1] - first[1], last[0] - first[2], last[2] - first[0]
-    calls = sum(window.calls for window in windows)
     return Sustained(seconds, calls, tuple(windows), math.exp(slowdown), (math.exp(low), math.exp(high)))
+
+
+def _whole(windows: Sequence[Window]) -> Sequence[Window]:
+    """Returns: the windows without a last one that time cut short: a call or two say nothing."""
+    if len(windows) < 3:
+        return windows
+    lengths = [b.at - a.at for a, b in pairwise(windows[-3:])]
+    return windows[:-1] if lengths[1] < lengths[0] / 2 else windows
 
 
 def _log_p50(windows: Sequence[Window]) -> tuple[float, float, float]:
