@@ -18,6 +18,7 @@ from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError, RunError
 from sanderling.graph.verify import verify
 from sanderling.tflite import read, write
+from sanderling.tflite.releases import settled
 
 
 def apply(
@@ -61,7 +62,7 @@ def apply(
             verify(model)
             applied = applied.then(done)
         made = Path(scratch) / "made.tflite"
-        size = write(model, made)
+        size = write(settled(model), made)
         _check_runs(made)
         files.copy(made, out)
     return replace(applied, size_bytes=size)

@@ -13,8 +13,6 @@ from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import Array, DType, Quant, TensorType
 
-DEQUANTIZE_VERSION = 2  # reads int8
-
 
 def with_rounded_weights(graph: Graph, bounds: Mapping[int, Bounds], bits: int = 8) -> Graph:
     """Returns: the graph whose constant weights went to integers and back.
@@ -70,7 +68,5 @@ def _through_int8(tensors: list[Tensor], nodes: list[Node], index: int, quant: Q
     tensors.append(replace(plain, name=f"{plain.name}_noisy"))
     stored, noisy = len(tensors) - 2, len(tensors) - 1
     nodes.append(Node("QUANTIZE", (index,), (stored,), options="QuantizeOptions"))
-    nodes.append(
-        Node("DEQUANTIZE", (stored,), (noisy,), options="DequantizeOptions", version=DEQUANTIZE_VERSION)
-    )
+    nodes.append(Node("DEQUANTIZE", (stored,), (noisy,), options="DequantizeOptions"))
     return noisy

@@ -19,8 +19,6 @@ NAME = "float16"
 LARGEST = float(np.finfo(np.float16).max)
 # Below this, the DEQUANTIZE, its operands and a second tensor take more room than the halving saves.
 MIN_ELEMENTS = 256
-# DEQUANTIZE reads float16 since this version of the operator.
-DEQUANTIZE_VERSION = 3
 # Kernels that insist on weights that are constants, or that read them through a delegate of their own.
 _CONSTANTS_ONLY = frozenset({
     "CUSTOM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN",
@@ -67,7 +65,7 @@ def _convert(graph: Graph) -> tuple[Graph, list[str], int]:
         half = _half(tensor)
         tensors.append(half)
         tensors[index] = replace(tensor, data=None)
-        nodes.append(Node("DEQUANTIZE", (len(tensors) - 1,), (index,), version=DEQUANTIZE_VERSION))
+        nodes.append(Node("DEQUANTIZE", (len(tensors) - 1,), (index,)))
     converted = replace(graph, tensors=tuple(tensors), nodes=(*nodes, *graph.nodes))
     return converted, too_large, len(nodes)
 

@@ -23,7 +23,6 @@ from sanderling.compress.stored import (
     store_bias,
     store_symmetric,
 )
-from sanderling.compress.versions import integer_version
 from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import DType, Quant, TensorType
@@ -132,12 +131,11 @@ class _Writer:
 
     def _in_integers(self, node: Node, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Node:
         written = replace(node, inputs=inputs, outputs=outputs)
-        types = [self._tensors[i].type if i >= 0 else None for i in (*inputs, *outputs)]
         if node.op in _CLAMPS and self._saturates(node, self._tensors[outputs[0]]):
-            return Node("QUANTIZE", inputs, outputs, options="QuantizeOptions", version=2)
+            return Node("QUANTIZE", inputs, outputs, options="QuantizeOptions")
         if node.op == "NEG":
             return self._negated(node, inputs, outputs)
-        return replace(written, version=max(node.version, integer_version(node, types)))
+        return written
 
     def _negated(self, node: Node, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Node:
         values = np.full((1,) * len(self._tensors[inputs[0]].shape), -1.0, np.float32)
@@ -146,8 +144,7 @@ class _Writer:
         name = f"{self._tensors[outputs[0]].name.split(';')[0]}_minus_one"
         operands = (*inputs, self._add(minus_one.tensor(name)))
         attrs = {"fused_activation_function": "NONE"}
-        product = Node("MUL", operands, outputs, attrs, "MulOptions")
-        return replace(product, version=integer_version(product, [self._tensors[i].type for i in operands]))
+        return Node("MUL", operands, outputs, attrs, "MulOptions")
 
     def _saturates(self, node: Node, result: Tensor) -> bool:
         """Returns: whether a result's scale ends where the operator would cut, so that rounding does it."""
@@ -258,6 +255,4 @@ class _Writer:
 
     def _convert(self, op: str, source: int, result: int) -> None:
         options = "QuantizeOptions" if op == "QUANTIZE" else "DequantizeOptions"
-        node = Node(op, (source,), (result,), options=options)
-        types = [self._tensors[source].type, self._tensors[result].type]
-        self._nodes.append(replace(node, version=integer_version(node, types)))
+        self._nodes.append(Node(op, (source,), (result,), options=options))

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.stored import Stored
-from sanderling.compress.versions import integer_version
 from sanderling.graph.graph import Graph, Node, Tensor
 
 
@@ -39,7 +38,7 @@ def write_weights(
                 known[index] = len(tensors) - 1
                 if dequantize:
                     known[index] = _dequantized(tensors, conversions, graph.tensors[index])
-            node = _reading(node, place, known[index], tensors)
+            node = replace(node, inputs=(*node.inputs[:place], known[index], *node.inputs[place + 1 :]))
         written.append(node)
     return replace(graph, tensors=tuple(tensors), nodes=(*conversions, *written))
 
@@ -47,13 +46,5 @@ def write_weights(
 def _dequantized(tensors: list[Tensor], conversions: list[Node], plain: Tensor) -> int:
     stored = len(tensors) - 1
     tensors.append(replace(plain, name=f"{plain.name}_float", data=None))
-    node = Node("DEQUANTIZE", (stored,), (stored + 1,), options="DequantizeOptions")
-    version = integer_version(node, [tensors[stored].type])
-    conversions.append(replace(node, version=version))
+    conversions.append(Node("DEQUANTIZE", (stored,), (stored + 1,), options="DequantizeOptions"))
     return stored + 1
-
-
-def _reading(node: Node, place: int, index: int, tensors: list[Tensor]) -> Node:
-    inputs = (*node.inputs[:place], index, *node.inputs[place + 1 :])
-    types = [tensors[i].type if i >= 0 else None for i in (*inputs, *node.outputs)]
-    return replace(node, inputs=inputs, version=max(node.version, integer_version(node, types)))

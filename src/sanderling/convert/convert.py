@@ -214,8 +214,9 @@ class beside:  # noqa: N801 - reads as a statement: ``with beside(output) as unp
 def _write(model: Model, path: Path) -> int:
     from sanderling.runtime.loading import read_model
     from sanderling.tflite import write
+    from sanderling.tflite.releases import settled
 
-    size = write(model, path)
+    size = write(settled(model), path)
     read_model(path)  # what is handed out is sound
     return size
 

@@ -93,6 +93,7 @@ class TFLiteConverter:
         from sanderling.graph.types import DType
         from sanderling.lite.edge_types import with_edges
         from sanderling.tflite import read, write
+        from sanderling.tflite.releases import settled
 
         recipe, edges = self._recipe()
         with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
@@ -107,7 +108,8 @@ class TFLiteConverter:
             if edges in ((_FLOAT, _FLOAT), (_INT8, _INT8)):
                 return path.read_bytes()
             written = path.with_name("edges.tflite")
-            write(with_edges(read(path), *(DType(each.name) for each in edges)), written)
+            turned = with_edges(read(path), *(DType(each.name) for each in edges))
+            write(settled(turned), written)
             return written.read_bytes()
 
     def _recipe(self) -> tuple[Recipe | None, tuple[np.dtype[Any], np.dtype[Any]]]:

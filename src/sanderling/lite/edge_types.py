@@ -31,11 +31,11 @@ def with_edges(model: Model, inputs: DType, outputs: DType) -> Model:
             tensors.append(_outer(inner, wanted))
             tensors[index] = replace(inner, name=f"{inner.name}/int8")
             if ports is graph.inputs:
-                node = Node("QUANTIZE", (renamed[index],), (index,), options="QuantizeOptions", version=2)
+                node = Node("QUANTIZE", (renamed[index],), (index,), options="QuantizeOptions")
                 before.append(node)
             else:
                 op, options = _LEAVING[wanted]
-                after.append(Node(op, (index,), (renamed[index],), options=options, version=2))
+                after.append(Node(op, (index,), (renamed[index],), options=options))
     signatures = tuple(
         replace(
             each,

@@ -32,7 +32,7 @@ def find(name: str) -> Op | None:
 def names() -> frozenset[str]:
     """Returns: the names of all operators that have a file in this folder."""
     package = importlib.import_module("sanderling.ops")
-    shared = {"declined", "kernel", "op", "registry"}
+    shared = {"declined", "kernel", "op", "registry", "versions"}
     return frozenset(
         module.name.upper()
         for module in pkgutil.iter_modules(package.__path__)

@@ -8,12 +8,18 @@ Source: TensorFlow, ``lite/tools/versioning/runtime_version.cc`` (the figures, a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+
 from sanderling.graph.graph import CUSTOM, Model
+from sanderling.ops.versions import least_version, with_versions
 
 Release = tuple[int, ...]
+METADATA = "min_runtime_version"
+UNKNOWN: Release = (9999,)  # newer than all that the table tells of
+_METADATA_BYTES = 16
 
 # Operator, then the release of its version 1, 2, …; "-" where a version never was in a release.
 _TABLE = """
@@ -244,21 +250,43 @@ def model_needs(model: Model) -> Need | None:
 
     Custom operators are left out: they come with the program, not with a release.
     """
-    found = {
-        Need(release, node.op, node.version)
-        for graph in model.graphs
-        for node in graph.nodes
-        if node.op != CUSTOM and (release := needs(node.op, node.version)) is not None
-    }
-    return max(found, key=lambda need: (need.release, need.operator, need.version), default=None)
+    known = [need for need in _all_needs(model) if need.release != UNKNOWN]
+    return max(known, key=_age, default=None)
+
+
+def settled(model: Model) -> Model:
+    """Returns: a model that was made, ready to be handed out: its operators say the versions that they need,
+    and its metadata the first release that runs it, as converters write it."""
+    return _with_least_release(replace(model, graphs=tuple(map(with_versions, model.graphs))))
+
+
+def _with_least_release(model: Model) -> Model:
+    kept = tuple(each for each in model.metadata if each[0] != METADATA)
+    need = model_needs(model)
+    if need is None:
+        return replace(model, metadata=kept)
+    text = told(need.release if len(need.release) > 2 else (*need.release, 0)).encode()
+    written = np.frombuffer(text.ljust(_METADATA_BYTES, b"\0"), np.uint8)
+    return replace(model, metadata=(*kept, (METADATA, written)))
 
 
 def too_new(model: Model, oldest: Release) -> list[Need]:
     """Returns: what does not run in a release, the newest first, each operator and version once. What no
     table tells of counts as too new: it came after all of them."""
+    return sorted((need for need in _all_needs(model) if need.release > oldest), key=_age, reverse=True)
+
+
+def _all_needs(model: Model) -> set[Need]:
+    """Returns: what each operator asks for: the version that the file says, which a runtime looks at, or the
+    one that the call takes, where an old converter said too little."""
     found: set[Need] = set()
-    for node in (node for graph in model.graphs for node in graph.nodes if node.op != CUSTOM):
-        release = needs(node.op, node.version)
-        if release is None or release > oldest:
-            found.add(Need(release or (9999,), node.op, node.version))
-    return sorted(found, key=lambda need: (need.release, need.operator, need.version), reverse=True)
+    for graph in model.graphs:
+        for node in (node for node in graph.nodes if node.op != CUSTOM):
+            least = least_version(node, graph.operands(node), graph.results(node))
+            version = max(node.version, least)
+            found.add(Need(needs(node.op, version) or UNKNOWN, node.op, version))
+    return found
+
+
+def _age(need: Need) -> tuple[Release, str, int]:
+    return need.release, need.operator, need.version

@@ -12,7 +12,6 @@ from dataclasses import replace
 from sanderling.compress.integer_operators import why_float
 from sanderling.compress.scheme import rule_of
 from sanderling.compress.stored import store_affine
-from sanderling.compress.versions import integer_version
 from sanderling.graph.edit import GraphBuilder, consumers
 from sanderling.graph.graph import Graph, Node
 from sanderling.graph.types import DType, TensorType
@@ -100,7 +99,6 @@ def _moved(builder: GraphBuilder, node: Node, source: int) -> None:
         values = store_affine(filler.data, quant, DType.INT8).values
         inputs[2] = builder.tensor(replace(filler, name=f"{filler.name}/integers", type=held, data=values))
     on_integers = replace(node, inputs=tuple(inputs), outputs=(made,))
-    types = [builder.tensors[i].type if i >= 0 else None for i in (*inputs, made)]
-    builder.node(replace(on_integers, version=integer_version(on_integers, types)))
-    real = Node("DEQUANTIZE", (made,), node.outputs, options="DequantizeOptions", version=2)
+    builder.node(on_integers)
+    real = Node("DEQUANTIZE", (made,), node.outputs, options="DequantizeOptions")
     builder.node(real)

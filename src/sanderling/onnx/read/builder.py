@@ -21,6 +21,7 @@ from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, Quant, TensorType
 from sanderling.ops.op import Op
 from sanderling.ops.registry import find
+from sanderling.ops.versions import least_version
 
 Order = tuple[int, ...]
 
@@ -174,7 +175,8 @@ class Builder:
             self.shifted.update(outputs)
         if values is None:
             _check_width(declared, operands)
-            self.graph.node(replace(node, outputs=tuple(outputs), version=_version(node)))
+            version = least_version(node, operands, [self.graph.tensors[i] for i in outputs])
+            self.graph.node(replace(node, outputs=tuple(outputs), version=version))
         return outputs
 
     def _computed(
@@ -284,18 +286,6 @@ _SCALED = {
 }  # fmt: skip
 _SMALL = (DType.INT8, DType.UINT8, DType.INT16)
 _RARE = (DType.UINT16, DType.UINT32, DType.UINT64)
-
-
-def _version(node: Node) -> int:
-    """Returns: the first version of an operator that has what this call needs.
-
-    Source: TensorFlow Lite's ``op_version.cc``.
-    """
-    if node.op == "TRANSPOSE_CONV" and len(node.inputs) > 3:
-        return 3
-    if node.op == "FULLY_CONNECTED" and node.attrs.get("keep_num_dims"):
-        return 5
-    return 2 if node.op == "BROADCAST_TO" else 1  # LiteRT registers no earlier one
 
 
 def _check_width(op: Op, operands: Sequence[Tensor | None]) -> None:
