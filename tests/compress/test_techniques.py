@@ -14,6 +14,7 @@ from sanderling.compress.registry import find, techniques
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Graph, Model, Signature
 from sanderling.tflite import read
+from sanderling.tflite.releases import METADATA
 from tests.compress.made import Bench, network, with_constant
 from tests.models import Net, run_litert
 

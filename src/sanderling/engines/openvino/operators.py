@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import YES, DType, Verdict, no
+from sanderling.ops.registry import find
 
 TRANSLATED = frozenset({
     "ABS", "ADD", "ADD_N", "ARG_MAX", "ARG_MIN", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BATCH_TO_SPACE_ND",
@@ -58,9 +60,20 @@ def supported(model: Model, graph: Graph, node: Node) -> Verdict:
         return no(f"{node.op}: LiteRT ignores a fused TANH, OpenVINO does not")
     if node.op in _BARE and any(tensor.type.is_quantized for tensor in tensors):
         return no(f"{node.op}: LiteRT computes with the stored integers, OpenVINO with the real numbers")
-    if node.op in _MISTRANSLATED and (reason := _MISTRANSLATED[node.op](graph, node)):
+    if node.op in _MISTRANSLATED and (reason := _mistranslated(graph, node)):
         return no(f"{node.op}: {reason}")
     return YES
+
+
+def _mistranslated(graph: Graph, node: Node) -> str:
+    """Returns: why it would not give LiteRT's answer, "" where it does."""
+    declared = find(node.op)
+    assert declared is not None, node.op
+    try:  # what follows counts on the operands that the operator takes
+        declared.infer(node, graph.operands(node), graph.results(node))
+    except InvalidGraph as error:
+        return f"its operands do not fit it ({error.what})"
+    return _MISTRANSLATED[node.op](graph, node)
 
 
 def _composite(model: Model, node: Node, depth: int = 1) -> Verdict:
