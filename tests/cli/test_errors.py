@@ -34,7 +34,7 @@ WRONG_USAGE = [
     ),
     (
         "optimize digits --oldest-runtime new",
-        "--oldest-runtime: 'new' is no release of TensorFlow Lite; for example 2.14",
+        "--oldest-runtime: 'new' is no release; for example 2.14 (TensorFlow Lite) or litert-1.2 (LiteRT)",
     ),
     ("optimize digits --target microcontroller", "--target: this version cannot do 'microcontroller' yet"),
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,33 @@ import pytest
 from sanderling import verbs, zoo
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import UsageError
+from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.runtime.loading import read_model
 from sanderling.search import ladder
 from sanderling.search.events import RungSkipped
-from sanderling.search.limits import Limits
+from sanderling.search.limits import Allowed, Limits
 from sanderling.search.targets import LATER, TARGETS, missing, others
-from sanderling.tflite.releases import too_new
+from sanderling.tflite.releases import parse, too_new
+from sanderling.verbs import deployment
+
+CONV = Allowed(frozenset({"CONV_2D"}))
 
 
 def test_operators() -> None:
     model = read_model(zoo.model_path("digits"))
     kinds = {node.kind for node in model.main.nodes}
-    assert Limits(tuple(kinds)).refusal(model) == ""
-    told = Limits(tuple(kinds - {"SOFTMAX"})).refusal(model)
+    assert Limits(Allowed(frozenset(kinds))).refusal(model) == ""
+    told = Limits(Allowed(frozenset(kinds - {"SOFTMAX"}))).refusal(model)
     assert told == "needs SOFTMAX, which --allow-ops does not allow"
 
 
 def test_the_oldest_runtime_names_the_operator() -> None:
     model = read_model(zoo.model_path("digits"))
-    assert Limits(oldest_runtime=(2, 0)).refusal(model) == ""
-    told = Limits(oldest_runtime=(1, 14)).refusal(model)
-    assert told == "FULLY_CONNECTED version 5 needs TensorFlow Lite 2.0, --oldest-runtime is 1.14"
+    assert Limits(oldest_runtime=parse("2.0")).refusal(model) == ""
+    assert Limits(oldest_runtime=parse("litert-1.0")).refusal(model) == ""
+    told = Limits(oldest_runtime=parse("1.14")).refusal(model)
+    needed = "FULLY_CONNECTED version 5 needs TensorFlow Lite 2.0 or LiteRT 1.0"
+    assert told == f"{needed}, --oldest-runtime is TensorFlow Lite 1.14"
 
 
 @pytest.mark.parametrize(
@@ -38,15 +45,88 @@ def test_the_oldest_runtime_names_the_operator() -> None:
     [
         (Limits(), ladder.STATIC, ""),
         (Limits(io="int8"), ladder.STATIC, ""),
-        (Limits(io="int8"), ladder.DYNAMIC, "take and give floats"),
-        (Limits(("CONV_2D",)), ladder.STATIC, "need QUANTIZE and DEQUANTIZE"),
-        (Limits(("CONV_2D",), io="int8"), ladder.STATIC, ""),
-        (Limits(("CONV_2D", "QUANTIZE")), ladder.FLOAT16, "need DEQUANTIZE"),
-        (Limits(("CONV_2D",)), ladder.SLIM, ""),
+        (Limits(io="int8"), ladder.DYNAMIC, "is float32, --io asks for int8"),
+        (Limits(CONV), ladder.STATIC, "needs DEQUANTIZE, QUANTIZE, which --allow-ops does not allow"),
+        (Limits(CONV, io="int8"), ladder.STATIC, ""),
+        (Limits(CONV, io="int8"), ladder.MIXED, "needs DEQUANTIZE, QUANTIZE"),
+        (Limits(Allowed(frozenset({"CONV_2D", "QUANTIZE"}))), ladder.FLOAT16, "needs DEQUANTIZE,"),
+        (Limits(CONV), ladder.SLIM, ""),
+        (Limits(Allowed(engine="tflite_micro")), ladder.STATIC, ""),
+        (Limits(Allowed(engine="tflite_micro")), ladder.FLOAT16, "DEQUANTIZE on float16"),
+        (
+            Limits(oldest_runtime=parse("1.13.1")),
+            ladder.STATIC,
+            "QUANTIZE version 1 needs TensorFlow Lite 1.14",
+        ),
+        (Limits(oldest_runtime=parse("1.14")), ladder.STATIC, ""),
+        (
+            Limits(oldest_runtime=parse("2.6")),
+            ladder.WEIGHTS,
+            "version 5 needs TensorFlow Lite 2.7",
+        ),
+        (Limits(oldest_runtime=parse("litert-1.0")), ladder.WEIGHTS, ""),
     ],
 )
 def test_what_cannot_pay_is_known_before(limits: Limits, rung: str, why: str) -> None:
-    assert (why in limits.pointless(rung)) if why else limits.pointless(rung) == ""
+    told = limits.pointless(rung, read_model(zoo.model_path("digits")))
+    assert (why in told) if why else told == ""
+
+
+def test_ends_that_are_no_real_numbers_may_stay() -> None:
+    """Token ids in, real numbers out: the ids stay, the numbers must become integers."""
+    model = read_model(zoo.model_path("digits"))
+    ids, out = model.main.inputs[0], model.main.outputs[0]
+    tensors = list(model.main.tensors)
+    tensors[ids] = replace(tensors[ids], type=TensorType(tensors[ids].shape, DType.INT32))
+    asked = Limits(io="int8")
+    assert asked.wrong_ends(model.with_main(replace(model.main, tensors=tuple(tensors)))).startswith(
+        f"{tensors[out].name} is float32"
+    )
+    tensors[out] = replace(tensors[out], type=TensorType(tensors[out].shape, DType.INT64))
+    assert asked.wrong_ends(model.with_main(replace(model.main, tensors=tuple(tensors)))) == ""
+    byte = TensorType(tensors[out].shape, DType.UINT8, Quant.of(1 / 256))
+    tensors[out] = replace(tensors[out], type=byte)
+    assert "is uint8" in asked.wrong_ends(model.with_main(replace(model.main, tensors=tuple(tensors))))
+
+
+def test_lists_of_operators(tmp_path: Path) -> None:
+    file = tmp_path / "there.txt"
+    file.write_text("conv_2d  # the big one\nRELU, SOFTMAX\n\nMyOwn\n")
+    expected = Allowed(frozenset({"CONV_2D", "RELU", "SOFTMAX", "MyOwn"}))
+    assert deployment.allowed(str(file)) == deployment.allowed(file) == expected
+    assert deployment.allowed("conv_2d,RELU , softmax,MyOwn") == expected
+    assert deployment.allowed(["CONV_2D", "RELU", "SOFTMAX", "MyOwn"]) == expected
+    assert deployment.allowed("microcontroller") == Allowed(engine="tflite_micro")
+    assert deployment.allowed("litert-gpu") == Allowed(engine="litert_gpu")
+    assert deployment.allowed(None) is None
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ("CONV2D", "there is no operator 'CONV2D'; did you mean CONV_2D?"),
+        (" , ", "the list names no operator; for example CONV_2D,RELU"),
+        ("lists/gone.txt", "there is no file lists/gone.txt; check the path, or for example CONV_2D,RELU"),
+        ([], "the list names no operator; for example CONV_2D,RELU"),
+    ],
+)
+def test_wrong_lists_are_one_sentence(given: Any, told: str) -> None:
+    with pytest.raises(UsageError) as error:
+        deployment.allowed(given)
+    assert str(error.value) == f"allow_ops: {told}"
+
+
+def test_files_that_are_no_lists(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(UsageError, match="is no text; a name a line"):
+        deployment.allowed(file)
+    file.write_text("# nothing\n")
+    with pytest.raises(UsageError, match="names no operator"):
+        deployment.allowed(file)
+    file.write_text("CONV2D")
+    with pytest.raises(UsageError, match=r"no operator 'CONV2D' \(.*list\); did you mean CONV_2D\?"):
+        deployment.allowed(file)
 
 
 def search(out: Path, seconds: float | None, **more: Any) -> tuple[Any, list[RungSkipped]]:
@@ -69,7 +149,7 @@ def test_a_winner_keeps_the_oldest_runtime_and_the_asked_ends(tmp_path: Path) ->
         tmp_path / "out", None, oldest_runtime="2.10", io="int8", recipe=Recipe("int8", (step,))
     )
     best = read_model(tmp_path / "out" / "best.tflite")
-    assert too_new(best, (2, 10)) == []
+    assert too_new(best, parse("2.10")) == []
     ends = [best.main.tensors[i].dtype.value for i in (*best.main.inputs, *best.main.outputs)]
     assert set(ends) == {"int8"}
     assert result.data.to_json()["trials"][0]["status"] == "rejected"  # the original takes floats
@@ -88,7 +168,10 @@ def test_the_original_may_break_a_limit_that_a_candidate_keeps(tmp_path: Path) -
 
 
 def test_wrong_releases_are_one_sentence() -> None:
-    with pytest.raises(UsageError, match=r"is no release of TensorFlow Lite; for example 2\.14"):
+    with pytest.raises(
+        UsageError,
+        match=r"'newest' is no release; for example 2\.14 \(TensorFlow Lite\) or",
+    ):
         verbs.optimize("digits", oldest_runtime="newest")
 
 

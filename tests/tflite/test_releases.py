@@ -1,4 +1,4 @@
-"""Which release of TensorFlow Lite runs an operator of a certain version."""
+"""Which release of TensorFlow Lite or LiteRT runs an operator of a certain version."""
 
 from __future__ import annotations
 
@@ -8,70 +8,123 @@ from pathlib import Path
 import pytest
 
 from sanderling import zoo
+from sanderling.graph.graph import Model
 from sanderling.ops import registry
 from sanderling.runtime.loading import read_model
-from sanderling.tflite.releases import model_needs, needs, parse, releases, told, too_new
+from sanderling.tflite import introduced
+from sanderling.tflite.releases import (
+    METADATA,
+    Need,
+    Runtime,
+    model_needs,
+    parse,
+    settled,
+    tflite_releases,
+    too_new,
+)
 from sanderling.tflite.schema import schema
 from tests.models import classifier
 
 
-def test_the_table_names_operators_of_the_schema_only() -> None:
-    assert set(releases()) <= set(schema().enums["BuiltinOperator"])
-    unknown = {name for name in registry.names() if name not in releases()}
+def test_the_tables_name_operators_of_the_schema_only() -> None:
+    assert set(tflite_releases()) <= set(schema().enums["BuiltinOperator"])
+    unknown = {name for name in registry.names() if name not in tflite_releases()}
     assert unknown <= {"CALL"} | {name for name in unknown if registry.find(name) is None}
+    rows = [line.split()[1:] for line in introduced.LITERT.strip().splitlines()]
+    listed = [text for row in rows for text in row]
+    assert len(listed) == len(set(listed))
+    assert {text.partition(":")[0] for text in listed} <= set(tflite_releases())
 
 
 def test_later_versions_came_later_or_together() -> None:
-    for name, found in releases().items():
+    for name, found in tflite_releases().items():
         known = [release for release in found if release is not None]
         assert known == sorted(known), name
+        litert = [first for version in range(1, len(found) + 3) if (first := Need(name, version).litert)]
+        assert litert == sorted(litert), name
 
 
 @pytest.mark.parametrize(
-    "operator, version, release",
+    "operator, version, tflite, litert",
     [
-        ("CONV_2D", 1, (1, 5)), ("CONV_2D", 3, (1, 14)), ("FULLY_CONNECTED", 12, (2, 17)),
-        ("BROADCAST_TO", 1, None), ("GELU", 2, (2, 9)), ("CONV_2D", 99, None), ("NO_SUCH", 1, None),
+        ("CONV_2D", 1, (1, 5), (1, 0)), ("CONV_2D", 3, (1, 14), (1, 0)),
+        ("FULLY_CONNECTED", 12, (2, 17), (1, 0)), ("FULLY_CONNECTED", 14, (2, 21), (2, 1)),
+        ("CAST", 7, (2, 17), (1, 1)), ("GELU", 2, (2, 9), (1, 0)), ("SOFTMAX", 4, None, (2, 1, 6)),
+        ("BROADCAST_TO", 1, None, None), ("CONV_2D", 99, None, None), ("NO_SUCH", 1, None, None),
+        ("STABLEHLO_CBRT", 1, (2, 17), None),
     ],
 )  # fmt: skip
-def test_releases(operator: str, version: int, release: tuple[int, ...] | None) -> None:
-    assert needs(operator, version) == release
+def test_releases(
+    operator: str, version: int, tflite: tuple[int, ...] | None, litert: tuple[int, ...] | None
+) -> None:
+    need = Need(operator, version)
+    assert (need.tflite, need.litert) == (tflite, litert)
+    assert need.known is (tflite is not None or litert is not None)
+    assert need.met(Runtime((9, 9))) is (tflite is not None)
+    assert need.met(Runtime((9, 9), litert=True)) is (litert is not None)
 
 
-def test_reading_and_telling() -> None:
-    assert told(parse("2.14")) == "2.14"
-    assert parse("1.13.1") > parse("1.13")
-    assert parse("2.9") < parse("2.10")
-    for text in ("", "2", "2.x", "2.1.3.4", "-1.2", "2.99999"):
+def test_what_is_told() -> None:
+    assert str(Need("CAST", 7)) == "CAST version 7 needs TensorFlow Lite 2.17 or LiteRT 1.1"
+    assert str(Need("SOFTMAX", 4)) == "SOFTMAX version 4 needs LiteRT 2.1.6"
+    assert str(Need("CAST", 99)) == "CAST version 99 is in no release that is known"
+
+
+def test_reading() -> None:
+    assert str(parse("2.14")) == "TensorFlow Lite 2.14"
+    assert parse(" tflite-2.14 ") == parse("2.14") == Runtime((2, 14))
+    for text in ("litert-1.2", "LiteRT 1.2", "litert=1.2", "litert1.2"):
+        assert parse(text) == Runtime((1, 2), litert=True)
+    assert parse("1.13.1").release > parse("1.13").release
+    assert parse("2.9").release < parse("2.10").release
+    for text in ("", "2", "2.x", "2.1.3.4", "-1.2", "2.99999", "litert-0.9", "litert", "torch-2.1"):
         with pytest.raises(ValueError, match="is no release"):
             parse(text)
 
 
-def test_a_model_needs_what_its_newest_operator_needs() -> None:
+def _first_at(version: int) -> Model:
     model = classifier()
-    main = model.main
-    newer = main.nodes[0]
-    changed = model.with_main(replace(main, nodes=(replace(newer, version=8), *main.nodes[1:])))
+    first, *rest = model.main.nodes
+    return model.with_main(replace(model.main, nodes=(replace(first, version=version), *rest)))
+
+
+def test_a_model_needs_what_its_newest_operator_needs() -> None:
+    changed = _first_at(8)
     need = model_needs(changed)
     assert need is not None
-    assert (need.operator, need.version, need.release) == (newer.op, 8, needs(newer.op, 8))
-    assert [n.version for n in too_new(changed, (2, 14))] == [8]
-    assert too_new(changed, (2, 15)) == []
-    unknown = model.with_main(replace(main, nodes=(replace(newer, version=77), *main.nodes[1:])))
-    assert too_new(unknown, (2, 23))[0].version == 77  # newer than all that is known
+    assert (need.operator, need.version, need.tflite) == (changed.main.nodes[0].op, 8, (2, 15))
+    assert [n.version for n in too_new(changed, parse("2.14"))] == [8]
+    assert too_new(changed, parse("2.15")) == []
+    assert too_new(changed, parse("litert-1.0")) == []
+    assert too_new(_first_at(77), parse("2.23"))[0].version == 77  # newer than all that is known
+
+
+def test_what_is_made_says_what_runs_it() -> None:
+    """A runtime pads the text to 16 bytes; what an earlier graph needed is forgotten."""
+    stale = replace(_first_at(8), metadata=((METADATA, settled(classifier()).metadata[0][1]),))
+    said = dict(settled(stale).metadata)
+    assert len(settled(stale).metadata) == 1
+    assert bytes(said[METADATA]) == b"2.15.0".ljust(16, b"\0")
 
 
 def test_real_models_run_where_they_were_made_to(zoo_dir: Path) -> None:
     """Streaming with variables came with 2.6; a float network of 2017 runs in the first releases."""
     found = {file.stem: model_needs(read_model(file)) for file in (zoo_dir / "tflite").glob("*.tflite")}
-    assert str(found["okay_nabu_streaming_int8"]) == "VAR_HANDLE version 1 needs TensorFlow Lite 2.6"
     nabu, rps = found["okay_nabu_streaming_int8"], found["rock_paper_scissors_fp32"]
     assert nabu is not None
     assert rps is not None
-    assert (nabu.release, rps.release) == ((2, 6), (1, 5))
+    assert str(nabu) == "VAR_HANDLE version 1 needs TensorFlow Lite 2.6 or LiteRT 1.0"
+    assert rps.tflite == (1, 5)
+
+
+def test_an_old_converter_may_have_said_too_little(zoo_dir: Path) -> None:
+    """Its float16 weights are read by DEQUANTIZE version 3, and the file says 2."""
+    need = model_needs(read_model(zoo_dir / "tflite" / "face_landmark_fp16.tflite"))
+    assert need is not None
+    assert (need.operator, need.version, need.tflite) == ("DEQUANTIZE", 3, (1, 15))
 
 
 def test_the_bundled_model_is_told() -> None:
     need = model_needs(read_model(zoo.model_path("digits")))
     assert need is not None
-    assert need.release == (2, 0)
+    assert need.tflite == (2, 0)

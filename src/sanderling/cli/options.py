@@ -193,6 +193,21 @@ MaxLatency = Annotated[str | None, _limit("--max-latency", "TIME", "Per call: 5m
 MaxSize = Annotated[str | None, _limit("--max-size", "SIZE", "Of the file: 1.5MB.")]
 MaxMemory = Annotated[str | None, _limit("--max-memory", "SIZE", "Peak while loading and running: 50MB.")]
 MinThroughput = Annotated[str | None, _limit("--min-throughput", "RATE", "Calls per second: 200/s.")]
+Io = Annotated[
+    str,
+    typer.Option(
+        "--io", metavar="KIND", help="Inputs and outputs: float, int8 or keep.",
+        autocompletion=choices("float", "int8", "keep"), rich_help_panel=_LIMITS,
+    ),
+]  # fmt: skip
+AllowOps = Annotated[
+    str | None,
+    _limit("--allow-ops", "LIST", "Only these: CONV_2D,RELU,…; a file; microcontroller."),
+]
+OldestRuntime = Annotated[
+    str | None,
+    _limit("--oldest-runtime", "RELEASE", "That must run it: 2.14 (TensorFlow Lite), litert-1.2."),
+]
 Task = Annotated[
     str | None,
     typer.Option(
@@ -223,6 +238,11 @@ def reading(**given: Any) -> dict[str, Any]:
     }
     hop = None if given["hop"] is None else units.milliseconds(given["hop"], "--hop") / 1000
     return {**given, **numbers, "hop": hop}
+
+
+def deployment(io: str, allow_ops: str | None, oldest_runtime: str | None) -> dict[str, Any]:
+    """Returns: what a model may be where it will run, as keyword arguments of the verbs."""
+    return {"io": io, "allow_ops": allow_ops, "oldest_runtime": oldest_runtime}
 
 
 def limits(

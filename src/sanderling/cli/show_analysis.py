@@ -56,7 +56,7 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("MACs", f"{macs} per call"),
         ("memory", peak),
         ("state", f"{format_bytes(analysis.variable_bytes)} kept between calls" if summary.stateful else ""),
-        ("runs from", f"TensorFlow Lite {analysis.oldest_runtime}" if analysis.oldest_runtime else ""),
+        ("runs from", analysis.oldest_runtime),
         ("operators", f"{len(analysis.rows)}, of {len(analysis.kinds)} kinds"),
         ("subgraphs", _subgraphs(analysis)),
         ("signatures", "; ".join(_signature(*each) for each in analysis.signatures)),

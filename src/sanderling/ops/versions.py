@@ -17,9 +17,9 @@ from sanderling.graph.graph import CUSTOM, Graph, Node, Tensor
 from sanderling.graph.types import DType
 
 # Operator, then "version:what needs it"; a call needs the highest that holds, and 1 where none does. A type
-# alone is that of the first operand, ``1=int8`` that of another one (from 0), ``out=int8`` that of the first
-# result, ``any=int8`` that of any of them; _CONDITIONS has more. Other names are attributes that are set, with
-# ``!`` such that are not. ``a+b``: both.
+# alone is that of the first operand, ``1=int8`` that of another (from 0), ``out=int8`` that of the first
+# result, ``any=int8`` that of any of them; _CONDITIONS has more. Other names are attributes that are set, and
+# with ``!`` such that are not. ``a+b``: both.
 _TABLE = """
 ABS 2:int8 2:uint8 3:int16 4:int16+plain 5:int32
 ADD 2:int8 3:int16+!pot_scale_int16 4:int64 5:int16+plain 6:float16
@@ -47,7 +47,7 @@ FAKE_QUANT 2:narrow_range
 FILL 2:1=bool 2:1=string 3:1=int8 3:1=int16 4:1=float16
 FLOOR_DIV 2:float32 3:int16 3:int8
 FLOOR_MOD 2:int16 2:int8
-FULLY_CONNECTED 2:shuffled 3:hybrid 4:int8+1=int8 5:keep_num_dims 6:two_operands 7:int16 8:1=sparse 9:hybrid+asymmetric_quantize_inputs 10:1=int4 11:int16+narrow_bias 12:hybrid+per_channel 13:int16+1=int4 14:1=int2
+FULLY_CONNECTED 2:shuffled 3:hybrid 4:int8+1=int8 5:keep_num_dims 6:two_operands 7:int16 8:sparse 9:hybrid+asymmetric_quantize_inputs 10:1=int4 11:int16+narrow_bias 12:hybrid+per_channel 13:int16+1=int4 14:1=int2
 GATHER 2:int8 3:bool 4:int16 5:batch_dims 6:1=int16 7:int4
 GATHER_ND 2:string 3:int16 4:1=int16 5:bool
 GELU 2:int8 2:uint8

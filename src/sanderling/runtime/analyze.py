@@ -17,7 +17,7 @@ from sanderling.errors import FormatError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Verdict
 from sanderling.tflite.metadata import ModelMetadata, TensorMetadata, label_names, read_metadata
-from sanderling.tflite.releases import model_needs, told
+from sanderling.tflite.releases import model_needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class Analysis:
         labels: names of the classes, () when the model names none.
         peak_node: index of the operator that needs the most memory, −1 without operators.
         variable_bytes: memory that is kept between calls.
-        oldest_runtime: the first release of TensorFlow Lite that runs it, and the operator that asks for it:
-            ``2.0 (FULLY_CONNECTED version 5)``; "" where nothing is known.
+        oldest_runtime: the first releases that run it, and the operator that asks for them: ``TensorFlow
+            Lite 2.0 or LiteRT 1.0 (FULLY_CONNECTED version 5)``; "" where nothing is known.
         notes: what went wrong in looking, one sentence each.
     """
 
@@ -190,7 +190,7 @@ def analyze(model: Model) -> Analysis:
 
 def _oldest(model: Model) -> str:
     need = model_needs(model)
-    return "" if need is None else f"{told(need.release)} ({need.operator} version {need.version})"
+    return "" if need is None else f"{need.releases} ({need.operator} version {need.version})"
 
 
 def _described(model: Model, notes: list[str]) -> tuple[ModelMetadata | None, tuple[str, ...]]:

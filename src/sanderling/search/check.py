@@ -110,6 +110,8 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
     sizes = b.path.stat().st_size, a.path.stat().st_size
     measured = Measured(*sizes, latency, fidelity, memory, gains=False)
     status, reason = judge(measured, budget)
+    if broken := request.limits.broken_by(b.model):
+        status, reason = "rejected", broken
     return CheckResult(
         status == "ok",
         reason if status != "ok" else "",

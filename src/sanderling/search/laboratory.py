@@ -193,6 +193,40 @@ class Laboratory:
             reason=reason or self._remark(subject, file, applied),
         )
 
+    def rejudged(self, subject: Subject, trial: Trial) -> Trial | None:
+        """Judges a stored trial by the limits of today.
+
+        Returns: the trial with the status that it deserves now; None where it was turned away before what
+            counts now was measured.
+        """
+        if trial.status == "failed":
+            return trial
+        file = self.workshop.file_for(subject, trial.recipe)
+        if not file.exists():
+            file, _ = self.workshop.make(subject, trial.recipe)
+        refused = self.limits.refusal(read(file))
+        if trial.fidelity is None:
+            return replace(trial, reason=refused) if refused else None
+        if trial.peak_memory_bytes is None and self._memory_counts() and trial.status != "rejected":
+            return None
+        run = Run(file, trial.threads, trial.engine)
+        measured = Measured(
+            trial.size_bytes,
+            self.reference.path.stat().st_size,
+            trial.latency,
+            trial.fidelity,
+            trial.peak_memory_bytes,
+            is_original=run == replace(self.examiner.usual, threads=run.threads),
+            energy=trial.energy,
+        )
+        status, reason = judge(measured, self.budget)
+        if refused:
+            status, reason = "rejected", refused
+        return trial if status == trial.status else replace(trial, status=status, reason=reason)
+
+    def _memory_counts(self) -> bool:
+        return self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"
+
     def _remark(self, subject: Subject, file: Path, applied: Applied) -> str:
         """Returns: what a user of a good candidate must know all the same."""
         remarks: list[str] = []
@@ -218,7 +252,7 @@ class Laboratory:
 
     def _memory(self, run: Run, subject: Subject) -> int | None:
         """Measures the memory, where a limit depends on it or the time allows."""
-        wanted = self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"
+        wanted = self._memory_counts()
         dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
         if not wanted and (dear or not measurable()):
             return None

@@ -51,6 +51,7 @@ class State:
         no_engines: why there are no ``engines``, "" when there are.
         resizable: callers may change the sizes of some input, which keeps engines from planning ahead.
         narrow: some convolution reads an image of few channels, where int8 may lose.
+        wrong_ends: the model's inputs and outputs are not what was asked for: only integers can win.
         int8: settings that make static int8 faster on this model.
         prefix: steps that pay on this model by themselves and go before every other technique.
         trials: measured so far, in order.
@@ -69,6 +70,7 @@ class State:
     resizable: bool = False
     without: tuple[str, ...] = ()
     narrow: bool = False
+    wrong_ends: bool = False
     engines: tuple[str, ...] = ()
     no_engines: str = ""
     int8: dict[str, bool] = field(default_factory=dict)
@@ -84,7 +86,12 @@ class State:
 
     def best_speedup(self) -> float:
         """Returns: the largest speed-up among candidates that keep the budget; 1 for none."""
-        return max((t.speedup or 0.0 for t in self.trials if t.status == "ok"), default=1.0)
+        return max((t.speedup or 0.0 for t in self.trials if self.may_win(t)), default=1.0)
+
+    def may_win(self, trial: Trial) -> bool:
+        """Returns: whether a trial keeps all limits, those on inputs and outputs included."""
+        integers = any(step.technique == "static_int8" for step in trial.recipe.steps)
+        return trial.status == "ok" and (integers or not self.wrong_ends)
 
     def keeps_drop(self, trial: Trial) -> bool:
         """Returns: whether a trial's answers are good enough, whatever else is wrong with it."""
@@ -285,14 +292,15 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     if max((t.speedup or 0.0 for t in state.of_rung(STATIC)), default=0.0) > WORTH:
         step = Step("static_int8", {"calibration": "minmax", "io": state.io, **state.int8})
         yield _proposal(state, SLIM, f"{less}, static int8", slimmed, step)
-    yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
+    if not state.wrong_ends:
+        yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
 
 
 def _promising(state: State) -> list[Trial]:
     """Returns: what is worth trying on another engine: the original, the fastest that keep every limit, and
     the best in integers, which on another engine may be fast where it is slow on this one."""
     keeping = [t for t in state.trials if state.keeps_drop(t) and t.rung != AS_IS]
-    fastest = sorted((t for t in keeping if t.status == "ok"), key=_cost)
+    fastest = sorted((t for t in keeping if state.may_win(t)), key=_cost)
     integers = sorted((t for t in keeping if t.rung == STATIC), key=_drop)
     chosen = [state.baseline, *fastest[:2], *integers[:1]]
     return list({t.id: t for t in chosen}.values())
@@ -326,7 +334,7 @@ def threads(state: State) -> Iterator[Proposal | Skipped]:
     if not state.more_threads:
         yield Skipped(THREADS, "one thread count was asked for, or the machine has one core")
         return
-    good = [t for t in state.trials if t.status == "ok" and t.latency and t.rung != AS_IS]
+    good = [t for t in state.trials if state.may_win(t) and t.latency and t.rung != AS_IS]
     fastest = sorted(good, key=_cost)[:2]
     for count in state.more_threads:
         for trial in [state.baseline, *fastest]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sanderling.compress.recipe import Recipe
 from sanderling.search.budget import Budget
-from sanderling.tflite.releases import Release
+from sanderling.search.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,7 @@ class Request:
         metric: the user's own drop: ``file.py:fn`` or a function of (reference outputs, candidate
             outputs, label) giving one sample's drop.
         evaluate: the user's own score of a whole model: function of a callable session, higher is better.
-        io: ``float``, ``int8`` or ``keep``: inputs and outputs of integer candidates.
-        allow_ops: only these operators may appear in a candidate, None for all.
-        oldest_runtime: the oldest release of TensorFlow Lite that must run a candidate, None for any.
+        limits: what a candidate may be, for the place where it will run.
         without_passes: names of rewrites (``passes``) that no candidate may use.
         threads: one thread count to use throughout, None to compare on one and try more at the end.
         recipe: apply just this recipe instead of climbing the ladder.
@@ -73,9 +71,7 @@ class Request:
     task: str | None = None
     metric: str | Callable[..., float] | None = None
     evaluate: Callable[[Callable[[Any], Any]], float] | None = None
-    io: str = "float"
-    allow_ops: tuple[str, ...] | None = None
-    oldest_runtime: Release | None = None
+    limits: Limits = Limits()
     without_passes: tuple[str, ...] = ()
     threads: int | None = None
     recipe: Recipe | None = None

@@ -29,7 +29,6 @@ from sanderling.search.examiner import Examiner
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.ladder import Proposal, Skipped, State
-from sanderling.search.limits import Limits
 from sanderling.search.outcome import Outcome
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
@@ -72,7 +71,7 @@ class Search:
         self.scales = scales
         self.notes: list[str] = []
         self.number = 0
-        self.limits = Limits(request.allow_ops, request.oldest_runtime, request.io)
+        self.limits = request.limits
         self.facts = bench.device.facts()
         self.engines = others(request.target) if bench.device.local else ()
 
@@ -86,6 +85,7 @@ class Search:
             self._tell(Note(f"on {self.bench.device.name}: {note}", loud=True))
         self._phase("reading the model and the samples")
         subjects = read_subjects(request, self.bench, self._tell)
+        self._tell_broken(subjects)
         reference = subjects[0]
         self._phase("asking the original for its answers")
         look = first_answers(reference, self.bench)
@@ -121,6 +121,13 @@ class Search:
         except ConnectionLost as error:
             raise self._resumable(error, f"see that {self.bench.device.name} is there") from error
         return self.outcome
+
+    def _tell_broken(self, subjects: tuple[Subject, ...]) -> None:
+        """Tells which models break a limit as they are: what is made from them may keep it."""
+        for subject in subjects:
+            if broken := self.limits.broken_by(subject.model):
+                which = "the original" if len(subjects) == 1 else subject.name
+                self._tell(Note(f"{which} cannot win as it is: {broken}", loud=True))
 
     def _weighed(self) -> list[str]:
         """Returns: what measures energy, where it is: trials without it are not the same."""
@@ -169,7 +176,7 @@ class Search:
         late: list[str] = []
         for name, rung in rungs:
             measured = len(state.trials)
-            if why := self.limits.pointless(name):
+            if why := self.limits.pointless(name, subject.model):
                 self._skip(name, why)
                 continue
             try:
@@ -230,12 +237,13 @@ class Search:
             self.laboratory.budget,
             request.threads or 1,
             more,
-            request.io,
+            request.limits.io,
             (),
             lambda recipe: self._plans(subject, recipe),
             resizable=resizable(subject.model),
             without=request.without_passes,
             narrow=narrow(subject.model),
+            wrong_ends=bool(self.limits.wrong_ends(subject.model)),
             engines=self.engines,
             no_engines=missing(self.request.target) if self.bench.device.local else "LiteRT runs it there",
         )
@@ -267,6 +275,8 @@ class Search:
             self.drop,
         )
         known = self.study.finished.get(identity)
+        if known is not None:
+            known = self.laboratory.rejudged(subject, known)
         if known is None or known.passing:
             again = known is not None
             known = self._measure(subject, proposal, identity, again=again)

@@ -177,8 +177,8 @@ WHILE 1.15
 ZEROS_LIKE 1.12
 """
 
-# LiteRT counts its own releases from 1.0 on. That one runs all that the table above dates to 2.18 or earlier but
-# what is listed here, release by release; "never" is what no release runs.
+# LiteRT counts its own releases, from 1.0 on. That one runs all that the table above has but what is listed
+# here, with the release that brought it; "never" is what none has brought.
 # Measured: which versions of operators the packages ai-edge-litert 1.0.0 to 2.3.0 take.
 LITERT = """
 1.1 CAST:7 DYNAMIC_UPDATE_SLICE:3 STABLEHLO_AND:1 STABLEHLO_CASE:1 STABLEHLO_SHIFT_LEFT:1

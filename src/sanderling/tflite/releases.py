@@ -1,7 +1,7 @@
 """Which release of TensorFlow Lite or LiteRT a model needs: the versions of its operators decide.
 
-TensorFlow Lite's releases are TensorFlow's. LiteRT goes on where it ended and counts anew: 1.0 runs about what
-TensorFlow Lite 2.18 does, so a plain ``2.14`` is TensorFlow Lite's and LiteRT's are written ``litert-1.2``.
+TensorFlow Lite's releases are TensorFlow's. LiteRT goes on where it ended and counts anew: 1.0 runs what
+TensorFlow Lite 2.16 does, and most of 2.18. So ``2.14`` is TensorFlow Lite's, ``litert-1.2`` is LiteRT's.
 
 Source: TensorFlow, ``lite/tools/versioning/runtime_version.cc`` (the figures, as of release 2.23).
 """
@@ -96,7 +96,7 @@ def parse(text: str) -> Runtime:
     Raises:
         ValueError: it is no release.
     """
-    told = re.fullmatch(r"(tflite|litert)?[ =-]?(\d{1,4}(?:\.\d{1,4}){1,2})", text.strip().lower())
+    told = re.fullmatch(r"(?:(tflite|litert)[ =-]?)?(\d{1,4}(?:\.\d{1,4}){1,2})", text.strip().lower())
     if told is None:
         raise ValueError(f"{text!r} is no release")
     found = Runtime(_numbers(told[2]), litert=told[1] == "litert")

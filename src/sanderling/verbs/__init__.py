@@ -202,6 +202,9 @@ def check(
     min_throughput: float | None = None,
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
+    io: str = "float",
+    allow_ops: str | Path | Sequence[str] | None = None,
+    oldest_runtime: str | None = None,
     threads: int | None = None,
     seed: int = 0,
     listen: Listener | None = None,
@@ -214,6 +217,7 @@ def check(
         b: the model that is checked.
         samples: inputs; None: a zoo model's own, else noise.
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: limits on B.
+        io, allow_ops, oldest_runtime: what B has to be: see ``optimize``.
         task, metric, threads, seed, listen: as for ``optimize``.
         reading: how samples are read: ``labels``, ``mean``, ``std``, ``scale``, ``preprocess``,
             ``sample_rate``, ``front_end``, ``hop``, ``tokenizer``, ``limit``.
@@ -225,13 +229,15 @@ def check(
     from sanderling.search.check import check as examine
     from sanderling.search.events import silent
     from sanderling.search.request import Request
+    from sanderling.verbs import deployment
     from sanderling.verbs.find import find_model, find_samples
 
+    limits = deployment.limits(io, allow_ops, oldest_runtime)
     budget = Budget(max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput)
     found, how = find_samples(samples, _reading(**reading), a)
     request = Request(
         models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how,
-        budget=_positive(budget), task=task, metric=metric, threads=_at_least_one(threads),
+        budget=_positive(budget), task=task, metric=metric, limits=limits, threads=_at_least_one(threads),
         seed=_not_negative(seed),
     )  # fmt: skip
     return examine(request, listen or silent)
@@ -245,7 +251,7 @@ def optimize(
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
     evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
-    allow_ops: Sequence[str] | None = None, oldest_runtime: str | None = None,
+    allow_ops: str | Path | Sequence[str] | None = None, oldest_runtime: str | None = None,
     without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
@@ -268,8 +274,10 @@ def optimize(
         metric: your own drop: ``file.py:fn`` or a function of (reference outputs, candidate outputs, label).
         evaluate: your own score of a whole model, given as a function from inputs to outputs.
         io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``.
-        allow_ops: only these operators may appear in a candidate.
-        oldest_runtime: the oldest release of TensorFlow Lite that must run a candidate: ``"2.14"``.
+        allow_ops: only these operators may appear in a candidate: a list, a file of names, or the name of
+            an engine whose kernels are meant (``microcontroller``: TFLite Micro's).
+        oldest_runtime: the oldest release that must run a candidate: ``"2.14"`` of TensorFlow Lite,
+            ``"litert-1.2"`` of LiteRT.
         without_passes: names of rewrites that no candidate may use (see docs/guide/passes.md).
         threads: one thread count to use throughout; None compares on one and tries more at the end.
         seconds: time for the whole search.
@@ -295,7 +303,7 @@ def optimize(
     from sanderling.search import targets
     from sanderling.search.budget import Budget
     from sanderling.search.request import Request
-    from sanderling.verbs import find
+    from sanderling.verbs import deployment, find
 
     named = find.as_list(model)
     minimized: Any = find.one_of(minimize, find.MINIMIZE, "minimize")
@@ -303,14 +311,13 @@ def optimize(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
     )
     target = find.one_of(target, targets.TARGETS, "target", targets.LATER)
-    io = find.one_of(io, find.IO, "io")
+    limits = deployment.limits(io, allow_ops, oldest_runtime)
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
     files = tuple(find.find_model(each) for each in named)
     request = Request(
         models=(*files, *find.at_resolutions(files[0], resolutions, Path(output))), samples=found,
         output=Path(output), reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
-        evaluate=evaluate, io=io, allow_ops=None if allow_ops is None else tuple(allow_ops),
-        oldest_runtime=find.release(oldest_runtime), without_passes=_passes(without_passes),
+        evaluate=evaluate, limits=limits, without_passes=_passes(without_passes),
         threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
         seed=_not_negative(seed), device=device, power_meter=power_meter, asked=asked,

@@ -21,22 +21,6 @@ MINIMIZE = ("latency", "size", "memory", "energy")
 IO = ("float", "int8", "keep")
 
 
-def release(text: str | None) -> tuple[int, ...] | None:
-    """Reads a release of TensorFlow Lite: ``2.14``.
-
-    Raises:
-        UsageError: it is none.
-    """
-    from sanderling.tflite.releases import parse
-
-    try:
-        return None if text is None else parse(text)
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is no release of TensorFlow Lite", where="oldest_runtime", hint="for example 2.14"
-        ) from None
-
-
 def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...] = ()) -> str:
     """Returns: the value, if it is one of the choices.
 

@@ -20,6 +20,9 @@ def check(
     min_throughput: options.MinThroughput = None,
     task: options.Task = None,
     metric: options.Metric = None,
+    io: options.Io = "float",
+    allow_ops: options.AllowOps = None,
+    oldest_runtime: options.OldestRuntime = None,
     threads: options.Threads = None,
     how: options.How = options.UNREAD,
     json: options.Json = False,
@@ -43,6 +46,7 @@ def check(
             threads=threads,
             listen=live,
             labels=labels,
+            **options.deployment(io, allow_ops, oldest_runtime),
             **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
             **how,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -47,27 +46,6 @@ Recipe = Annotated[
 ]
 Resume = Annotated[bool, _search("--resume", "", "Go on from the study in the output folder.")]
 Seed = Annotated[int, _search("--seed", "N", "Fixes splits and resampling.")]
-Io = Annotated[
-    str,
-    typer.Option(
-        "--io", metavar="KIND", help="Inputs and outputs of int8 candidates: float, int8 or keep.",
-        autocompletion=choices("float", "int8", "keep"), rich_help_panel=_OUT,
-    ),
-]  # fmt: skip
-AllowOps = Annotated[
-    str | None,
-    typer.Option(
-        "--allow-ops", metavar="LIST", help="Only these operators: CONV_2D,RELU,…", rich_help_panel=_OUT,
-        show_default=False,
-    ),
-]  # fmt: skip
-OldestRuntime = Annotated[
-    str | None,
-    typer.Option(
-        "--oldest-runtime", metavar="RELEASE", help="TensorFlow Lite release that must run it: 2.14.",
-        rich_help_panel=_OUT, show_default=False,
-    ),
-]  # fmt: skip
 WithoutPass = Annotated[
     list[str] | None,
     _search("--without-pass", "NAME", "A rewrite not to use; may be repeated.", show_default=False),
@@ -102,9 +80,9 @@ def optimize(
     task: options.Task = None,
     metric: options.Metric = None,
     how: options.How = options.UNREAD,
-    io: Io = "float",
-    allow_ops: AllowOps = None,
-    oldest_runtime: OldestRuntime = None,
+    io: options.Io = "float",
+    allow_ops: options.AllowOps = None,
+    oldest_runtime: options.OldestRuntime = None,
     without_pass: WithoutPass = None,
     threads: Threads = None,
     time: Time = None,
@@ -144,16 +122,10 @@ def optimize(
         power_meter=power_meter,
         output=output,
         device=device,
-        **_deployment(io, allow_ops, oldest_runtime),
+        **options.deployment(io, allow_ops, oldest_runtime),
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
         **how,
     )
-
-
-def _deployment(io: str, allow_ops: str | None, oldest_runtime: str | None) -> dict[str, Any]:
-    """Returns: what a candidate may be, as keyword arguments of ``verbs.optimize``."""
-    allowed = None if allow_ops is None else _operators(allow_ops)
-    return {"io": io, "allow_ops": allowed, "oldest_runtime": oldest_runtime}
 
 
 def _refuse_later(**given: str | None) -> None:
@@ -163,35 +135,6 @@ def _refuse_later(**given: str | None) -> None:
             raise UsageError(
                 f"this version cannot do {value!r} yet: {why}", where=f"--{name}", hint=f"leave out --{name}"
             )
-
-
-def _operators(text: str) -> tuple[str, ...]:
-    """Reads ``CONV_2D,relu``.
-
-    Raises:
-        UsageError: a name is no operator's; says which one may be meant.
-    """
-    from sanderling.tflite.schema import schema
-
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    if not names:
-        raise UsageError("the list is empty", where="--allow-ops", hint="for example CONV_2D,RELU")
-    builtin = schema().enums["BuiltinOperator"]
-    return tuple(_operator(name, builtin) for name in names)
-
-
-def _operator(name: str, builtin: Iterable[str]) -> str:
-    import difflib
-
-    upper = name.upper()
-    if upper in builtin:
-        return upper
-    close = difflib.get_close_matches(upper, list(builtin), 1)
-    if close:
-        raise UsageError(
-            f"there is no operator {name!r}", where="--allow-ops", hint=f"did you mean {close[0]}?"
-        )
-    return name  # a custom operator's own name
 
 
 def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
