@@ -309,3 +309,15 @@ def test_all_techniques_are_found_by_name() -> None:
         assert find(name) is technique
         assert technique.name == name
         assert technique.summary
+
+
+def test_float16_takes_weights_and_biases_together(tmp_path: Path) -> None:
+    """LiteRT 1.1 to 1.3 load no convolution with weights in float16 and biases in float32."""
+    bench = Bench(Net((1, 8, 8, 3)).conv(16).conv(16).model(), tmp_path)
+    file, _ = bench.apply("float16")
+    graph = read(file).main
+    halves = {n.outputs[0] for n in graph.nodes if n.op == "DEQUANTIZE"}
+    layers = [n for n in graph.nodes if n.op == "CONV_2D"]
+    assert len(layers) == 2
+    assert all((n.inputs[1] in halves) == (n.inputs[2] in halves) for n in layers)
+    assert any(n.inputs[2] in halves for n in layers)

@@ -138,7 +138,11 @@ def test_versions_are_those_of_the_converter(zoo_dir: Path) -> None:
     assert counted > 100
 
 
-def test_higher_versions_stay() -> None:
-    nodes = (Node("RELU", (0,), (1,), version=3), Node("TILE", (2, 3), (4,)))
+def test_versions_are_set_where_all_are_known() -> None:
+    """Another call of the same operator may have asked for more; a version of the future is not touched."""
+    nodes = (
+        Node("RELU", (0,), (1,), version=3), Node("TILE", (2, 3), (4,)), Node("RELU", (0,), (1,), version=9),
+        Node("RESHAPE", (0,), (1,), version=2), Node(CUSTOM, (0,), (1,), custom_code="RELU", version=2),
+    )  # fmt: skip
     graph = Graph((F, F, I8, I32, I8), nodes, (0,), (1,))
-    assert [node.version for node in with_versions(graph).nodes] == [3, 3]
+    assert [node.version for node in with_versions(graph).nodes] == [1, 3, 9, 2, 2]

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from sanderling import verbs, zoo
+from sanderling.analysis.summary import summarize
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import UsageError
 from sanderling.graph.types import DType, Quant, TensorType
+from sanderling.measure.results import Latency
 from sanderling.runtime.loading import read_model
 from sanderling.search import ladder
+from sanderling.search.budget import Budget
 from sanderling.search.events import RungSkipped
 from sanderling.search.limits import Allowed, Limits
 from sanderling.search.targets import LATER, TARGETS, missing, others
+from sanderling.search.trial import Trial
 from sanderling.tflite.releases import parse, too_new
 from sanderling.verbs import deployment
 
@@ -107,6 +111,8 @@ def test_lists_of_operators(tmp_path: Path) -> None:
         ("CONV2D", "there is no operator 'CONV2D'; did you mean CONV_2D?"),
         (" , ", "the list names no operator; for example CONV_2D,RELU"),
         ("lists/gone.txt", "there is no file lists/gone.txt; check the path, or for example CONV_2D,RELU"),
+        ("webgpuu", "there is no 'webgpuu'; did you mean webgpu?"),
+        ("microcontroler", "there is no 'microcontroler'; did you mean microcontroller?"),
         ([], "the list names no operator; for example CONV_2D,RELU"),
     ],
 )
@@ -181,3 +187,49 @@ def test_targets() -> None:
     assert missing("raspberry-pi") == "on a Raspberry Pi LiteRT runs it"
     assert all(engine.startswith("openvino") for engine in others("openvino"))
     assert not any(engine.partition(":")[0] in ("webgpu", "litert_gpu") for engine in others("cpu"))
+
+
+def test_stored_trials_are_judged_by_the_limits_of_today(tmp_path: Path) -> None:
+    """What was good may not be any more, what was turned away may be good, and nothing is measured twice."""
+    out = tmp_path / "out"
+    first, _ = search(out, 8, oldest_runtime="1.14")
+    turned_away = {t.name for t in first.trials if "needs" in t.reason and t.rung != ladder.AS_IS}
+    assert first.trials[0].reason.startswith("FULLY_CONNECTED version 5 needs TensorFlow Lite 2.0")
+    assert first.exit_code == 1
+
+    again, _ = search(out, 8, resume=True)
+    by_name = {t.name: t for t in again.trials}
+    assert by_name["float, as it is"].status == "ok"
+    assert all(by_name[name].latency is not None for name in turned_away if name in by_name)
+    assert again.trials[0].seconds == first.trials[0].seconds  # not measured again
+    assert again.exit_code == 0
+
+    smallest = min(t.size_bytes for t in again.trials)
+    third, _ = search(out, 8, resume=True, max_size_bytes=smallest - 1)
+    assert {t.status for t in third.trials if t.latency} <= {"rejected", "failed"}
+    assert third.exit_code == 1
+
+
+def test_a_gate_keeps_the_limits() -> None:
+    kept = verbs.check("digits", "digits", oldest_runtime="2.0", allow_ops="litert")
+    assert kept.ok, kept.reason
+    old = verbs.check("digits", "digits", oldest_runtime="1.14", limit=20)
+    assert not old.ok
+    assert old.reason.startswith("FULLY_CONNECTED version 5 needs TensorFlow Lite 2.0")
+    ends = verbs.check("digits", "digits", io="int8", limit=20)
+    assert ends.reason == "image is float32, --io asks for int8"
+
+
+def test_what_cannot_win_is_no_measure_of_what_can() -> None:
+    """A float candidate that is fast must not end the search for integers, where only these can win."""
+    model = read_model(zoo.model_path("digits"))
+    fast = Latency(1.0, 1.0, 10, 2.0, (2.0, 2.0), 2.0)
+    state = ladder.State(summarize(model), Budget(), 1, (), "int8", (), lambda recipe: [])
+    integers = Recipe("int8", (Step("static_int8", {"io": "int8"}),))
+    state.trials = [
+        Trial("0", "float", "m", Recipe("float", (Step("rewrite"),)), "litert", 1, latency=fast),
+        Trial("1", "int8", "m", integers, "litert", 1, latency=replace(fast, speedup=1.5)),
+    ]
+    assert state.best_speedup() == 2.0
+    state.wrong_ends = True
+    assert state.best_speedup() == 1.5

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sanderling import zoo
 from sanderling.graph.graph import Model
+from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.ops import registry
 from sanderling.runtime.loading import read_model
 from sanderling.tflite import introduced
@@ -67,7 +69,9 @@ def test_releases(
 def test_what_is_told() -> None:
     assert str(Need("CAST", 7)) == "CAST version 7 needs TensorFlow Lite 2.17 or LiteRT 1.1"
     assert str(Need("SOFTMAX", 4)) == "SOFTMAX version 4 needs LiteRT 2.1.6"
-    assert str(Need("CAST", 99)) == "CAST version 99 is in no release that is known"
+    assert str(Need("CAST", 99)) == "no known release has CAST version 99"
+    special = Need("CONV_2D", 7, "int4 weights and float data")
+    assert str(special) == "CONV_2D with int4 weights and float data needs LiteRT 1.1"
 
 
 def test_reading() -> None:
@@ -100,11 +104,11 @@ def test_a_model_needs_what_its_newest_operator_needs() -> None:
 
 
 def test_what_is_made_says_what_runs_it() -> None:
-    """A runtime pads the text to 16 bytes; what an earlier graph needed is forgotten."""
-    stale = replace(_first_at(8), metadata=((METADATA, settled(classifier()).metadata[0][1]),))
-    said = dict(settled(stale).metadata)
-    assert len(settled(stale).metadata) == 1
-    assert bytes(said[METADATA]) == b"2.15.0".ljust(16, b"\0")
+    """Padded to 16 bytes, as converters do. What another graph needed is forgotten."""
+    stale = replace(_first_at(8), metadata=((METADATA, np.frombuffer(b"2.15.0", np.uint8)),))
+    made = settled(stale)
+    assert made.main.nodes[0].version == 1
+    assert [(name, bytes(data)) for name, data in made.metadata] == [(METADATA, b"1.5.0".ljust(16, b"\0"))]
 
 
 def test_real_models_run_where_they_were_made_to(zoo_dir: Path) -> None:
@@ -128,3 +132,18 @@ def test_the_bundled_model_is_told() -> None:
     need = model_needs(read_model(zoo.model_path("digits")))
     assert need is not None
     assert need.tflite == (2, 0)
+
+
+def test_what_no_version_tells() -> None:
+    """TensorFlow Lite 2.14 takes int4 weights with float data by their version, and answers nonsense."""
+    model = classifier()
+    first = model.main.nodes[0]
+    assert first.op == "CONV_2D"
+    tensors = list(model.main.tensors)
+    stored = TensorType(tensors[first.inputs[1]].shape, DType.INT4, Quant.of(0.1))
+    tensors[first.inputs[1]] = replace(tensors[first.inputs[1]], type=stored)
+    changed = model.with_main(replace(model.main, tensors=tuple(tensors)))
+    assert [need.special for need in too_new(changed, parse("2.14"))] == ["int4 weights and float data"]
+    assert too_new(changed, parse("litert-1.0")) == too_new(changed, parse("2.14"))
+    assert too_new(changed, parse("litert-1.1")) == []
+    assert all(need.special == "" for need in too_new(model, parse("1.4")))

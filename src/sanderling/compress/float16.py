@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sanderling.compress.applied import Applied
+from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.options import Options
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType
+from sanderling.ops.registry import find
 
 NAME = "float16"
 LARGEST = float(np.finfo(np.float16).max)
@@ -55,33 +57,58 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
 
 def _convert(graph: Graph) -> tuple[Graph, list[str], int]:
     """Returns: the graph, names of constants that do not fit float16, number of constants converted."""
-    tensors, nodes, too_large = list(graph.tensors), [], []
-    for index in _weights(graph):
-        tensor = graph.tensors[index]
-        assert tensor.data is not None
-        if not _fits(tensor):
-            too_large.append(tensor.name)
-            continue
-        half = _half(tensor)
-        tensors.append(half)
-        tensors[index] = replace(tensor, data=None)
+    tensors, nodes = list(graph.tensors), []
+    chosen, too_large = _weights(graph)
+    for index in chosen:
+        tensors.append(_half(graph.tensors[index]))
+        tensors[index] = replace(graph.tensors[index], data=None)
         nodes.append(Node("DEQUANTIZE", (len(tensors) - 1,), (index,)))
     converted = replace(graph, tensors=tuple(tensors), nodes=(*nodes, *graph.nodes))
     return converted, too_large, len(nodes)
 
 
-def _weights(graph: Graph) -> list[int]:
-    """Returns: indices of the float32 constants that may be computed by a DEQUANTIZE instead."""
+def _weights(graph: Graph) -> tuple[list[int], list[str]]:
+    """Returns: indices of the float32 constants that a DEQUANTIZE will compute, and names of those that hold
+    larger values than float16 can.
+
+    Weights and biases of one operator are converted together or not at all: XNNPACK in LiteRT 1.1 to 1.3 does
+    not load convolutions that read one of them from float16 and the other from float32, or gets them wrong.
+    """
     banned = set(graph.inputs) | set(graph.outputs)
     read: set[int] = set()
     for node in graph.nodes:
         (banned if node.op in _CONSTANTS_ONLY else read).update(node.inputs)
         banned.update(node.outputs)
-    return [
-        index
-        for index in sorted(read - banned)
-        if index >= 0 and _is_plain(graph.tensors[index]) and graph.tensors[index].type.size >= MIN_ELEMENTS
-    ]
+    plain = {i for i in read - banned if i >= 0 and _is_plain(graph.tensors[i])}
+    too_large = {i for i in plain if not _fits(graph.tensors[i])}
+    large = {i for i in plain if graph.tensors[i].type.size >= MIN_ELEMENTS}
+    chosen: set[int] = set()
+    for group in _together(graph, plain):
+        if group & large and group <= plain - too_large:
+            chosen |= group
+    return sorted(chosen), [graph.tensors[i].name for i in sorted(too_large & large)]
+
+
+def _together(graph: Graph, plain: set[int]) -> list[set[int]]:
+    """Returns: the constants in groups: each alone, but weights with their biases, and with all that share
+    one of them."""
+    home = {index: {index} for index in plain}
+    for weights, bias in _biased(graph):
+        joined = home.setdefault(weights, {weights}) | home.setdefault(bias, {bias})
+        home.update(dict.fromkeys(joined, joined))
+    return list({id(group): group for group in home.values()}.values())
+
+
+def _biased(graph: Graph) -> Iterator[tuple[int, int]]:
+    """Yields: the indices of weights and bias of every operator that has both."""
+    for node in graph.nodes:
+        declared = find(node.op)
+        bias = None if declared is None else declared.quant.bias
+        place = WEIGHTS.get(node.op)
+        if bias is None or place is None or len(node.inputs) <= max(bias, place):
+            continue
+        if node.inputs[bias] >= 0:
+            yield node.inputs[place], node.inputs[bias]
 
 
 def _is_plain(tensor: Tensor) -> bool:

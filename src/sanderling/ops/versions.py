@@ -235,18 +235,26 @@ def least_version(node: Node, operands: Sequence[Tensor | None], results: Sequen
     return max(held, default=1)
 
 
+def is_special(
+    condition: str, node: Node, operands: Sequence[Tensor | None], results: Sequence[Tensor]
+) -> bool:
+    """Returns: whether a condition, in the words of the table above, holds for a call."""
+    call = _Call(node, operands, results)
+    return all(_holds(term, call) for term in condition.split("+"))
+
+
 def with_versions(graph: Graph) -> Graph:
-    """Returns: a graph whose operators all say the version that they need, at least. Where a file says a
-    higher one, it is left: whoever wrote it may know why."""
-    nodes = tuple(
-        replace(
-            node, version=max(node.version, least_version(node, graph.operands(node), graph.results(node)))
-        )
-        if node.op != CUSTOM
-        else node
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=nodes)
+    """Returns: a graph whose operators say the version that their calls need, no more and no less.
+
+    One of which the table above does not know all versions keeps what the file says.
+    """
+    return replace(graph, nodes=tuple(_with_version(graph, node) for node in graph.nodes))
+
+
+def _with_version(graph: Graph, node: Node) -> Node:
+    if node.op == CUSTOM or node.version > max((v for v, _ in _rules().get(node.op, ())), default=0):
+        return node
+    return replace(node, version=least_version(node, graph.operands(node), graph.results(node)))
 
 
 @cache

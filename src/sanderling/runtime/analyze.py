@@ -17,7 +17,7 @@ from sanderling.errors import FormatError
 from sanderling.graph.graph import Graph, Model, Tensor
 from sanderling.graph.types import Verdict
 from sanderling.tflite.metadata import ModelMetadata, TensorMetadata, label_names, read_metadata
-from sanderling.tflite.releases import model_needs
+from sanderling.tflite.releases import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +183,9 @@ def analyze(model: Model) -> Analysis:
         labels=labels,
         peak_node=used.peak_node,
         variable_bytes=used.variable_bytes,
-        oldest_runtime=_oldest(model),
+        oldest_runtime=needs(model),
         notes=tuple(notes),
     )
-
-
-def _oldest(model: Model) -> str:
-    need = model_needs(model)
-    return "" if need is None else f"{need.releases} ({need.operator} version {need.version})"
 
 
 def _described(model: Model, notes: list[str]) -> tuple[ModelMetadata | None, tuple[str, ...]]:

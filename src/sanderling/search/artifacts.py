@@ -20,6 +20,7 @@ from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
 from sanderling.tasks.inputs.image import ImageInput
 from sanderling.tasks.spec import TaskSpec
+from sanderling.tflite.releases import needs
 
 BEST_MODEL, BEST_RECIPE = "best.tflite", "best.json"
 SCHEMA_VERSION = 1
@@ -84,6 +85,8 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "device": {"name": outcome.device, **(outcome.facts.to_json() if outcome.facts else {})},
         "inputs": _ports(model, inputs=True),
         "outputs": _ports(model, inputs=False),
+        "limits": outcome.request.limits.to_json(),
+        "oldest_runtime": needs(model),
         "size_bytes": winner.size_bytes,
         "latency_ms": winner.latency.to_json() if winner.latency else None,
         "peak_memory_bytes": winner.peak_memory_bytes,

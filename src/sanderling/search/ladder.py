@@ -302,7 +302,8 @@ def _promising(state: State) -> list[Trial]:
     keeping = [t for t in state.trials if state.keeps_drop(t) and t.rung != AS_IS]
     fastest = sorted((t for t in keeping if state.may_win(t)), key=_cost)
     integers = sorted((t for t in keeping if t.rung == STATIC), key=_drop)
-    chosen = [state.baseline, *fastest[:2], *integers[:1]]
+    original = [] if state.wrong_ends else [state.baseline]
+    chosen = [*original, *fastest[:2], *integers[:1]]
     return list({t.id: t for t in chosen}.values())
 
 
@@ -337,7 +338,7 @@ def threads(state: State) -> Iterator[Proposal | Skipped]:
     good = [t for t in state.trials if state.may_win(t) and t.latency and t.rung != AS_IS]
     fastest = sorted(good, key=_cost)[:2]
     for count in state.more_threads:
-        for trial in [state.baseline, *fastest]:
+        for trial in fastest if state.wrong_ends else [state.baseline, *fastest]:
             base = trial.name
             yield Proposal(f"{base}, {count} threads", trial.recipe, THREADS, count, trial.engine)
 

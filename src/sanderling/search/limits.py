@@ -13,6 +13,7 @@ from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.search import ladder
 from sanderling.tflite.releases import Runtime, too_new
 
+_SHOWN = 6  # operators that are told by name
 # Rungs whose candidates take and give what the original does, whatever is asked for.
 _SAME_ENDS = (ladder.FLOAT16, ladder.DYNAMIC, ladder.WEIGHTS, ladder.INT4)
 
@@ -38,6 +39,16 @@ class Allowed:
         kinds = {node.kind for graph in model.graphs for node in graph.nodes}
         extra = sorted(kinds - self.names)
         return f"needs {', '.join(extra)}, which --allow-ops does not allow" if extra else ""
+
+    def told(self) -> str:
+        """Returns: what it asks of a model."""
+        if self.engine:
+            return f"be made of what {self.engine} has kernels for"
+        return (
+            f"be made of {', '.join(sorted(self.names))}"
+            if len(self.names) <= _SHOWN
+            else (f"be made of the {len(self.names)} operators that are allowed")
+        )
 
     def to_json(self) -> object:
         """Returns: the engine's name, or the operators in order."""
@@ -112,6 +123,15 @@ class Limits:
             for name, ports in ends.items()
             if within or (self.io != "int8" and any(model.main.tensors[i].dtype.is_float for i in ports))
         }
+
+    def told(self) -> str:
+        """Returns: what a winner must do: ``run on TensorFlow Lite 2.14; take and give int8``; "" for any."""
+        parts = [
+            f"run on {self.oldest_runtime}" if self.oldest_runtime else "",
+            self.allowed.told() if self.allowed else "",
+            "take and give int8" if self.io == "int8" else "",
+        ]
+        return "; ".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, object]:
         """Returns: JSON values."""

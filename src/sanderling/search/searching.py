@@ -124,6 +124,8 @@ class Search:
 
     def _tell_broken(self, subjects: tuple[Subject, ...]) -> None:
         """Tells which models break a limit as they are: what is made from them may keep it."""
+        if told := self.limits.told():
+            self._tell(Note(f"a winner must {told}"))
         for subject in subjects:
             if broken := self.limits.broken_by(subject.model):
                 which = "the original" if len(subjects) == 1 else subject.name

@@ -194,3 +194,16 @@ LITERT = """
 2.2 PADV2:6 REVERSE_V2:4 SPLIT:5 SPLIT_V:3 UNPACK:6
 never STABLEHLO_CBRT:1
 """
+
+# Calls that older releases take, for no version tells them apart, and then refuse, crash on or get wrong: the
+# first release of LiteRT that is right, the operator, what is special (as in ``ops/versions.py``), in words.
+# Measured with TensorFlow Lite 2.14, which is wrong with all of them, and LiteRT 1.0 to 2.3. Which releases
+# of TensorFlow Lite after 2.14 are right was not measured, so none counts.
+KERNELS = (
+    ("1.1", "CONV_2D", "float32+1=int4", "int4 weights and float data"),
+    ("1.0", "FULLY_CONNECTED", "float32+1=int4", "int4 weights and float data"),
+    ("1.0", "TRANSPOSE_CONV", "2=float32+1=int8", "int8 weights and float data"),
+    ("1.0", "MUL", "int8+broadcast_5", "int8 data of five dimensions that is broadcast"),
+    ("1.0", "MUL", "int16+broadcast_5", "int16 data of five dimensions that is broadcast"),
+    ("2.0", "PRELU", "int16", "int16 data"),
+)

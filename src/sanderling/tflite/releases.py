@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from sanderling.graph.graph import CUSTOM, Model
-from sanderling.ops.versions import least_version, with_versions
+from sanderling.ops.versions import is_special, least_version, with_versions
 from sanderling.tflite import introduced
 
 Release = tuple[int, ...]
@@ -44,25 +44,40 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A version of an operator, which older releases do not have."""
+    """What older releases do not have.
+
+    Attributes:
+        operator, version: of an operator.
+        special: what of a call the version does not tell: ``int4 weights and float data``.
+    """
 
     operator: str
     version: int
+    special: str = ""
 
     def __str__(self) -> str:
-        if not self.known:
-            return f"{self.operator} version {self.version} is in no release that is known"
-        return f"{self.operator} version {self.version} needs {self.releases}"
+        return f"{self.what} needs {self.releases}" if self.known else f"no known release has {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The operator and its version, or what is special about the call."""
+        return (
+            f"{self.operator} with {self.special}"
+            if self.special
+            else f"{self.operator} version {self.version}"
+        )
 
     @property
     def tflite(self) -> Release | None:
         """The first release of TensorFlow Lite that runs it, None where no table tells."""
-        known = tflite_releases().get(self.operator, ())
+        known = () if self.special else tflite_releases().get(self.operator, ())
         return known[self.version - 1] if 1 <= self.version <= len(known) else None
 
     @property
     def litert(self) -> Release | None:
         """The first release of LiteRT that runs it, None where no table tells."""
+        if self.special:
+            return _KERNELS[self.operator, self.special]
         own = _litert_releases()
         if (self.operator, self.version) in own:
             return own[self.operator, self.version]
@@ -132,6 +147,9 @@ def _litert_releases() -> dict[tuple[str, int], Release | None]:
     return found
 
 
+_KERNELS = {(op, words): _numbers(release) for release, op, _, words in introduced.KERNELS}
+
+
 def model_needs(model: Model) -> Need | None:
     """Returns: what keeps a model from the oldest releases; None where nothing in it is known.
 
@@ -139,6 +157,13 @@ def model_needs(model: Model) -> Need | None:
     """
     known = [need for need in _needs(model) if need.known]
     return max(known, key=lambda need: need.age, default=None)
+
+
+def needs(model: Model) -> str:
+    """Returns: the first releases that run a model, and what asks for them: ``TensorFlow Lite 2.0 or LiteRT
+    1.0 (FULLY_CONNECTED version 5)``; "" where nothing is known."""
+    need = model_needs(model)
+    return "" if need is None else f"{need.releases} ({need.what})"
 
 
 def too_new(model: Model, oldest: Runtime) -> list[Need]:
@@ -150,12 +175,16 @@ def too_new(model: Model, oldest: Runtime) -> list[Need]:
 
 def _needs(model: Model) -> Set[Need]:
     """Returns: what each operator asks for: the version that the file says, which a runtime looks at, or the
-    one that the call takes, where an old converter said too little."""
+    one that the call takes, where an old converter said too little; and what no version tells."""
     found: set[Need] = set()
     for graph in model.graphs:
         for node in (node for node in graph.nodes if node.op != CUSTOM):
-            least = least_version(node, graph.operands(node), graph.results(node))
-            found.add(Need(node.op, max(node.version, least)))
+            tensors = graph.operands(node), graph.results(node)
+            version = max(node.version, least_version(node, *tensors))
+            found.add(Need(node.op, version))
+            for _, operator, condition, words in introduced.KERNELS:
+                if operator == node.op and is_special(condition, node, *tensors):
+                    found.add(Need(node.op, version, words))
     return found
 
 

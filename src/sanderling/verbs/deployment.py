@@ -80,7 +80,12 @@ def _engine(name: str) -> str:
 
     meant = name.strip().lower()
     meant = _PLACES.get(meant, meant.replace("-", "_"))
-    return meant if meant in registry.names() else ""
+    if meant in registry.names():
+        return meant
+    close = difflib.get_close_matches(meant, [*registry.names(), *_PLACES], 1, cutoff=0.8)
+    if close and not expanded(name).is_file():
+        raise UsageError(f"there is no {name!r}", where="allow_ops", hint=f"did you mean {close[0]}?")
+    return ""
 
 
 def _read(path: Path) -> str:
