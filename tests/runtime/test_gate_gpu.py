@@ -49,6 +49,7 @@ def test_one_of_four_channels_per_group_is_not(tmp_path: Path) -> None:
 def test_what_is_struck_is_never_chosen_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the accelerator may be chosen: on a real GPU. The processor's own takes its place here."""
     monkeypatch.setenv("SANDERLING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SANDERLING_ENGINES", raising=False)
     monkeypatch.setattr(choice, "candidates", lambda: [find_variant("litert"), find_variant("litert_gpu")])
     path = Path(models.save(models.grouped_convolution(per_group=3), tmp_path, "net"))
     found = decide(path, read_model(path), 1)

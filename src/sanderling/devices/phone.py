@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sanderling.errors import UsageError
-from sanderling.isolation.client import Worker
+from sanderling.isolation.client import Limits, Worker
+from sanderling.isolation.process import Process
 
 # What the phone does in place of this machine, and what works on models that these have loaded.
 _THERE = {
@@ -38,30 +39,14 @@ class PhoneWorker(Worker):
         super().__init__(name=name)
         self._phone = phone
 
-    def call(
-        self,
-        function: str,
-        *,
-        timeout: float | None = None,
-        on_progress: Callable[[Any], None] | None = None,
-        doing: str = "",
-        generation: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Calls a function, on the phone where it is about a model. See ``Worker.call``.
+    def _ask(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+        """Has the phone do what is about a model.
 
         Raises:
             UsageError: it cannot be done by ``benchmark_model``: it would be done here, and not on the phone.
         """
         if function in _THERE:
-            kwargs["phone"] = dict(self._phone())
-        elif function not in _ON_LOADED:
-            raise UsageError(f"{doing or function} cannot be done by benchmark_model on a phone")
-        return super().call(
-            _THERE.get(function, function),
-            timeout=timeout,
-            on_progress=on_progress,
-            doing=doing,
-            generation=generation,
-            **kwargs,
-        )
+            return super()._ask(process, limits, _THERE[function], {**kwargs, "phone": dict(self._phone())})
+        if function not in _ON_LOADED:
+            raise UsageError(f"{limits.doing} cannot be done by benchmark_model on a phone")
+        return super()._ask(process, limits, function, kwargs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
@@ -60,39 +59,21 @@ class RemoteWorker(Worker):
             return self._error(f"crashed ({signal}) while {doing}", process, passing=signal == "SIGKILL")
         return self._error(f"ended by itself (exit code {code}) while {doing}", process)
 
-    def call(
-        self,
-        function: str,
-        *,
-        timeout: float | None = None,
-        on_progress: Callable[[Any], None] | None = None,
-        doing: str = "",
-        generation: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Calls a function on the device. See ``Worker.call``.
+    def _ask(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+        """Sends what the device does not have yet, then has it call the function on what it keeps."""
+        if self._known_generation != self.generation:
+            self._files, self._kept, self._kept_bytes = {}, set(), 0
+            self._known_generation = self.generation
 
-        Raises:
-            ConnectionLost: the connection broke off; the device's worker ends by itself.
-        """
-        with self._lock:
-            deadline = None if timeout is None else time.monotonic() + timeout
-            limits = Limits(timeout, deadline, doing or f"calling {function}", on_progress)
-            process = self._running(deadline)
-            self._same(generation, limits)
-            if self._known_generation != self.generation:
-                self._files, self._kept, self._kept_bytes = {}, set(), 0
-                self._known_generation = self.generation
+        def there(name: str, **arguments: Any) -> Any:
+            return self._exchange(process, limits, f"{_STORE}:{name}", arguments)
 
-            def there(name: str, **arguments: Any) -> Any:
-                return self._exchange(process, limits, f"{_STORE}:{name}", arguments)
-
-            new: dict[str, Array] = {}
-            arguments = {key: self._sent(value, new, there) for key, value in kwargs.items()}
-            if new:
-                there("keep", digests=list(new), arrays=list(new.values()))
-                self._kept |= set(new)
-            return there("call", function=function, kwargs=arguments)
+        new: dict[str, Array] = {}
+        arguments = {key: self._sent(value, new, there) for key, value in kwargs.items()}
+        if new:
+            there("keep", digests=list(new), arrays=list(new.values()))
+            self._kept |= set(new)
+        return there("call", function=function, kwargs=arguments)
 
     def _sent(self, value: Any, new: dict[str, Array], there: Callable[..., Any]) -> Any:
         """Returns: a value as the device gets it: paths there, and digests of arrays that it keeps.

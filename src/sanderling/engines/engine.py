@@ -82,10 +82,12 @@ class Engine(Protocol):
     Attributes:
         name: the folder's.
         isolated: what it loads runs in a process of its own, since its library may end the whole process.
+        packages: distributions that its library may come from, whose versions its speed depends on.
     """
 
     name: str
     isolated: bool
+    packages: tuple[str, ...]
 
     def available(self) -> Verdict:
         """Returns: whether it can be used in this process, or why not (what to install)."""

@@ -105,13 +105,13 @@ class Worker:
             deadline = None if timeout is None else time.monotonic() + timeout
             limits = Limits(timeout, deadline, doing, on_progress)
             process = self._running(deadline)
-            self._same(generation, limits)
-            return self._exchange(process, limits, function, kwargs)
+            if generation is not None and generation != self.generation:
+                raise ConnectionLost(f"the {self.name} had ended before {limits.doing}")
+            return self._ask(process, limits, function, kwargs)
 
-    def _same(self, generation: int | None, limits: Limits) -> None:
-        """Makes sure that handles are those of the process that runs now."""
-        if generation is not None and generation != self.generation:
-            raise ConnectionLost(f"the {self.name} had ended before {limits.doing}")
+    def _ask(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+        """Has a running process call a function: what workers on other devices do in their own ways."""
+        return self._exchange(process, limits, function, kwargs)
 
     def _exchange(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
         """Sends one request to a running process. Returns: its result."""

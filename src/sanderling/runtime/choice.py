@@ -88,14 +88,20 @@ def decide(path: Path, model: Model, threads: int | None, tell: Tell | None = No
         threads: the number to use; None lets it be measured.
         tell: is called with a sentence before anything is measured that takes seconds.
     """
-    variants = candidates()
     counts = [threads] if threads is not None else _counts()
-    if len(variants) * len(counts) == 1 or not _feedable(model):
-        return Decision(USUAL, counts[0], "nothing else is installed" if _feedable(model) else _UNFED)
-    key = _key(path, variants, threads)
+    if not _feedable(model):
+        return Decision(USUAL, counts[0], _UNFED)
+    if _usable() == [USUAL] and len(counts) == 1:
+        return Decision(USUAL, counts[0], _ALONE)
+    key = _key(path, threads)
     known = _recall(key)
     if known is not None:
-        return known
+        return known  # before any engine's library is imported, which takes longer than to load most models
+    variants = candidates()
+    if len(variants) * len(counts) == 1:
+        found = Decision(USUAL, counts[0], _ALONE)
+        _keep(key, found)
+        return found
     if tell is not None:
         tell(f"measuring once which of {len(variants)} engines runs {path.name} fastest: a few seconds")
     found = _Contest(path.resolve(), variants, counts).run()
@@ -104,16 +110,21 @@ def decide(path: Path, model: Model, threads: int | None, tell: Tell | None = No
 
 
 _UNFED = "it takes text, which engines are not compared on"
+_ALONE = "nothing else is installed"
+
+
+def _usable() -> list[str]:
+    """Returns: the engines that may be chosen, installed or not; webgpu plans by itself (webgpu/auto.py)."""
+    allowed = settings().engines
+    return [n for n in registry.names() if n != "webgpu" and (not allowed or n in allowed or n == USUAL)]
 
 
 def candidates() -> list[Variant]:
     """Returns: what may be chosen here, LiteRT first; ``SANDERLING_ENGINES`` limits it."""
-    allowed = settings().engines
-    usable = [name for name in registry.names() if not allowed or name in allowed or name == USUAL]
     found = [
         variant
-        for name in usable
-        if name != "webgpu" and registry.find(name).available()  # it plans by itself: see webgpu/auto.py
+        for name in _usable()
+        if registry.find(name).available()
         for variant in registry.find(name).variants()
         if variant.choose and variant.exact
     ]
@@ -221,16 +232,18 @@ def _ms(item: tuple[str, Row]) -> float:
     return item[1].ms or 0.0
 
 
-def _key(path: Path, variants: Sequence[Variant], threads: int | None) -> Path | None:
+def _key(path: Path, threads: int | None) -> Path | None:
     """Returns: the file that the choice is remembered in; None where the model cannot be told from others."""
+    from sanderling.engines.webgpu.auto import gpu_files
     from sanderling.engines.webgpu.remember import cores, hash_of, versions
+    from sanderling.engines.webgpu.versions import version_of
     from sanderling.runtime.doctor import processor_name
 
     digest = hash_of(path)
     if not digest:
         return None
-    known = {str(v): registry.find(v.engine).version() for v in variants}
-    parts = [digest, processor_name(), cores(), versions(), known, threads]
+    packages = {p: version_of(p) for name in _usable() for p in registry.find(name).packages}
+    parts = [digest, processor_name(), cores(), gpu_files(), versions(), packages, threads]
     name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
     return settings().cache / "choices" / f"{name}.json"
 

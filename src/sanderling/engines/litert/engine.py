@@ -21,6 +21,7 @@ class LiteRT:
 
     name = "litert"
     isolated = False
+    packages = ("ai-edge-litert",)
 
     def available(self) -> Verdict:
         """Returns: whether ``ai-edge-litert`` can be imported here."""

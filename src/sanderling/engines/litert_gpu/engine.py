@@ -29,6 +29,7 @@ class LiteRTGPU:
 
     name = "litert_gpu"
     isolated = True
+    packages = ("ai-edge-litert",)
 
     def available(self) -> Verdict:
         """Returns: whether there is a GPU that the accelerator takes. Looks for one in a process of its own,

@@ -27,6 +27,10 @@ class ONNXRuntime:
 
     name = "onnxruntime"
     isolated = False
+    packages = (
+        "onnxruntime", "onnxruntime-gpu", "onnxruntime-webgpu", "onnxruntime-directml", "onnxruntime-qnn",
+        "onnxruntime-openvino", "onnx",
+    )  # fmt: skip
 
     def available(self) -> Verdict:
         """Returns: whether ``onnxruntime``, and ``onnx`` to write what it reads, can be imported here."""

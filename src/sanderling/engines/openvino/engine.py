@@ -31,6 +31,7 @@ class OpenVINO:
 
     name = "openvino"
     isolated = False
+    packages = ("openvino",)
 
     def available(self) -> Verdict:
         """Returns: whether ``openvino`` can be imported here."""

@@ -19,6 +19,7 @@ class Reference:
 
     name = "reference"
     isolated = False
+    packages = ("numpy",)
 
     def available(self) -> Verdict:
         """Returns: yes: it needs nothing but NumPy."""

@@ -37,6 +37,7 @@ class TFLiteMicro:
 
     name = "tflite_micro"
     isolated = True
+    packages = ("tflite-micro",)
 
     def available(self) -> Verdict:
         """Returns: whether ``tflite-micro`` is installed. It is not imported for that."""

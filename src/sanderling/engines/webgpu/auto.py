@@ -99,9 +99,14 @@ def _litert(path: Path, model: Model, threads: int) -> Rival:
     return Rival("litert", lambda: LITERT.load(path, model, threads=threads))
 
 
+def gpu_files() -> list[str]:
+    """Returns: the files of Linux that show a GPU; [] where there are none, and on other systems."""
+    return [name for name in _GPU_FILES if Path("/dev", name).exists()]
+
+
 def _plainly_cpu(model: Model, named: bool, half: bool) -> str:
     """Returns: why no GPU needs to be looked for, "" where one does."""
-    if not named and sys.platform == "linux" and not any(Path("/dev", f).exists() for f in _GPU_FILES):
+    if not named and sys.platform == "linux" and not gpu_files():
         return "the CPU runs it: this machine shows no GPU"
     graph, rates = model.main, Rates()
     estimate = sum(rates.times(graph, node)[0] for node in graph.nodes)

@@ -21,6 +21,7 @@ class WebGPU:
 
     name = "webgpu"
     isolated = False
+    packages = ("wgpu", "wgpudawn")
 
     def available(self) -> Verdict:
         """Returns: whether there are a WebGPU library and a GPU adapter."""
