@@ -21,9 +21,14 @@ def clamp(x: Values, low: float | None, high: float | None) -> Values:
 
 def activate(node: Node, x: Values) -> Values:
     """Returns: x after the fused activation of ``node``."""
-    name = word(node, "fused_activation_function", "NONE")
-    if name == "TANH":
+    if word(node, "fused_activation_function", "NONE") == "TANH":
         return np.asarray(np.tanh(x), x.dtype)
+    return clamp(x, *limits_of(node))
+
+
+def limits_of(node: Node) -> tuple[float | None, float | None]:
+    """Returns: between what the fused activation of ``node`` keeps its results, None for no limit."""
+    name = word(node, "fused_activation_function", "NONE")
     if name not in _RANGES:
         raise invalid(node, f"the fused activation {name} is not known")
-    return clamp(x, *_RANGES[name])
+    return _RANGES[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import erf
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sanderling.ops._bare import bare
 from sanderling.ops._cases import Cases, Draw, normal
 from sanderling.ops._operands import Values, every, invalid, operand, same_dtype
 from sanderling.ops._shapes import broadcast, merged
+from sanderling.ops._torch import elementwise
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Reference, Types, elementwise_cost
 
@@ -58,11 +60,13 @@ def unary(
     whole: bool = False,
     integer: Reference | None = None,
     gpu: Gpu | None = None,
+    torch: Callable[..., Any] | None = None,
 ) -> Op:
     """Returns: an operator that maps every element by itself, ``whole`` numbers too or real ones only.
 
     Args:
         integer: what TFLite computes on stored integers.
+        torch: (the module torch, operand) → result.
     """
 
     def reference(
@@ -74,7 +78,8 @@ def unary(
         return [Case("image", [draw(rng, (1, 5, 7, 3))]), Case("vector", [draw(rng, (13,))])]
 
     infer = arithmetic_type if whole else real_type
-    return Op(name, infer, cost, options, reference, quant, cases, integer=integer, gpu=gpu)
+    lowering = elementwise(torch) if torch else None
+    return Op(name, infer, cost, options, reference, quant, cases, integer=integer, gpu=gpu, torch=lowering)
 
 
 def binary(
@@ -92,6 +97,7 @@ def binary(
     mixed: frozenset[tuple[DType, DType]] = frozenset(),
     as_stored: bool = False,
     gpu: Gpu | None = None,
+    torch: Callable[..., Any] | None = None,
 ) -> Op:
     """Returns: an operator on two operands that broadcast.
 
@@ -104,6 +110,7 @@ def binary(
         integer: what TFLite computes on stored integers.
         mixed: pairs of different dtypes that it takes all the same; the output has the left one.
         as_stored: TFLite computes with stored integers as they are (see ``_bare``).
+        torch: (the module torch, left, right) → result.
     """
 
     def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
@@ -122,7 +129,19 @@ def binary(
 
     tests = cases or two_operands(fused=fused)
     kernel = bare(reference) if as_stored else integer
-    return Op(name, infer, elementwise_cost, options, reference, quant, tests, integer=kernel, gpu=gpu)
+    lowering = elementwise(torch) if torch else None
+    return Op(
+        name,
+        infer,
+        elementwise_cost,
+        options,
+        reference,
+        quant,
+        tests,
+        integer=kernel,
+        gpu=gpu,
+        torch=lowering,
+    )
 
 
 def two_operands(

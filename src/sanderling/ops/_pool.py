@@ -15,13 +15,19 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._fixed_point import activation_range, saturated
 from sanderling.ops._operands import Values, invalid, positive, ranked
 from sanderling.ops.kernel import Gpu
-from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Torch, Types, written
 
 Pool = Callable[[Window, Values, Pair], Values]
 
 
 def pool(
-    name: str, compute: Pool, *, quant: QuantRule, stored: Pool | None = None, gpu: Gpu | None = None
+    name: str,
+    compute: Pool,
+    *,
+    quant: QuantRule,
+    stored: Pool | None = None,
+    gpu: Gpu | None = None,
+    torch: Torch | None = None,
 ) -> Op:
     """Returns: a pool.
 
@@ -47,7 +53,9 @@ def pool(
         return [saturated(result, out[0], activation_range(node, out[0]))]
 
     kernel = integer if stored else None
-    return Op(name, _infer, _cost, "Pool2DOptions", reference, quant, _cases, integer=kernel, gpu=gpu)
+    return Op(
+        name, _infer, _cost, "Pool2DOptions", reference, quant, _cases, integer=kernel, gpu=gpu, torch=torch
+    )
 
 
 def mean_of(frame: Window, image: Values, out: Pair) -> Values:

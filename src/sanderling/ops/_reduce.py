@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,14 @@ def reduction(
     dtypes: frozenset[DType] = ARITHMETIC,
     integer: Reference | None = None,
     gpu: Gpu | None = None,
+    torch: Callable[..., Any] | None = None,
 ) -> Op:
-    """Returns: an operator that reduces operand 0 along the axes that operand 1 lists."""
+    """Returns: an operator that reduces operand 0 along the axes that operand 1 lists.
+
+    Args:
+        compute: (operand, axis=, keepdims=) → result.
+        torch: (the module torch, operand, axes, whether they are kept) → result.
+    """
 
     def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
         x = operand(node, inputs, 0)
@@ -58,6 +65,13 @@ def reduction(
         axes = axes_in(node, [int(a) for a in given(inputs, 1).ravel()], x.ndim)
         return [compute(x, axis=axes, keepdims=bool(whole(node, "keep_dims")))]
 
+    def lowering(
+        torch_: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+    ) -> list[Any]:
+        assert torch is not None
+        axes = axes_in(node, inputs[1].ravel().tolist(), inputs[0].ndim)
+        return [torch(torch_, inputs[0], axes, bool(whole(node, "keep_dims")))]
+
     def cases(rng: np.random.Generator) -> list[Case]:
         x = draw(rng, (2, 5, 7, 3))
         wanted = (
@@ -71,7 +85,17 @@ def reduction(
         ]
 
     return Op(
-        name, infer, _cost, "ReducerOptions", reference, quant, cases, reads=(1,), integer=integer, gpu=gpu
+        name,
+        infer,
+        _cost,
+        "ReducerOptions",
+        reference,
+        quant,
+        cases,
+        reads=(1,),
+        integer=integer,
+        gpu=gpu,
+        torch=lowering if torch else None,
     )
 
 

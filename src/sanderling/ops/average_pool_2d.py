@@ -10,6 +10,7 @@ from sanderling.ops._elementwise import SHARED
 from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, one
 from sanderling.ops._gpu_conv import pool_2d
 from sanderling.ops._pool import mean_of, pool, whole_mean_of
+from sanderling.ops._torch_conv import AVERAGE
 from sanderling.ops.kernel import Flow, Kernel, Limits, Step
 
 # Means of stored integers lie often in the middle between two: LiteRT rounds them away from 0, a GPU to even.
@@ -30,4 +31,4 @@ def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     return one(replace(mean, steps=(away, *activation(node, 1))))
 
 
-OP = pool("AVERAGE_POOL_2D", mean_of, quant=SHARED, stored=whole_mean_of, gpu=gpu)
+OP = pool("AVERAGE_POOL_2D", mean_of, quant=SHARED, stored=whole_mean_of, gpu=gpu, torch=AVERAGE)

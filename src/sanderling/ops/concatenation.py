@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from sanderling.ops._fixed_point import activation_range, round_half_away, satur
 from sanderling.ops._gpu import Answer, in_one_scale
 from sanderling.ops._operands import axis_in, invalid, whole
 from sanderling.ops._shapes import merged
+from sanderling.ops._torch import activate as activate_torch
 from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
@@ -68,6 +70,12 @@ def gpu(node: Node, inputs: Operands, outputs: Sequence[Tensor], limits: Limits)
     return (in_one_scale(kernels) if copied else kernels)(node, inputs, outputs, limits)
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [activate_torch(torch, node, torch.cat(list(inputs), whole(node, "axis")))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     parts = [normal(rng, (2, size, 3)) for size in (1, 4, 2)]
     flat = [normal(rng, (2, 3)) for _ in range(2)]
@@ -88,4 +96,5 @@ OP = Op(
     moves_data=True,
     integer=integer,
     gpu=gpu,
+    torch=lowering,
 )

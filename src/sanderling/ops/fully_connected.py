@@ -6,6 +6,7 @@ The operand is flattened to [batch, features], unless ``keep_num_dims`` keeps it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._integer import centred, check_weighted, exact_product, output_factors, requantize
 from sanderling.ops._operands import invalid, operand, ranked, whole, word
 from sanderling.ops._shapes import elements, known, same_size
+from sanderling.ops._torch import activate as activate_torch
 from sanderling.ops._weighted import bias_of, kind_of, multiply_hybrid, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -74,6 +76,15 @@ def integer(
     return [requantize(node, total, bias, factors, out[0]).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, weights, bias = inputs
+    result = torch.nn.functional.linear(x.reshape(-1, weights.shape[1]), weights, bias)
+    shape = (*x.shape[:-1], weights.shape[0]) if whole(node, "keep_num_dims") else result.shape
+    return [activate_torch(torch, node, result.reshape(shape))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     weights, bias = normal(rng, (4, 6)), normal(rng, (4,))
     return [
@@ -101,4 +112,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=with_stored_weights(with_half(with_int8(dense, dense=True))),
+    torch=lowering,
 )

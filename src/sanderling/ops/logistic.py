@@ -14,4 +14,5 @@ OP = unary(
     integer=_sigmoid.logistic,
     quant=QuantRule(fixed_output=(1 / 256, -128)),
     gpu=looked_up_int16(pointwise(LOGISTIC), _sigmoid.logistic),
+    torch=lambda torch, x: torch.sigmoid(x),
 )

@@ -11,6 +11,7 @@ from sanderling.ops._conv import Pair, Window, grid
 from sanderling.ops._elementwise import SHARED
 from sanderling.ops._operands import Values
 from sanderling.ops._pool import pool
+from sanderling.ops._torch_conv import MAX
 
 
 def largest(frame: Window, image: Values, out: Pair) -> Values:
@@ -21,4 +22,11 @@ def largest(frame: Window, image: Values, out: Pair) -> Values:
     return result
 
 
-OP = pool("MAX_POOL_2D", largest, quant=SHARED, stored=largest, gpu=partial(_gpu_conv.pool_2d, largest=True))
+OP = pool(
+    "MAX_POOL_2D",
+    largest,
+    quant=SHARED,
+    stored=largest,
+    gpu=partial(_gpu_conv.pool_2d, largest=True),
+    torch=MAX,
+)

@@ -22,5 +22,10 @@ def mean(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
 
 
 OP = reduction(
-    "MEAN", mean, quant=QuantRule(passthrough=(1,)), integer=_reduce_integer.mean, gpu=reduction_gpu("MEAN")
+    "MEAN",
+    mean,
+    quant=QuantRule(passthrough=(1,)),
+    integer=_reduce_integer.mean,
+    gpu=reduction_gpu("MEAN"),
+    torch=lambda torch, x, axes, keep: x.mean(axes, keep) if axes else x,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -93,6 +94,9 @@ Infer = Callable[[Node, Operands, Sequence[Tensor]], list[TensorType]]
 CostFn = Callable[[Node, Operands, Sequence[Tensor]], Cost]
 Types = Sequence[TensorType | None]
 Reference = Callable[[Node, Sequence[Array | None], Types, Sequence[TensorType]], list[Array]]
+# (the module torch, node, operands, their declared types, those of the results) → results. PyTorch is
+# passed in, so that no operator imports it.
+Torch = Callable[[Any, Node, Sequence[Any], Types, Sequence[TensorType]], list[Any]]
 States = Callable[[Node], tuple[int, ...]]
 LIFTED = "lifted"
 # By this attribute an engine tells what the graph does that a node calls: SUM, PROD, MAX, MIN or LAST.
@@ -154,6 +158,10 @@ class Op:
             of LiteRT takes. None = ``_stored.compute`` goes the generic way: it dequantizes the operands,
             calls ``reference`` and quantizes the results, within one step of the kernel.
         gpu: its kernels for a GPU (see ``ops/kernel.py``); None = it stays on the CPU.
+        torch: the same in PyTorch on real numbers, with gradients (see ``Torch``): operands are tensors in
+            TFLite's own layouts, None for absent ones. Where the declared batch is 1, operands' first axis
+            may be a whole number of times what is declared, and so is the results' then. Nothing is changed
+            in place. None = nothing before it can be trained through it.
         states: node → positions of the operands that hold its state between calls. In a *lifted* call (see
             ``is_lifted``) these are plain operands, and their next values follow its other outputs.
             ``infer`` knows that by itself; ``gpu`` is only asked for lifted calls.
@@ -171,6 +179,7 @@ class Op:
     integer: Reference | None = None
     gpu: Gpu | None = None
     states: States = stateless
+    torch: Torch | None = None
 
     def __post_init__(self) -> None:
         infer = self.infer  # an implementation writes states in place: it is never asked for lifted calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,13 @@ def integer(
     return [np.pad(given(inputs, 0), given(inputs, 1).astype(np.int64), constant_values=zero_point)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    around = [side for pair in reversed(inputs[1].tolist()) for side in pair]
+    return [torch.nn.functional.pad(inputs[0], around)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     around = np.array([[0, 0], [1, 2], [3, 0], [0, 1]], np.int32)
     return [
@@ -60,4 +68,5 @@ OP = Op(
     reads=(1,),
     integer=integer,
     gpu=in_one_scale(_gpu_move.pad),
+    torch=lowering,
 )

@@ -12,4 +12,4 @@ def relu(x: Values) -> Values:
     return clamp(x, 0, None)
 
 
-OP = unary("RELU", relu, gpu=limited("RELU"))
+OP = unary("RELU", relu, gpu=limited("RELU"), torch=lambda torch, x: torch.relu(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,12 @@ def integer(
     return [quantize(node, values, out[0])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.softmax(inputs[0] * real(node, "beta"), -1)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("scores", [normal(rng, (2, 10))], {"beta": 1.0}),
@@ -64,4 +71,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=without_int16(_gpu_move.softmax),
+    torch=lowering,
 )

@@ -15,4 +15,5 @@ OP = binary(
     fused=True,
     integer=_arithmetic.sub,
     gpu=pointwise("x - y", operands="xy", kinds="fi", fused=True),
+    torch=lambda torch, x, y: x - y,
 )
