@@ -33,7 +33,7 @@ def test_weights_as_integers(op: Op, case: Case, bits: int, dequantize: bool) ->
     assert op.reference is not None
     results = op.reference(node_of(op, case, len(declared)), list(case.inputs), types, declared)
     model = model_of(op, case, [type_of(r) for r in results])
-    four = (op.name,) if bits == 4 else ()
+    four = (0,) if bits == 4 else ()
     stored = store_weights(model.main, [0], [], four)
     ((index, rounded),) = stored.items()
     assert rounded.dtype is (DType.INT4 if bits == 4 else DType.INT8)

@@ -8,7 +8,6 @@ import pytest
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import DType, TensorType
 from sanderling.ops.op import Case, Op
-
 from tests.ops.single import every_case, label, options_of, type_of
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")

@@ -66,14 +66,15 @@ def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
         matrix, bias = weights_matrix(graph, node), _bias(graph, node)
         columns = np.tile(slots, matrix.shape[0] // slots.size)
         cuttable = bool(np.isin(slots, wanted).any())
-        beside = _beside(graph, position, used) if node.op in _BIAS else -1
+        beside = beside_of(graph, position, used) if node.op in _BIAS else -1
         result.append(
             Reader(position, node.inputs[place], columns, matrix, bias, node.op in _BIAS, cuttable, beside)
         )
     return result
 
 
-def _beside(graph: Graph, position: int, used: Mapping[int, Sequence[int]]) -> int:
+def beside_of(graph: Graph, position: int, used: Mapping[int, Sequence[int]]) -> int:
+    """Returns: index of a tensor computed before, to which only this node's result is added; −1 for none."""
     node = graph.nodes[position]
     out = node.outputs[0]
     if len(used.get(out, ())) != 1 or out in graph.outputs or not _linear(node):
@@ -144,7 +145,7 @@ def sample_rows(graph: Graph, reader: Reader, value: Array, count: int, rng: np.
     Returns: [rows, d].
     """
     node = graph.nodes[reader.position]
-    if node.op == "CONV_2D":
+    if node.op in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         return _patches(graph, node, value, count, rng)
     width = value.shape[-1] if node.op == "TRANSPOSE_CONV" else graph.tensors[node.inputs[1]].shape[1]
     rows = value.reshape(-1, width)

@@ -24,7 +24,7 @@ def correct_biases(
     nodes: Collection[int],
     bounds: Mapping[int, Bounds],
     observed: Histograms,
-    four_bit: Collection[str] = (),
+    four_bit: Collection[int] = (),
 ) -> Graph:
     """Subtracts from each bias the expected error of its operator's rounded weights.
 
@@ -37,7 +37,7 @@ def correct_biases(
         nodes: positions of the nodes that will be quantized.
         bounds: ranges of weights per channel, by tensor index.
         observed: by tensor index, with the mean of each channel.
-        four_bit: operators whose weights become int4.
+        four_bit: positions of nodes whose weights become int4.
 
     Returns: the graph with new biases. Operators without a bias of their own are left as they are.
 
@@ -56,9 +56,8 @@ def correct_biases(
         if index not in bounds or bias.dtype is not DType.FLOAT32 or uses.count(node.inputs[place]) > 1:
             continue
         weights = real(graph.tensors[index])
-        error = (
-            round_weights(weights, bounds[index], AXIS[node.op], 4 if node.op in four_bit else 8) - weights
-        )
+        bits = 4 if position in four_bit else 8
+        error = round_weights(weights, bounds[index], AXIS[node.op], bits) - weights
         shift = _shift(node, error.astype(np.float64), observed)
         if shift is not None and shift.size == bias.type.size:
             values = real(bias).astype(np.float64) - shift.reshape(bias.shape)

@@ -7,16 +7,17 @@ from typing import Any
 
 from sanderling.compress.applied import Applied
 from sanderling.compress.choose_ranges import CALIBRATIONS
-from sanderling.compress.eligible import WEIGHTS
+from sanderling.compress.eligible import WEIGHTS, operator_name
 from sanderling.compress.options import Options
 from sanderling.compress.quantize import Plan, quantize, quantize_weights
-from sanderling.compress.static_int8 import KNOWN, integers
+from sanderling.compress.static_int8 import KNOWN, integers, learns
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
-from sanderling.graph.graph import Model
+from sanderling.graph.graph import Graph, Model
 
 NAME = "int4_weights"
 FOUR_BIT = ("CONV_2D", "FULLY_CONNECTED")
+ENDS = ("none", "first", "both")
 MODES = ("dynamic", "weight_only", "static")
 
 
@@ -31,8 +32,11 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
         keep_float: operators to leave alone.
+        rounding: as for ``static_int8``.
+        ends: which weights stay int8 because most depends on them: those of the ``first`` operator (when
+            absent), of ``both`` the first and the last, or ``none``.
     """
-    options = Options(NAME, settings, ("mode", *KNOWN))
+    options = Options(NAME, settings, ("mode", "ends", *KNOWN))
     mode = options.choice("mode", MODES, "dynamic")
     activations = integers(options, options.choice("calibration", CALIBRATIONS, "minmax"))
     plan = Plan(
@@ -41,10 +45,20 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         weights=method(options.choice("weights", METHODS, "octav")),
         four_bit=FOUR_BIT,
         correct_bias=options.flag("bias_correction", True),
+        eight_bit=_ends(model.main, options.choice("ends", ENDS, "first")),
+        learn=learns(options, work),
     )
     if mode == "static":
         return quantize(model, plan, activations, work)
     return quantize_weights(model, plan, frozenset(WEIGHTS), work, dequantize=mode == "weight_only")
+
+
+def _ends(graph: Graph, which: str) -> list[str]:
+    """Returns: the names of the operators at the ends of a graph."""
+    names = [operator_name(graph, node) for node in graph.nodes if node.op in FOUR_BIT]
+    if len(names) < 2:  # an only operator is what int4 is asked for
+        return []
+    return {"none": [], "first": names[:1], "both": [*names[:1], *names[-1:]]}[which]
 
 
 TECHNIQUE = Technique(NAME, "int4 weights where LiteRT has kernels, int8 elsewhere: the smallest file", apply)

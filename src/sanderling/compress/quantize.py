@@ -25,6 +25,7 @@ from sanderling.compress.histogram import Range
 from sanderling.compress.integer_operators import BETWEEN, POSITIVE_ONLY, between_floats, why_float
 from sanderling.compress.prepare import fold, nameless
 from sanderling.compress.ranges import Histograms, observe
+from sanderling.compress.rounding import Runs, Weights, learn_rounding
 from sanderling.compress.scales import assign_scales
 from sanderling.compress.scheme import Scheme, is_real
 from sanderling.compress.stored import representable
@@ -47,8 +48,10 @@ class Plan:
         technique: for messages.
         keep_float: operators that the recipe keeps float.
         weights: how ranges of weights are chosen.
-        four_bit: operators whose weights become int4.
+        four_bit: kinds of operators whose weights become int4.
         correct_bias: take back the shifts that rounding weights causes, where there are samples.
+        eight_bit: operators, by the name of their first output, whose weights stay int8 all the same.
+        learn: choose the integers by what the operators give on the samples (see ``rounding``).
     """
 
     technique: str
@@ -56,6 +59,8 @@ class Plan:
     weights: Method = "minmax"
     four_bit: Collection[str] = ()
     correct_bias: bool = True
+    eight_bit: Collection[str] = ()
+    learn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,25 @@ def quantize(model: Model, plan: Plan, integers: Integers, work: Work) -> tuple[
     """
     folded = _folded(model, plan)
     found, scheme = design(folded, plan, integers, work)
-    done = compact(folded.with_main(write_integer(found.graph, scheme)))
+    graph = found.graph
+    if plan.learn:
+        scheme = replace(scheme, quants=assign_scales(graph, scheme).home)
+        graph, weights = learn_rounding(
+            folded, graph, scheme.nodes, scheme.weights, partial(_in_integers, scheme), _runs(work)
+        )
+        scheme = replace(scheme, weights=weights)
+    done = compact(folded.with_main(write_integer(graph, scheme)))
     return done, _applied(folded.main, found.eligible)
+
+
+def _in_integers(scheme: Scheme, graph: Graph, weights: Weights) -> Graph:
+    """Returns: the graph in integers with other weights, its outputs in float."""
+    return write_integer(graph, replace(scheme, weights=weights, integer_ports=False))
+
+
+def _runs(work: Work) -> Runs:
+    assert work.calibration is not None
+    return Runs(load_feeds(work.calibration), work.folder, work.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +145,7 @@ def design(folded: Model, plan: Plan, integers: Integers, work: Work) -> tuple[D
     scheme, weights = _with_weights(graph, scheme, plan)
     if plan.correct_bias:
         bounds = {w.tensor: w.bounds for w in weights}
-        graph = correct_biases(graph, eligible.chosen, bounds, observed, plan.four_bit)
+        graph = correct_biases(graph, eligible.chosen, bounds, observed, _four_bit(graph, plan))
     return Design(graph, eligible), scheme
 
 
@@ -147,14 +169,23 @@ def quantize_weights(
         weights_only=True,
     )
     _require_some(folded, plan, eligible)
-    weights = weight_ranges(graph, eligible.chosen, plan.weights, four_bit=plan.four_bit)
-    stored = store_weights(graph, eligible.chosen, weights, plan.four_bit)
+    narrow = _four_bit(graph, plan)
+    weights = weight_ranges(graph, eligible.chosen, plan.weights, four_bit=narrow)
+    stored = store_weights(graph, eligible.chosen, weights, narrow)
     if plan.correct_bias and work.calibration is not None:
         observed = histograms(folded, plan.technique, work)
         bounds = {w.tensor: w.bounds for w in weights}
-        graph = correct_biases(graph, eligible.chosen, bounds, observed, plan.four_bit)
+        graph = correct_biases(graph, eligible.chosen, bounds, observed, narrow)
+    if plan.learn and work.calibration is not None:
+        write = partial(_with_integers, eligible.chosen)
+        graph, stored = learn_rounding(folded, graph, eligible.chosen, stored, write, _runs(work))
     written = write_weights(graph, eligible.chosen, stored, dequantize=dequantize)
     return compact(folded.with_main(written)), _applied(folded.main, eligible)
+
+
+def _with_integers(nodes: Collection[int], graph: Graph, weights: Weights) -> Graph:
+    """Returns: the graph with rounded weights and float activations."""
+    return write_weights(graph, nodes, weights, dequantize=True)
 
 
 def histograms(folded: Model, technique: str, work: Work) -> Histograms:
@@ -202,11 +233,21 @@ def _with_weights(graph: Graph, scheme: Scheme, plan: Plan) -> tuple[Scheme, lis
     """Chooses integers for the weights, and widens results that are too small for integer rescaling."""
     homes = assign_scales(graph, scheme).home
     settled = {i: representable(q, scheme.activations) for i, q in homes.items()}
-    weights = weight_ranges(graph, scheme.nodes, plan.weights, four_bit=plan.four_bit, activations=settled)
+    narrow = _four_bit(graph, plan)
+    weights = weight_ranges(graph, scheme.nodes, plan.weights, four_bit=narrow, activations=settled)
     widened = rescalable(graph, scheme.nodes, settled, weights)
     ranges = dict(scheme.ranges) | {i: r for i, r in widened.items() if r != settled[i]}
-    stored = store_weights(graph, scheme.nodes, weights, plan.four_bit)
+    stored = store_weights(graph, scheme.nodes, weights, narrow)
     return replace(scheme, ranges=ranges, weights=stored), weights
+
+
+def _four_bit(graph: Graph, plan: Plan) -> frozenset[int]:
+    """Returns: positions of the nodes whose weights become int4."""
+    return frozenset(
+        position
+        for position, node in enumerate(graph.nodes)
+        if node.op in plan.four_bit and operator_name(graph, node) not in plan.eight_bit
+    )
 
 
 def _require_some(folded: Model, plan: Plan, eligible: Eligibility) -> None:

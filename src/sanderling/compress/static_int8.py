@@ -11,14 +11,16 @@ from sanderling.compress.options import Options
 from sanderling.compress.quantize import Integers, Plan, quantize
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
+from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType
 
 NAME = "static_int8"
+ROUNDINGS = ("nearest", "learned")
 IO = ("float", "int8", "keep")
 KNOWN = (
     "calibration", "percentile", "weights", "io", "keep_float", "bias_correction", "everything",
-    "activations", "narrow",
+    "activations", "narrow", "rounding",
 )  # fmt: skip
 
 
@@ -41,6 +43,8 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             absent and ``io`` is ``int8``, else false.
         narrow: false leaves convolutions of images with up to 4 channels in float: LiteRT's int8 kernel pads
             them to 8, which float does not (true when absent).
+        rounding: ``nearest`` (when absent), or ``learned``: weights are rounded so that every operator's
+            results stay close to the original's, at seconds per operator (see ``rounding``).
         activations: ``int8`` or ``int16`` (16-bit activations with int8 weights: exact but slow).
     """
     options = Options(NAME, settings, KNOWN)
@@ -51,8 +55,21 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         keep_float=options.names("keep_float") or (),
         weights=method(options.choice("weights", METHODS, default_weights)),
         correct_bias=options.flag("bias_correction", True),
+        learn=learns(options, work),
     )
     return quantize(model, plan, integers(options, calibration), work)
+
+
+def learns(options: Options, work: Work) -> bool:
+    """Reads whether rounding is to be learned.
+
+    Raises:
+        RecipeError: it is, and there are no samples.
+    """
+    learned = options.choice("rounding", ROUNDINGS, "nearest") == "learned"
+    if learned and work.calibration is None:
+        raise RecipeError("rounding is to be learned, and there are no samples", hint="give --samples")
+    return learned
 
 
 def integers(options: Options, calibration: str) -> Integers:

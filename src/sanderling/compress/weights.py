@@ -63,7 +63,7 @@ def weight_ranges(
     nodes: Collection[int],
     how: Method,
     *,
-    four_bit: Collection[str] = (),
+    four_bit: Collection[int] = (),
     activations: Mapping[int, Range] | None = None,
 ) -> list[WeightRange]:
     """Chooses ranges for the constant weights of some nodes.
@@ -73,7 +73,7 @@ def weight_ranges(
         nodes: positions of the nodes that will be quantized.
         how: ``minmax``; ``percentile``: 99.9 % of a channel's weights; ``mse``: smallest squared error;
             ``entropy``: least relative entropy; ``octav``: OCTAV's fixed point.
-        four_bit: operators whose weights become int4.
+        four_bit: positions of nodes whose weights become int4.
         activations: for static quantization, the ranges of tensors. Channels whose weights are so small
             that their bias would not fit int32, or their sums could not be rescaled, get a wider range:
             such dead channels are common where batch normalisation was folded into float16 weights.
@@ -84,7 +84,7 @@ def weight_ranges(
         if node.op not in AXIS or not graph.tensors[node.inputs[WEIGHTS[node.op]]].is_constant:
             continue
         index = node.inputs[WEIGHTS[node.op]]
-        bits = 4 if node.op in four_bit else 8
+        bits = 4 if position in four_bit else 8
         by_channel = channels_first(real(graph.tensors[index]), AXIS[node.op])
         bounds = clip(by_channel, bits, how)
         if activations is not None:
@@ -99,7 +99,7 @@ def weight_ranges(
 
 
 def store_weights(
-    graph: Graph, nodes: Collection[int], ranges: Collection[WeightRange], four_bit: Collection[str] = ()
+    graph: Graph, nodes: Collection[int], ranges: Collection[WeightRange], four_bit: Collection[int] = ()
 ) -> dict[int, Stored]:
     """Rounds the constant weights of some nodes to integers.
 
@@ -107,7 +107,7 @@ def store_weights(
         graph: the folded graph.
         nodes: positions of the nodes that will be quantized.
         ranges: what ``weight_ranges`` chose for them.
-        four_bit: operators whose weights become int4, unless one with int8 weights shares them.
+        four_bit: positions of nodes whose weights become int4, unless one with int8 weights shares them.
 
     Returns: by tensor index. Weights of operators that are absent in ``AXIS`` get their extremes as bounds.
     """
@@ -118,7 +118,7 @@ def store_weights(
         node = graph.nodes[position]
         index = node.inputs[WEIGHTS[node.op]] if node.op in WEIGHTS else -1
         if index >= 0 and graph.tensors[index].is_constant:
-            narrow[index] = narrow.get(index, True) and node.op in four_bit
+            narrow[index] = narrow.get(index, True) and position in four_bit
             axes[index] = _axis(graph, node)
     stored = {}
     for index, axis in axes.items():

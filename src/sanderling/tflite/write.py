@@ -87,8 +87,6 @@ class _Buffers:
 
 def _skeleton(model: Model) -> tuple[bytearray, list[tuple[int, Array]]]:
     """Returns: the flatbuffer without data, and (position of the offset to patch, data) per buffer."""
-    import flatbuffers
-
     buffers = _Buffers()
     codes: dict[tuple[str, str, int], int] = {}
     root: Record = {
@@ -106,7 +104,7 @@ def _skeleton(model: Model) -> tuple[bytearray, list[tuple[int, Array]]]:
             where=model.name,
             hint="quantize the weights",
         )
-    builder = flatbuffers.Builder(1 << 16)
+    builder = _builder()
     places = _buffer_tables(builder, buffers.arrays)
     end = _table(builder, "Model", root, {"buffers": places.vector})
     builder.Finish(end, IDENTIFIER)
@@ -118,6 +116,20 @@ def _skeleton(model: Model) -> tuple[bytearray, list[tuple[int, Array]]]:
 class _Places:
     vector: int
     slots: list[int]
+
+
+def _builder() -> Any:
+    """Returns: a builder that remembers its vectors of numbers, so that equal ones are written once: of a
+    network that is quantized per channel, the zero points alone take 8 bytes for each weight's and each
+    bias's channel."""
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+        __slots__ = ("vectors",)
+
+    builder = Builder(1 << 16)
+    builder.vectors = {}
+    return builder
 
 
 def _buffer_tables(builder: Any, arrays: list[Array]) -> _Places:
@@ -345,6 +357,13 @@ def _strings(builder: Any, values: list[str]) -> Iterator[int]:
 
 def _scalar_vector(builder: Any, kind: str, values: Any) -> int:
     array = np.ascontiguousarray(values, dtype=np.dtype(kind).newbyteorder("<")).reshape(-1)
+    key = (kind, array.tobytes())
+    if key not in builder.vectors:
+        builder.vectors[key] = _new_vector(builder, array)
+    return int(builder.vectors[key])
+
+
+def _new_vector(builder: Any, array: Array) -> int:
     if array.size == 0:
         builder.StartVector(array.itemsize, 0, array.itemsize)
         return int(builder.EndVector())
