@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,16 @@ from sanderling.tflite.releases import settled
 
 
 def apply(
-    recipe: Recipe, source: Path, out: Path, *, calibration: Path | None = None, threads: int = 1
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    *,
+    calibration: Path | None = None,
+    threads: int = 1,
+    original: Path | None = None,
+    lessons: Path | None = None,
+    kept: Path | None = None,
+    progress: Callable[[Any], None] | None = None,
 ) -> Applied:
     """Makes a candidate: applies a recipe's steps in order and writes the result.
 
@@ -34,6 +44,10 @@ def apply(
         out: the file to write; replaced when it exists.
         calibration: feeds as ``calibration.save_feeds`` wrote them: the file, or the folder that holds it.
         threads: CPU threads for calibration.
+        original: the model that teaches; None: ``source``.
+        lessons: feeds for training, where they are others than for calibration.
+        kept: where training may keep what it has reached, to go on from it after a crash.
+        progress: told what long work has reached.
 
     Returns: what was done.
 
@@ -58,7 +72,9 @@ def apply(
                 )
             folder = Path(scratch) / str(number)
             folder.mkdir()
-            model, done = technique.apply(model, step.settings, Work(folder, calibration, threads))
+            teacher = original or (source if number else None)
+            work = Work(folder, calibration, threads, teacher, lessons, kept, progress)
+            model, done = technique.apply(model, step.settings, work)
             verify(model)
             applied = applied.then(done)
         made = Path(scratch) / "made.tflite"
@@ -69,13 +85,22 @@ def apply(
 
 
 def apply_in_worker(
-    *, recipe: Any, source: str, out: str, calibration: str | None = None, threads: int = 1
+    *,
+    recipe: Any,
+    source: str,
+    out: str,
+    calibration: str | None = None,
+    threads: int = 1,
+    original: str | None = None,
+    lessons: str | None = None,
+    progress: Callable[[Any], None] | None = None,
 ) -> Any:
     """``apply`` with JSON values on both sides, for the isolated worker.
 
     Args:
         recipe: as ``Recipe.to_json`` gives it.
-        source, out, calibration, threads: as for ``apply``.
+        source, out, calibration, threads, original, lessons, progress: as for ``apply``. What training has
+            reached is kept beside ``out``.
 
     Returns: as ``Applied.to_json`` gives it.
     """
@@ -83,10 +108,18 @@ def apply_in_worker(
         Recipe.from_json(recipe),
         Path(source),
         Path(out),
-        calibration=Path(calibration) if calibration is not None else None,
+        calibration=_path(calibration),
         threads=threads,
+        original=_path(original),
+        lessons=_path(lessons),
+        kept=Path(out).with_suffix(".training.npz"),
+        progress=progress,
     )
     return done.to_json()
+
+
+def _path(value: str | None) -> Path | None:
+    return None if value is None else Path(value)
 
 
 def _check_runs(file: Path) -> None:

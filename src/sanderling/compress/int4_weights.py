@@ -10,9 +10,10 @@ from sanderling.compress.choose_ranges import CALIBRATIONS
 from sanderling.compress.eligible import WEIGHTS, operator_name
 from sanderling.compress.options import Options
 from sanderling.compress.quantize import Plan, quantize, quantize_weights
-from sanderling.compress.static_int8 import KNOWN, integers, learns
+from sanderling.compress.static_int8 import KNOWN, integers, learns, schedule
 from sanderling.compress.technique import Technique, Work
 from sanderling.compress.weights import METHODS, method
+from sanderling.errors import RecipeError
 from sanderling.graph.graph import Graph, Model
 
 NAME = "int4_weights"
@@ -33,6 +34,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             when absent).
         keep_float: operators to leave alone.
         rounding: as for ``static_int8``.
+        minutes, steps, seed: as for ``static_int8``, with ``mode`` static.
         ends: which weights stay int8 because most depends on them: those of the ``first`` operator (when
             absent), of ``both`` the first and the last, or ``none``.
     """
@@ -47,7 +49,10 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         correct_bias=options.flag("bias_correction", True),
         eight_bit=_ends(model.main, options.choice("ends", ENDS, "first")),
         learn=learns(options, work),
+        schedule=schedule(options),
     )
+    if plan.schedule is not None and mode != "static":
+        raise RecipeError(f"{NAME} trains with mode static only", hint="give mode static, or no minutes")
     if mode == "static":
         return quantize(model, plan, activations, work)
     return quantize_weights(model, plan, frozenset(WEIGHTS), work, dequantize=mode == "weight_only")

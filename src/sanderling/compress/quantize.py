@@ -10,6 +10,7 @@ from sanderling.compress.applied import Applied, FloatOperator, summarize
 from sanderling.compress.bias_correction import correct_biases
 from sanderling.compress.calibration import load_feeds
 from sanderling.compress.choose_ranges import Choose
+from sanderling.compress.distil_quantized import distil_quantized
 from sanderling.compress.eligible import (
     NO_WEIGHTS,
     SILENT,
@@ -38,6 +39,7 @@ from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import DType
 from sanderling.tflite import write
+from sanderling.training.teach import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Plan:
         correct_bias: take back the shifts that rounding weights causes, where there are samples.
         eight_bit: operators, by the name of their first output, whose weights stay int8 all the same.
         learn: choose the integers by what the operators give on the samples (see ``rounding``).
+        schedule: train the integer network towards the float one; None: not at all.
     """
 
     technique: str
@@ -61,6 +64,7 @@ class Plan:
     correct_bias: bool = True
     eight_bit: Collection[str] = ()
     learn: bool = False
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,13 @@ def quantize(model: Model, plan: Plan, integers: Integers, work: Work) -> tuple[
             folded, graph, scheme.nodes, scheme.weights, partial(_in_integers, scheme), _runs(work)
         )
         scheme = replace(scheme, weights=weights)
+    notes: tuple[str, ...] = ()
+    if plan.schedule is not None:
+        graph, scheme, taught = distil_quantized(folded, graph, scheme, plan.schedule, work)
+        notes = taught.told()
     done = compact(folded.with_main(write_integer(graph, scheme)))
-    return done, _applied(folded.main, found.eligible)
+    applied = _applied(folded.main, found.eligible)
+    return done, replace(applied, notes=(*notes, *applied.notes))
 
 
 def _in_integers(scheme: Scheme, graph: Graph, weights: Weights) -> Graph:

@@ -36,7 +36,8 @@ _ROUNDED = frozenset({"CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"})
 _ROWS = 6144  # of an operator's operand, over all feeds
 _VALUES = 24_000_000  # of one operand's samples
 # How much the samples are trusted: tried on feeds held out, with a few sweeps each.
-_NOISE = (1e-3, 1e-2, 1e-1)
+_NOISE = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_WORTH = 0.95  # of the error of the nearest integers: less is not worth the risk
 _TRIED_SWEEPS = 3
 
 
@@ -206,11 +207,13 @@ def _trusted(
     if not held.any() or held.all():
         return _NOISE[-1]
     seen, unseen = (moments(rows[:, part], wanted[:, part], centre=centre) for part in (~held, held))
-    errors: list[tuple[float, float | None]] = [(float(error_of(unseen, q, scale).sum()), None)]
+    power = float(np.sum(np.mean(np.square(wanted[:, held] - unseen.wanted[:, None] * centre), axis=1)))
+    nearest = power + float(error_of(unseen, q, scale).sum())
+    errors = []
     for share in _NOISE:
         tried = descend(anchored(seen, weights, share), q, scale, steps, sweeps=_TRIED_SWEEPS)
-        errors.append((float(error_of(unseen, *tried).sum()), share))
-    return min(errors, key=lambda pair: pair[0])[1]
+        errors.append(power + float(error_of(unseen, *tried).sum()))
+    return _NOISE[int(np.argmin(errors))] if min(errors) < _WORTH * nearest else None
 
 
 def _by_group(rows: Floats, groups: int) -> Floats:

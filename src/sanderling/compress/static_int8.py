@@ -14,13 +14,14 @@ from sanderling.compress.weights import METHODS, method
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType
+from sanderling.training.teach import Schedule
 
 NAME = "static_int8"
 ROUNDINGS = ("nearest", "learned")
 IO = ("float", "int8", "keep")
 KNOWN = (
     "calibration", "percentile", "weights", "io", "keep_float", "bias_correction", "everything",
-    "activations", "narrow", "rounding",
+    "activations", "narrow", "rounding", "minutes", "steps", "seed",
 )  # fmt: skip
 
 
@@ -45,6 +46,10 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             them to 8, which float does not (true when absent).
         rounding: ``nearest`` (when absent), or ``learned``: weights are rounded so that every operator's
             results stay close to the original's, at seconds per operator (see ``rounding``).
+        minutes: time for training the integer network towards the float one, which needs the extra
+            ``train`` (0 when absent: not at all).
+        steps: of training, instead of as many as ``minutes`` allow.
+        seed: of training.
         activations: ``int8`` or ``int16`` (16-bit activations with int8 weights: exact but slow).
     """
     options = Options(NAME, settings, KNOWN)
@@ -56,6 +61,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         weights=method(options.choice("weights", METHODS, default_weights)),
         correct_bias=options.flag("bias_correction", True),
         learn=learns(options, work),
+        schedule=schedule(options),
     )
     return quantize(model, plan, integers(options, calibration), work)
 
@@ -70,6 +76,15 @@ def learns(options: Options, work: Work) -> bool:
     if learned and work.calibration is None:
         raise RecipeError("rounding is to be learned, and there are no samples", hint="give --samples")
     return learned
+
+
+def schedule(options: Options) -> Schedule | None:
+    """Reads how long to train, None for not at all."""
+    minutes = options.number("minutes", 0.0, 0.0, 10_000.0)
+    if not minutes:
+        return None
+    steps = int(options.number("steps", 0, 0, 1e7))
+    return Schedule(minutes, steps or None, seed=int(options.number("seed", 0, 0, 2**31)))
 
 
 def integers(options: Options, calibration: str) -> Integers:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sanderling.errors import RecipeError, UnsupportedOperator
+from sanderling.errors import InvalidGraph, RecipeError, UnsupportedOperator
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
@@ -22,6 +22,7 @@ from sanderling.ops.registry import find_for
 # Operands that are learned besides an operator's weights and bias: scales and shifts of normalisations.
 _SCALES = frozenset({"ADD", "SUB", "MUL", "DIV"})
 # Tables of many rows of which a sample reads a few: what the others should become, nothing tells.
+_SAME = 1e-3  # of the largest answer
 _TABLES = frozenset({"GATHER", "EMBEDDING_LOOKUP"})
 
 
@@ -62,6 +63,7 @@ class Net:
                     self._constants[index] = value
             elif tensor.is_variable:
                 self._constants[index] = torch.from_numpy(np.zeros(tensor.shape, tensor.dtype.numpy))
+        self._batches: bool | None = None
         self._uses = Counter(i for node in graph.nodes for i in node.inputs)
 
     def _check(self) -> None:
@@ -112,6 +114,51 @@ class Net:
                 if index >= 0 and not left[index] and index not in wanted:
                     values.pop(index, None)
         return {index: values[index] for index in wanted}
+
+    def answer(
+        self, feeds: Sequence[Any], *, wanted: Collection[int] | None = None, hooks: Hooks | None = None
+    ) -> dict[int, Any]:
+        """Computes any number of samples: all at once where that gives the same, else one by one.
+
+        Args: as for ``run``.
+        """
+        declared = self.graph.tensors[self.graph.inputs[0]].shape
+        size = declared[0] if declared else 1
+        count = len(feeds[0]) // max(size, 1)
+        if count == 1 or self._together(feeds, size):
+            return self.run(feeds, wanted=wanted, hooks=hooks)
+        parts = [
+            self.run([f[k * size : (k + 1) * size] for f in feeds], wanted=wanted, hooks=hooks)
+            for k in range(count)
+        ]
+        return {index: self.torch.cat([part[index] for part in parts]) for index in parts[0]}
+
+    def _together(self, feeds: Sequence[Any], size: int) -> bool:
+        """Returns: whether two samples at once give what they give one after the other: found out once."""
+        if self._batches is None:
+            with self.torch.no_grad():
+                pair = [f[: 2 * size] for f in feeds]
+                alone = [self.run([f[:size] for f in pair]), self.run([f[size:] for f in pair])]
+                try:
+                    both = self.run(pair)
+                except (RuntimeError, ValueError, IndexError, InvalidGraph):
+                    self._batches = False
+                else:
+                    self._batches = all(
+                        self._same(
+                            both[i], self.torch.cat([a[i].reshape(size, *a[i].shape[1:]) for a in alone])
+                        )
+                        if alone[0][i].dim() and alone[0][i].shape[0] == size
+                        else False
+                        for i in both
+                    )
+        return self._batches
+
+    def _same(self, one: Any, other: Any) -> bool:
+        if one.shape != other.shape:
+            return False
+        limit = _SAME * float(other.abs().max()) if other.is_floating_point() else 0
+        return bool((one - other).abs().max() <= limit) if one.numel() else True
 
     def _compute(self, node: Node, operands: list[Any]) -> list[Any]:
         op = find_for(node)
