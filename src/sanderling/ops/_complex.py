@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,20 +12,27 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import Values, typed
+from sanderling.ops._torch import elementwise
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
 _PART = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
 
 
-def part(name: str, compute: Callable[[Values], Values]) -> Op:
-    """Returns: an operator that maps complex numbers to real ones."""
+def part(name: str, compute: Callable[[Values], Values], torch: Callable[..., Any]) -> Op:
+    """Returns: an operator that maps complex numbers to real ones.
+
+    Args:
+        compute: operand → result.
+        torch: the same in PyTorch, (the module torch, operand) → result.
+    """
 
     def reference(
         node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]
     ) -> list[Array]:
         return [np.array(compute(given(inputs, 0)))]
 
-    return Op(name, _infer, elementwise_cost, "", reference, float_only("it takes complex numbers"), _cases)
+    rule, lowering = float_only("it takes complex numbers"), elementwise(torch)
+    return Op(name, _infer, elementwise_cost, "", reference, rule, _cases, torch=lowering)
 
 
 def _infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:

@@ -30,7 +30,7 @@ from sanderling.ops._recurrent import (
 from sanderling.ops.op import Operands, Types
 
 INPUT, FORGET, CELL, OUTPUT = range(4)
-_PEEPHOLE = {INPUT: 8, FORGET: 9, OUTPUT: 10}
+PEEPHOLE = {INPUT: 8, FORGET: 9, OUTPUT: 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def sizes(node: Node, inputs: Operands, place: Place, batch: int, features: int)
         checked(node, inputs, first + 11 + gate, (cells,))
         if place.norms is not None:
             checked_optional(node, inputs, place.norms + gate, (cells,))
-    for position in _PEEPHOLE.values():
+    for position in PEEPHOLE.values():
         checked_optional(node, inputs, first + position, (cells,))
     projected = checked_optional(node, inputs, first + 15, (outputs, cells))
     checked_optional(node, inputs, first + 16, (outputs,))
@@ -145,7 +145,7 @@ class _Gate:
 
 def _gate(node: Node, inputs: Sequence[Array | None], types: Types, place: Place, gate: int) -> _Gate:
     first = place.first
-    peephole = _PEEPHOLE.get(gate)
+    peephole = PEEPHOLE.get(gate)
     norm = None if place.norms is None else maybe_vector(node, inputs, types, place.norms + gate)
     weights = matrix(node, inputs, types, first + gate)
     return _Gate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,27 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import arithmetic_type, given
 from sanderling.ops._operands import INDICES, Values, axis_in, dtype_attr, integer, invalid, like_declared
+from sanderling.ops._torch import dtype_of, numbers
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
 
 
-def position_of(name: str, compute: Callable[..., Values], *, options: str, gpu: Gpu) -> Op:
-    """Returns: an operator that gives positions along the axis that operand 1 names."""
+def position_of(
+    name: str, compute: Callable[..., Values], *, options: str, gpu: Gpu, torch: Callable[..., Any]
+) -> Op:
+    """Returns: an operator that gives positions along the axis that operand 1 names.
+
+    Args:
+        compute: (operand, axis=) → positions.
+        torch: (the module torch, operand, axis) → positions.
+    """
+
+    def lowering(
+        torch_: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+    ) -> list[Any]:
+        (axis,) = numbers(inputs[1])
+        return [torch(torch_, inputs[0], axis).to(dtype_of(torch_, out[0].dtype))]
+
     return Op(
         name,
         _infer,
@@ -27,6 +43,7 @@ def position_of(name: str, compute: Callable[..., Values], *, options: str, gpu:
         _cases,
         reads=(1,),
         gpu=gpu,
+        torch=lowering,
     )
 
 

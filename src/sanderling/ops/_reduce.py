@@ -22,6 +22,7 @@ from sanderling.ops._operands import (
     vector,
     whole,
 )
+from sanderling.ops._torch import numbers
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Reference, Types
 
@@ -41,7 +42,7 @@ def reduction(
 
     Args:
         compute: (operand, axis=, keepdims=) → result.
-        torch: (the module torch, operand, axes, whether they are kept) → result.
+        torch: (the module torch, operand, one or more axes, whether they are kept) → result.
     """
 
     def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
@@ -69,8 +70,8 @@ def reduction(
         torch_: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
     ) -> list[Any]:
         assert torch is not None
-        axes = axes_in(node, inputs[1].ravel().tolist(), inputs[0].ndim)
-        return [torch(torch_, inputs[0], axes, bool(whole(node, "keep_dims")))]
+        x, axes = inputs[0], axes_in(node, numbers(inputs[1]), inputs[0].ndim)
+        return [torch(torch_, x, axes, bool(whole(node, "keep_dims"))) if axes else x]
 
     def cases(rng: np.random.Generator) -> list[Case]:
         x = draw(rng, (2, 5, 7, 3))

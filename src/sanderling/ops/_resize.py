@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +12,18 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import Values, bounded, integers, invalid, ranked, vector, whole
+from sanderling.ops._torch_samples import Rows, of_first
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Reference, Types
 
 Resize = Callable[[Node, Values, int, int], Values]
+TorchResize = Callable[[Any, Node, Any, int, int], Any]
 
 
 def resize(
     name: str,
     along: Resize,
+    along_torch: TorchResize,
     *,
     options: str,
     cost: CostFn,
@@ -31,6 +35,7 @@ def resize(
 
     Args:
         along: (node, image, axis, new size) → image resized along one axis.
+        along_torch: the same in PyTorch, (the module torch, node, image, axis, new size) → image.
     """
 
     def reference(
@@ -38,6 +43,12 @@ def resize(
     ) -> list[Array]:
         height, width = out[0].shape[1:3]
         return [along(node, along(node, given(inputs, 0), 1, height), 2, width)]
+
+    def lowering(
+        torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+    ) -> list[Any]:
+        height, width = out[0].shape[1:3]
+        return [along_torch(torch, node, along_torch(torch, node, inputs[0], 1, height), 2, width)]
 
     rule = QuantRule(share=True, passthrough=(1,))
     return Op(
@@ -52,6 +63,7 @@ def resize(
         moves_data=moves_data,
         integer=integer,
         gpu=gpu,
+        torch=Rows(lowering, of_first),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from sanderling.graph.types import DType
@@ -19,6 +22,7 @@ def elementwise(
     dtypes: frozenset[DType] | None = None,
     options: str = "",
     gpu: Gpu | None = None,
+    torch: Callable[..., Any] | None = None,
 ) -> Op:
     """Returns: an operator on two operands of one shape, which do not broadcast."""
 
@@ -41,4 +45,5 @@ def elementwise(
         as_stored=True,
         cases=cases,
         gpu=gpu,
+        torch=torch,
     )

@@ -15,4 +15,5 @@ OP = unary(
     whole=True,
     integer=_rescaled.absolute,
     gpu=pointwise("abs(x)", kinds="fi"),
+    torch=lambda torch, x: torch.abs(x),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,14 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [reduce(np.add, (given(inputs, i) for i in range(len(inputs))))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [reduce(torch.add, inputs)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("three", [normal(rng, (2, 3, 5)) for _ in range(3)])]
 
 
-OP = Op("ADD_N", infer, cost, "AddNOptions", reference, FLOAT_ONLY, cases, gpu=add_n)
+OP = Op("ADD_N", infer, cost, "AddNOptions", reference, FLOAT_ONLY, cases, gpu=add_n, torch=lowering)

@@ -27,4 +27,5 @@ OP = binary(
     stretch=False,
     cases=cases,
     gpu=pointwise(ATAN2, operands="xy"),
+    torch=lambda torch, x, y: torch.atan2(x, y),
 )

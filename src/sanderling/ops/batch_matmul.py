@@ -6,6 +6,7 @@ Leading dimensions broadcast; ``adj_x`` and ``adj_y`` say that an operand is sto
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,13 @@ def integer(
     return [requantize(node, total, None, factors, out[0])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x = inputs[0].transpose(-1, -2) if whole(node, "adj_x") else inputs[0]
+    return [torch.matmul(x, inputs[1].transpose(-1, -2) if whole(node, "adj_y") else inputs[1])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("plain", [normal(rng, (2, 3, 4)), normal(rng, (2, 4, 5))]),
@@ -87,4 +95,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=batch_matmul,
+    torch=lowering,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import batch_to_space
 from sanderling.ops._operands import bounded, invalid, ranked, unknown, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -46,6 +48,20 @@ def reference(
     return [full[(slice(None), *(slice(before, before + size) for (before, _), size in spans))]]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, block = inputs[0], numbers(inputs[1])
+    m, batch = len(block), out[0].shape[0]
+    blocks = x.reshape(*block, batch, *x.shape[1:])
+    order = [part for i in range(m) for part in (m + 1 + i, i)]
+    full = blocks.permute(m, *order, *range(2 * m + 1, blocks.ndim))
+    full = full.reshape(batch, *(n * b for n, b in zip(x.shape[1:], block, strict=False)), *x.shape[m + 1 :])
+    for axis, ((before, _), size) in enumerate(zip(inputs[2].tolist(), out[0].shape[1:], strict=False), 1):
+        full = full.narrow(axis, before, size)
+    return [full]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x, crops = normal(rng, (12, 3, 4, 2)), np.array([[1, 0], [2, 3]], np.int32)
     return [
@@ -55,5 +71,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
-OP = Op("BATCH_TO_SPACE_ND", infer, no_cost, "BatchToSpaceNDOptions", reference, RULE, cases, reads=(1, 2),
-        moves_data=True, gpu=batch_to_space)  # fmt: skip
+OP = Op(
+    "BATCH_TO_SPACE_ND",
+    infer,
+    no_cost,
+    "BatchToSpaceNDOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1, 2),
+    moves_data=True,
+    gpu=batch_to_space,
+    torch=lowering,
+)

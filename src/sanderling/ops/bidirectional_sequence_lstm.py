@@ -21,6 +21,8 @@ from sanderling.ops._lstm import Place, cell, macs, sizes
 from sanderling.ops._operands import invalid, optional, ranked, whole
 from sanderling.ops._recurrent import layout, over_time
 from sanderling.ops._shapes import known, times
+from sanderling.ops._torch_recurrent import lstm
+from sanderling.ops._torch_recurrent import over_time as over_time_in_torch
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
 
 PLACES = (Place(first=1, state=35), Place(first=18, state=37))
@@ -89,4 +91,5 @@ OP = Op(
     integer=reference,
     gpu=bidirectional_lstm(PLACES),
     states=lambda node: (35, 36, 37, 38),
+    torch=over_time_in_torch(*map(lstm, PLACES)),
 )

@@ -19,6 +19,8 @@ from sanderling.ops._gpu_rnn import bidirectional_rnn
 from sanderling.ops._operands import invalid, optional, ranked, whole
 from sanderling.ops._recurrent import layout, over_time, plain_cell, plain_units
 from sanderling.ops._shapes import known, times
+from sanderling.ops._torch_recurrent import over_time as over_time_in_torch
+from sanderling.ops._torch_recurrent import plain
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -85,4 +87,5 @@ OP = Op(
     integer=reference,
     gpu=bidirectional_rnn,
     states=lambda node: (4, 8),
+    torch=over_time_in_torch(plain(1), plain(5)),
 )

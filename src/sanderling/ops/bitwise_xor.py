@@ -19,4 +19,5 @@ OP = binary(
     dtypes=frozenset({*INTEGERS, DType.BOOL}),
     cases=two_operands(whole_numbers, whole_numbers, whole=False),
     gpu=pointwise({"i": "x ^ y", "b": "x != y"}, operands="xy"),
+    torch=lambda torch, x, y: x ^ y,
 )

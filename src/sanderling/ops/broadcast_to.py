@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,12 @@ def reference(
     return [np.broadcast_to(given(inputs, 0), out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[0].expand(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("channels", [normal(rng, (3,)), vector([2, 5, 3])], constant=(1,)),
@@ -52,4 +59,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=broadcast_to,
+    torch=lowering,
 )

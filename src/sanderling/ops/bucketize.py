@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +36,27 @@ def reference(
     return [np.searchsorted(boundaries(node), given(inputs, 0), side="right")]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    limits = torch.from_numpy(boundaries(node))
+    return [torch.bucketize(inputs[0].detach(), limits, out_int32=True, right=True)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     attrs = {"boundaries": (-3.0, 0.0, 1.0, 4.0)}
     return [Case("real", [normal(rng, (4, 7))], attrs), Case("whole", [whole_numbers(rng, (4, 7))], attrs)]
 
 
 RULE = float_only("it gives the numbers of buckets")
-OP = Op("BUCKETIZE", infer, elementwise_cost, "BucketizeOptions", reference, RULE, cases, gpu=bucketize)
+OP = Op(
+    "BUCKETIZE",
+    infer,
+    elementwise_cost,
+    "BucketizeOptions",
+    reference,
+    RULE,
+    cases,
+    gpu=bucketize,
+    torch=lowering,
+)

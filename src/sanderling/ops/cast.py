@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import ARITHMETIC, given
 from sanderling.ops._gpu_math import cast
 from sanderling.ops._operands import declared_dtype, dtype_attr, invalid, operand
+from sanderling.ops._torch import dtype_of
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
 
@@ -31,6 +33,12 @@ def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
     return [given(inputs, 0).astype(out[0].dtype.numpy)]
+
+
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[0].to(dtype_of(torch, out[0].dtype))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -56,4 +64,5 @@ OP = Op(
     cases,
     integer=reference,
     gpu=cast,
+    torch=lowering,
 )

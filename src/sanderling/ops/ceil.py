@@ -8,4 +8,4 @@ from sanderling.ops._elementwise import unary
 from sanderling.ops._gpu import pointwise
 from sanderling.ops.op import FLOAT_ONLY
 
-OP = unary("CEIL", np.ceil, quant=FLOAT_ONLY, gpu=pointwise("ceil(x)"))
+OP = unary("CEIL", np.ceil, quant=FLOAT_ONLY, gpu=pointwise("ceil(x)"), torch=lambda torch, x: torch.ceil(x))

@@ -6,4 +6,4 @@ import numpy as np
 
 from sanderling.ops._complex import part
 
-OP = part("COMPLEX_ABS", np.abs)
+OP = part("COMPLEX_ABS", np.abs, torch=lambda torch, x: torch.abs(x))

@@ -21,7 +21,7 @@ from sanderling.ops._gpu_int8 import with_int8
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, invalid, ranked
 from sanderling.ops._shapes import known
-from sanderling.ops._torch_conv import convolution
+from sanderling.ops._torch_conv import CONVOLUTION
 from sanderling.ops._weighted import bias_of, convolve_hybrid, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -104,5 +104,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=with_stored_weights(with_half(with_int8(_gpu_conv.conv_2d))),
-    torch=convolution,
+    torch=CONVOLUTION,
 )

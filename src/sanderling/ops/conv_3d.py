@@ -18,6 +18,7 @@ from sanderling.ops._elementwise import given, given_or_none
 from sanderling.ops._gpu_matrix import conv_3d
 from sanderling.ops._operands import ranked
 from sanderling.ops._shapes import known, same_size
+from sanderling.ops._torch_conv import CONVOLUTION_3D
 from sanderling.ops._weighted import bias_of, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, Types, float_only, written
 
@@ -62,4 +63,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
-OP = Op("CONV_3D", infer, cost, "Conv3DOptions", reference, float_only(), cases, gpu=conv_3d(back=False))
+OP = Op(
+    "CONV_3D",
+    infer,
+    cost,
+    "Conv3DOptions",
+    reference,
+    float_only(),
+    cases,
+    gpu=conv_3d(back=False),
+    torch=CONVOLUTION_3D,
+)

@@ -19,6 +19,7 @@ from sanderling.ops._elementwise import given, given_or_none
 from sanderling.ops._gpu_matrix import conv_3d
 from sanderling.ops._operands import bounded, integers, invalid, operand, ranked, vector
 from sanderling.ops._shapes import known, same_size
+from sanderling.ops._torch_conv import transposed_3d
 from sanderling.ops._weighted import bias_of, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, Types, float_only, written
 
@@ -82,4 +83,5 @@ OP = Op(
     cases,
     reads=(0,),
     gpu=conv_3d(back=True),
+    torch=transposed_3d,
 )

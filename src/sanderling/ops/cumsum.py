@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import arithmetic_type, given
 from sanderling.ops._gpu_index import cumsum
 from sanderling.ops._operands import axis_in, integer, whole
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, Types, elementwise_cost, float_only
 
 
@@ -37,6 +39,18 @@ def reference(
     return [np.flip(total, axis) if whole(node, "reverse") else total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    (axis,), x = numbers(inputs[1]), inputs[0]
+    x = torch.flip(x, (axis,)) if whole(node, "reverse") else x
+    total = torch.cumsum(x, axis, dtype=x.dtype)
+    if whole(node, "exclusive"):
+        first = torch.zeros_like(total.narrow(axis, 0, 1))
+        total = torch.cat([first, total.narrow(axis, 0, x.shape[axis] - 1)], axis)
+    return [torch.flip(total, (axis,)) if whole(node, "reverse") else total]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x, last = normal(rng, (2, 5, 3)), np.array(-1, np.int32)
     modes = (("plain", 0, 0), ("exclusive", 1, 0), ("reverse", 0, 1), ("both", 1, 1))
@@ -57,4 +71,5 @@ OP = Op(
     float_only(passthrough=(1,)),
     cases,
     gpu=cumsum,
+    torch=lowering,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,15 @@ def reference(
     return [blocks.transpose(0, 1, 3, 2, 4, 5).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, b = inputs[0], whole(node, "block_size")
+    n, height, width, _ = x.shape
+    blocks = x.reshape(n, height, width, b, b, out[0].shape[3])
+    return [blocks.permute(0, 1, 3, 2, 4, 5).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("block 2", [normal(rng, (2, 3, 5, 8))], {"block_size": 2})]
 
@@ -48,4 +58,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=depth_to_space,
+    torch=lowering,
 )

@@ -20,7 +20,7 @@ from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, invalid, ranked
 from sanderling.ops._shapes import known
-from sanderling.ops._torch_conv import depthwise
+from sanderling.ops._torch_conv import DEPTHWISE
 from sanderling.ops._weighted import bias_of, convolve_hybrid, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -97,5 +97,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=with_stored_weights(with_half(_gpu_conv.depthwise_conv_2d), axis=3),
-    torch=depthwise,
+    torch=DEPTHWISE,
 )

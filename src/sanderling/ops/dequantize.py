@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +33,28 @@ def reference(
     return [x if kind.dtype.is_float else dequantize(node, x, replace(kind, shape=x.shape))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, kind = inputs[0], types[0]
+    assert kind is not None
+    if not kind.dtype.is_float:
+        raise invalid(node, f"{kind} cannot be trained: dequantize its constants first")
+    return [x.to(torch.float32)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("float16", [normal(rng, (1, 5, 7, 3)).astype(np.float16)])]
 
 
 OP = Op(
-    "DEQUANTIZE", infer, elementwise_cost, "DequantizeOptions", reference, INT8, cases, gpu=pointwise("x")
+    "DEQUANTIZE",
+    infer,
+    elementwise_cost,
+    "DequantizeOptions",
+    reference,
+    INT8,
+    cases,
+    gpu=pointwise("x"),
+    torch=lowering,
 )

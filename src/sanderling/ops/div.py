@@ -27,4 +27,5 @@ OP = binary(
     fused=True,
     cases=two_operands(right=nonzero, fused=True, right_whole=whole_nonzero),
     gpu=pointwise("x / y", operands="xy", kinds="fi", fused=True),
+    torch=lambda torch, x, y: torch.div(x, y, rounding_mode=None if x.is_floating_point() else "trunc"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,20 @@ def reference(
     return [x]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, update, start = inputs
+    part, inside = update, torch.ones((), dtype=torch.bool, device=x.device)
+    for axis, (size, count) in enumerate(zip(x.shape, update.shape, strict=True)):
+        first = torch.clamp(start[axis], 0, size - count)  # a position too far out is moved in
+        places = torch.arange(size, device=x.device) - first
+        shape = [-1 if i == axis else 1 for i in range(x.ndim)]
+        inside = inside & ((places >= 0) & (places < count)).reshape(shape)
+        part = part.index_select(axis, torch.clamp(places, 0, count - 1))
+    return [torch.where(inside, part, x)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x, update = normal(rng, (4, 5)), normal(rng, (2, 3))
     return [
@@ -57,4 +72,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=dynamic_update_slice,
+    torch=lowering,
 )

@@ -13,4 +13,9 @@ def elu(x: Values) -> Values:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0))).astype(x.dtype)
 
 
-OP = unary("ELU", elu, gpu=pointwise("select(exp(x) - 1.0, x, x > T4())"))
+OP = unary(
+    "ELU",
+    elu,
+    gpu=pointwise("select(exp(x) - 1.0, x, x > T4())"),
+    torch=lambda torch, x: torch.nn.functional.elu(x),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -51,9 +52,26 @@ def integer(
     return [dequantize(node, rows, TensorType(rows.shape, table.dtype, quant))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[1].index_select(0, inputs[0])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("rows", [vector([3, 0, 3]), normal(rng, (5, 4))], constant=(1,))]
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("EMBEDDING_LOOKUP", infer, no_cost, "", reference, RULE, cases, integer=integer, gpu=embedding_lookup)
+OP = Op(
+    "EMBEDDING_LOOKUP",
+    infer,
+    no_cost,
+    "",
+    reference,
+    RULE,
+    cases,
+    integer=integer,
+    gpu=embedding_lookup,
+    torch=lowering,
+)

@@ -19,4 +19,5 @@ OP = binary(
     integer=comparison(np.equal),
     cases=two_operands(whole_numbers, whole_numbers),
     gpu=compared("x == y", "fib"),
+    torch=lambda torch, x, y: x == y,
 )

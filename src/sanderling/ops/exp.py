@@ -16,4 +16,5 @@ OP = unary(
     options="ExpOptions",
     integer=INTEGER,
     gpu=looked_up_int16(pointwise("exp(x)"), INTEGER),
+    torch=lambda torch, x: torch.exp(x),
 )

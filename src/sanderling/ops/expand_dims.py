@@ -12,6 +12,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu import same
 from sanderling.ops._operands import axis_in, integer, operand, unknown, vector
+from sanderling.ops._torch import reshaped
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -47,4 +48,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=same,
+    torch=reshaped,
 )

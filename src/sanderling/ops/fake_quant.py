@@ -6,6 +6,7 @@ Source: TFLite ``kernels/internal/quantization_util.h``, NudgeQuantizationRange 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,15 @@ def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     return one(elementwise(outputs[0].shape, (Step(text, {"x": In(0)}, scalars),)))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    low, high, step = (float(v) for v in _range(node))
+    x = torch.clamp(inputs[0], low, high)
+    rounded = torch.floor((x - low) * (1 / step) + 0.5) * step + low
+    return [x + (rounded - x).detach()]  # gradients pass the rounding by
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (4, 5))
     return [
@@ -63,4 +73,6 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(integer=False, reason="it stands for the quantization of a trained model")
-OP = Op("FAKE_QUANT", infer, elementwise_cost, "FakeQuantOptions", reference, RULE, cases, gpu=gpu)
+OP = Op(
+    "FAKE_QUANT", infer, elementwise_cost, "FakeQuantOptions", reference, RULE, cases, gpu=gpu, torch=lowering
+)

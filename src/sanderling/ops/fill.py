@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,12 @@ def reference(
     return [np.broadcast_to(given(inputs, 1), out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[1].expand(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("float", [vector([2, 3, 4]), np.array(2.5, np.float32)], constant=(0,)),
@@ -41,4 +48,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(0,))
-OP = Op("FILL", infer, no_cost, "FillOptions", reference, RULE, cases, reads=(0,), moves_data=True, gpu=fill)
+OP = Op(
+    "FILL",
+    infer,
+    no_cost,
+    "FillOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(0,),
+    moves_data=True,
+    gpu=fill,
+    torch=lowering,
+)

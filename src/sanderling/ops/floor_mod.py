@@ -19,4 +19,5 @@ OP = binary(
     as_stored=True,
     cases=two_operands(right=nonzero, right_whole=whole_nonzero),
     gpu=pointwise(FLOOR_MOD, operands="xy", as_stored=True),
+    torch=lambda torch, x, y: torch.remainder(x, y),
 )

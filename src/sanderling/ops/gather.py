@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,19 @@ def reference(
     return [picked.transpose(0, 2, 1, 3).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, indices = inputs
+    axis, batch = _axes(node, x.shape, indices.shape)
+    if not batch:
+        return [x.index_select(axis, indices.reshape(-1)).reshape(out[0].shape)]
+    groups = prod(x.shape[:batch])
+    split = x.reshape(groups, prod(x.shape[batch:axis]), x.shape[axis], prod(x.shape[axis + 1 :]))
+    picks = indices.to(torch.int64).reshape(groups, 1, -1, 1).expand(-1, split.shape[1], -1, split.shape[3])
+    return [torch.gather(split, 2, picks).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (3, 5, 4))
     picks = rng.integers(0, 3, (2, 3), dtype=np.int32)
@@ -73,4 +87,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("GATHER", infer, no_cost, "GatherOptions", reference, RULE, cases, moves_data=True, gpu=gather)
+OP = Op(
+    "GATHER",
+    infer,
+    no_cost,
+    "GatherOptions",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=gather,
+    torch=lowering,
+)

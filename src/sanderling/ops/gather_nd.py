@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_index import gather_nd
 from sanderling.ops._operands import INTEGERS, invalid, like_declared, operand, typed
+from sanderling.ops._torch import row_of
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -38,6 +40,15 @@ def reference(
     return [x[tuple(np.moveaxis(indices, -1, 0))]]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, indices = inputs
+    depth = indices.shape[-1]
+    rows = x.reshape(-1, *x.shape[depth:]) if depth else x.unsqueeze(0)
+    return [rows.index_select(0, row_of(torch, indices, x.shape[:depth])).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (3, 5, 4))
     return [
@@ -48,5 +59,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "GATHER_ND", infer, no_cost, "GatherNdOptions", reference, RULE, cases, moves_data=True, gpu=gather_nd
+    "GATHER_ND",
+    infer,
+    no_cost,
+    "GatherNdOptions",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=gather_nd,
+    torch=lowering,
 )

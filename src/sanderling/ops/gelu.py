@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,13 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [compute(node, given(inputs, 0))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    approximate = "tanh" if whole(node, "approximate") else "none"
+    return [torch.nn.functional.gelu(inputs[0], approximate=approximate)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("exact", [normal(rng, (1, 5, 7, 3))], {"approximate": False}),
@@ -43,4 +51,5 @@ OP = Op(
     cases,
     integer=INTEGER,
     gpu=looked_up_int16(gpu_gelu, INTEGER),
+    torch=lowering,
 )

@@ -19,4 +19,5 @@ OP = unary(
     hard_swish,
     options="HardSwishOptions",
     gpu=pointwise("x * clamp(x + 3.0, T4(), T4(6.0)) / 6.0"),
+    torch=lambda torch, x: torch.nn.functional.hardswish(x),
 )

@@ -6,4 +6,4 @@ import numpy as np
 
 from sanderling.ops._complex import part
 
-OP = part("IMAG", np.imag)
+OP = part("IMAG", np.imag, torch=lambda torch, x: torch.imag(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, real_type
 from sanderling.ops._gpu_index import by_rows
 from sanderling.ops._operands import invalid
+from sanderling.ops._torch import activate as activate_torch
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -33,6 +35,15 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [activate(node, x / np.maximum(norm, x.dtype.type(1e-6)))]  # the same floor as LiteRT's kernel
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x = inputs[0]
+    # The floor is put under the square: the root of zero has no finite gradient.
+    norm = torch.sqrt(torch.clamp(torch.square(x).sum(-1, keepdim=True), min=1e-12))
+    return [activate_torch(torch, node, x / norm)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("vectors", [normal(rng, (3, 10))]),
@@ -50,4 +61,5 @@ OP = Op(
     QuantRule(fixed_output=(1 / 128, 0)),
     cases,
     gpu=by_rows("l2_normalization"),
+    torch=lowering,
 )

@@ -13,6 +13,7 @@ from sanderling.ops._gpu import Answer, Inputs, Outputs, activation, elementwise
 from sanderling.ops._gpu_conv import pool_2d
 from sanderling.ops._operands import Values, operand
 from sanderling.ops._pool import mean_of, pool
+from sanderling.ops._torch_conv import ROOT_MEAN_SQUARE
 from sanderling.ops.kernel import Flow, In, Kernel, Limits, Step, Temp
 from sanderling.ops.op import FLOAT_ONLY
 
@@ -34,4 +35,4 @@ def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     return one(square, replace(mean, reads={"x": squares}, steps=steps))
 
 
-OP = pool("L2_POOL_2D", root_mean_square, quant=FLOAT_ONLY, gpu=gpu)
+OP = pool("L2_POOL_2D", root_mean_square, quant=FLOAT_ONLY, gpu=gpu, torch=ROOT_MEAN_SQUARE)

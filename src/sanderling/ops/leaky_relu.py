@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,12 @@ from sanderling.ops.op import Case, Op, Types, elementwise_cost
 def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequence[TensorType]) -> list[Array]:
     x = given(inputs, 0)
     return [np.where(x > 0, x, x * x.dtype.type(real(node, "alpha")))]
+
+
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.nn.functional.leaky_relu(inputs[0], real(node, "alpha"))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -38,4 +45,5 @@ OP = Op(
     cases,
     integer=_rescaled.leaky_relu,
     gpu=pointwise("select(x * alpha, x, x > T4())", attrs=("alpha",)),
+    torch=lowering,
 )

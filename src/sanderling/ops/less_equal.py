@@ -18,4 +18,5 @@ OP = binary(
     integer=comparison(np.less_equal, order=True),
     cases=two_operands(whole_numbers, whole_numbers),
     gpu=compared("x <= y", "fi"),
+    torch=lambda torch, x, y: x <= y,
 )

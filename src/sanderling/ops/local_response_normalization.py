@@ -6,6 +6,7 @@ Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neura
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,16 @@ def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     return one(Kernel(body, Out(0), (quads(x.shape),), {"x": In(0)}, uniforms=uniforms))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x = inputs[0]
+    radius = min(max(0, whole(node, "radius")), x.shape[3])
+    squares = torch.nn.functional.pad(torch.square(x), (radius, radius))
+    total = squares.unfold(3, 2 * radius + 1, 1).sum(-1)
+    return [x * torch.pow(real(node, "bias") + real(node, "alpha") * total, -real(node, "beta"))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (1, 4, 5, 9))
     return [
@@ -55,4 +66,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 NAME, OPTIONS = "LOCAL_RESPONSE_NORMALIZATION", "LocalResponseNormalizationOptions"
-OP = Op(NAME, infer, elementwise_cost, OPTIONS, reference, FLOAT_ONLY, cases, gpu=gpu)
+OP = Op(NAME, infer, elementwise_cost, OPTIONS, reference, FLOAT_ONLY, cases, gpu=gpu, torch=lowering)

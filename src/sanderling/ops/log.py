@@ -17,4 +17,5 @@ OP = unary(
     draw=above_zero,
     integer=INTEGER,
     gpu=looked_up_int16(pointwise("log(x)"), INTEGER),
+    torch=lambda torch, x: torch.log(x),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,12 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.log_softmax(inputs[0], -1)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("scores", [normal(rng, (2, 10))]), Case("pixels", [normal(rng, (1, 5, 7, 3))])]
 
@@ -44,4 +51,5 @@ OP = Op(
     RULE,
     cases,
     gpu=by_rows("log_softmax"),
+    torch=lowering,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,12 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [np.logical_not(given(inputs, 0))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.logical_not(inputs[0])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("image", [truths(rng, (1, 5, 7, 3))])]
 
@@ -37,4 +44,5 @@ OP = Op(
     RULE,
     cases,
     gpu=pointwise("!x", kinds="b"),
+    torch=lowering,
 )

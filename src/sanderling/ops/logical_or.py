@@ -18,4 +18,5 @@ OP = binary(
     dtypes=frozenset({DType.BOOL}),
     cases=two_operands(truths, truths, whole=False),
     gpu=pointwise("x | y", operands="xy", kinds="b"),
+    torch=lambda torch, x, y: x | y,
 )

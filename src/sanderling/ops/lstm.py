@@ -10,6 +10,7 @@ Source: TFLite ``kernels/lstm.cc`` and ``kernels/internal/reference/lstm_cell.h`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from sanderling.ops._lstm import Place, cell, macs, sizes
 from sanderling.ops._operands import ranked, typed, word
 from sanderling.ops._recurrent import checked, remember
 from sanderling.ops._shapes import known, times
+from sanderling.ops._torch_recurrent import lstm as lstm_in_torch
+from sanderling.ops._torch_recurrent import stepped
 from sanderling.ops.kernel import Limits
-from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, is_lifted
 
 PLACE = Place(first=1, state=18, norms=20)
 
@@ -89,6 +92,20 @@ def reference(
     return [result, kept, joined, total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    if not _basic(node):
+        return stepped(lstm_in_torch(PLACE))(torch, node, inputs, types, out)
+    x, last, weights, bias, state = inputs
+    joined = torch.cat([x, last], 1)
+    total = torch.nn.functional.linear(joined, weights, bias)
+    enter, new, forget, leave = torch.chunk(total, 4, 1)
+    kept = torch.sigmoid(enter) * torch.tanh(new) + torch.sigmoid(forget) * state
+    result = torch.sigmoid(leave) * torch.tanh(kept)
+    return [result, kept, joined, total, *((result, kept) if is_lifted(node) else ())]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     found = []
     for name, variant in parts.VARIANTS.items():
@@ -116,4 +133,5 @@ OP = Op(
     integer=reference,
     gpu=gpu,
     states=states,
+    torch=lowering,
 )

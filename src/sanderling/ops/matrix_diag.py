@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,12 @@ def reference(
     return [total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.diag_embed(inputs[0])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("vector", [normal(rng, (4,))]), Case("batch", [whole_numbers(rng, (2, 3, 5))])]
 
@@ -48,4 +55,5 @@ OP = Op(
     cases,
     integer=bare(reference),
     gpu=diagonal(keep=False),
+    torch=lowering,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,12 @@ def reference(
     return [total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.diagonal_scatter(inputs[0], inputs[1], 0, -2, -1)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("wide", [normal(rng, (3, 5)), normal(rng, (3,))]),
@@ -53,4 +60,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=diagonal(keep=True),
+    torch=lowering,
 )

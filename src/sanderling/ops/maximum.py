@@ -14,4 +14,5 @@ OP = binary(
     quant=SHARED,
     gpu=in_one_scale(pointwise("max(x, y)", operands="xy", kinds="fi")),
     as_stored=True,
+    torch=lambda torch, x, y: torch.maximum(x, y),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,18 @@ def mean(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(np.sign(total) * (np.abs(total) // max(count, 1)))
 
 
+def mean_in_torch(torch: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    if x.is_floating_point():
+        return x.mean(axes, keep)
+    count = max(prod(x.shape[axis] for axis in axes), 1)
+    return torch.div(x.sum(axes, keep), count, rounding_mode="trunc").to(x.dtype)
+
+
 OP = reduction(
     "MEAN",
     mean,
     quant=QuantRule(passthrough=(1,)),
     integer=_reduce_integer.mean,
     gpu=reduction_gpu("MEAN"),
-    torch=lambda torch, x, axes, keep: x.mean(axes, keep) if axes else x,
+    torch=mean_in_torch,
 )

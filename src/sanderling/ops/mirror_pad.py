@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import mirror_pad
 from sanderling.ops._operands import bounded, invalid, operand, unknown, word
+from sanderling.ops._torch import picked
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -40,6 +42,18 @@ def reference(
     return [np.pad(x, padding, mode="symmetric")]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, mode = inputs[0], word(node, "mode", "REFLECT").lower()
+    for axis, pair in enumerate(inputs[1].tolist()):
+        if any(pair):
+            order = np.arange(x.shape[axis])
+            order = np.pad(order, pair, mode="reflect" if mode == "reflect" else "symmetric")
+            x = picked(torch, x, axis, order.tolist())
+    return [x]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x, around = normal(rng, (1, 5, 7, 3)), np.array([[0, 0], [1, 3], [4, 0], [0, 2]], np.int32)
     return [Case(mode.lower(), [x, around], {"mode": mode}, constant=(1,)) for mode in _BORDER]
@@ -58,4 +72,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=mirror_pad,
+    torch=lowering,
 )

@@ -30,4 +30,5 @@ OP = unary(
     whole=True,
     integer=bare(_negative),
     gpu=pointwise("-x", kinds="fi", as_stored=True),
+    torch=lambda torch, x: -x,
 )

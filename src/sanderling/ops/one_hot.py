@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,17 @@ def reference(
     return [np.where(np.expand_dims(indices, axis) == positions, on.ravel()[0], off.ravel()[0])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    indices, _, on, off = inputs
+    axis = axis_in(node, whole(node, "axis"), indices.ndim + 1)
+    positions = torch.arange(out[0].shape[axis], device=indices.device).reshape(
+        -1, *(1,) * (indices.ndim - axis)
+    )
+    return [torch.where(indices.unsqueeze(axis) == positions, on.reshape(()), off.reshape(()))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     indices, depth = np.array([[0, 2, -1], [4, 1, 9]], np.int32), np.array(5, np.int32)
     on, off = np.array(3.5, np.float32), np.array(-1, np.float32)
@@ -53,4 +65,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = float_only("it works on indices", passthrough=(0, 1))
-OP = Op("ONE_HOT", infer, no_cost, "OneHotOptions", reference, RULE, cases, reads=(1,), gpu=one_hot)
+OP = Op(
+    "ONE_HOT",
+    infer,
+    no_cost,
+    "OneHotOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    gpu=one_hot,
+    torch=lowering,
+)

@@ -12,6 +12,7 @@ from sanderling.errors import InvalidGraph
 from sanderling.graph.constant import MAX_ELEMENTS
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, TensorType
+from sanderling.ops._torch_samples import for_samples
 from sanderling.ops.kernel import Gpu
 
 Operands = Sequence[Tensor | None]
@@ -159,9 +160,10 @@ class Op:
             calls ``reference`` and quantizes the results, within one step of the kernel.
         gpu: its kernels for a GPU (see ``ops/kernel.py``); None = it stays on the CPU.
         torch: the same in PyTorch on real numbers, with gradients (see ``Torch``): operands are tensors in
-            TFLite's own layouts, None for absent ones. Where the declared batch is 1, operands' first axis
-            may be a whole number of times what is declared, and so is the results' then. Nothing is changed
-            in place. None = nothing before it can be trained through it.
+            TFLite's own layouts, None for absent ones. It is written for the declared shapes; callers may
+            pass the operands of several samples, one after the other along the first axis, and get their
+            results so, too (see ``_torch_samples``). Nothing is changed in place. None = nothing before it
+            can be trained through it.
         states: node → positions of the operands that hold its state between calls. In a *lifted* call (see
             ``is_lifted``) these are plain operands, and their next values follow its other outputs.
             ``infer`` knows that by itself; ``gpu`` is only asked for lifted calls.
@@ -187,6 +189,8 @@ class Op:
             object.__setattr__(self, "reference", _checked(self, infer, self.reference))
         if self.integer is not None:
             object.__setattr__(self, "integer", _checked(self, infer, self.integer, stored=True))
+        if self.torch is not None:
+            object.__setattr__(self, "torch", for_samples(self.torch, self.reads))
         if self.states is not stateless:
             object.__setattr__(self, "infer", _with_states(self.states, infer))
 

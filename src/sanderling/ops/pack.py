@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +33,17 @@ def reference(
     return [np.stack([given(inputs, i) for i in range(len(inputs))], axis=whole(node, "axis"))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.stack(list(inputs), whole(node, "axis"))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     parts = [normal(rng, (2, 5)) for _ in range(3)]
     return [Case(f"axis {a}", parts, {"values_count": 3, "axis": a}) for a in (0, 1, -1)]
 
 
-OP = Op("PACK", infer, no_cost, "PackOptions", reference, SHARED, cases, moves_data=True, gpu=pack)
+OP = Op(
+    "PACK", infer, no_cost, "PackOptions", reference, SHARED, cases, moves_data=True, gpu=pack, torch=lowering
+)

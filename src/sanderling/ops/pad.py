@@ -16,6 +16,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._fixed_point import scale_of
 from sanderling.ops._gpu import in_one_scale
 from sanderling.ops._operands import bounded, operand, unknown
+from sanderling.ops._torch import flat
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -44,8 +45,7 @@ def integer(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    around = [side for pair in reversed(inputs[1].tolist()) for side in pair]
-    return [torch.nn.functional.pad(inputs[0], around)]
+    return [torch.nn.functional.pad(inputs[0], flat(inputs[1].tolist()))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import padv2
 from sanderling.ops._operands import bounded, invalid, operand, same_dtype, unknown
+from sanderling.ops._torch import flat
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -35,6 +37,14 @@ def reference(
     return [np.pad(given(inputs, 0), given(inputs, 1).astype(np.int64), constant_values=value)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, around = inputs[0], flat(inputs[1].tolist())
+    inside = torch.nn.functional.pad(torch.ones_like(x, dtype=torch.bool), around)
+    return [torch.where(inside, torch.nn.functional.pad(x, around), inputs[2].reshape(()))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     around = np.array([[0, 0], [1, 2], [3, 0], [0, 1]], np.int32)
     value = np.array(-1.5, np.float32)
@@ -43,5 +53,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "PADV2", infer, no_cost, "PadV2Options", reference, RULE, cases, reads=(1,), integer=reference, gpu=padv2
+    "PADV2",
+    infer,
+    no_cost,
+    "PadV2Options",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    integer=reference,
+    gpu=padv2,
+    torch=lowering,
 )

@@ -26,4 +26,5 @@ OP = binary(
     quant=FLOAT_ONLY,
     cases=two_operands(above_zero, normal, whole=False),
     gpu=pointwise(POW, operands="xy"),
+    torch=lambda torch, x, y: torch.pow(x, y),
 )

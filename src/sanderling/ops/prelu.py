@@ -36,4 +36,5 @@ OP = binary(
     integer=_rescaled.prelu,
     mixed=frozenset({(DType.INT16, DType.INT8)}),  # int16 activations have int8 slopes
     gpu=pointwise("select(x * y, x, x >= T4())", operands="xy"),
+    torch=lambda torch, x, y: torch.where(x >= 0, x, x * y),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isfinite
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,15 @@ def reference(
     return [_counted([given(inputs, i) for i in range(3)], out[0].shape[0])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    start, _, delta = (value.reshape(1) for value in inputs)
+    # One addition after the other, as LiteRT does it.
+    steps = torch.cat([start, delta.expand(max(out[0].shape[0] - 1, 0))])[: out[0].shape[0]]
+    return [torch.cumsum(steps, 0, dtype=steps.dtype)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     def case(name: str, kind: type, *bounds: float) -> Case:
         return Case(name, [np.array(b, kind) for b in bounds], constant=(0, 1, 2))
@@ -72,4 +82,15 @@ def _counted(bounds: Sequence[Array | None], count: int) -> Array:
 
 
 RULE = float_only("it counts", passthrough=(0, 1, 2))
-OP = Op("RANGE", infer, elementwise_cost, "RangeOptions", reference, RULE, cases, reads=(0, 1, 2), gpu=gpu)
+OP = Op(
+    "RANGE",
+    infer,
+    elementwise_cost,
+    "RangeOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(0, 1, 2),
+    gpu=gpu,
+    torch=lowering,
+)

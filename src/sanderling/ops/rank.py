@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_shapes import told
 from sanderling.ops._operands import operand
+from sanderling.ops._torch_samples import Rows, by_sizes_alone
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -24,6 +26,13 @@ def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
     return [np.array(given(inputs, 0).ndim, np.int32)]
+
+
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    assert types[0] is not None
+    return [torch.tensor(len(types[0].shape), dtype=torch.int32)]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -40,4 +49,5 @@ OP = Op(
     RULE,
     cases,
     gpu=told(lambda node, inputs: np.array(len(operand(node, inputs, 0).shape), np.int32)),
+    torch=Rows(lowering, by_sizes_alone),
 )

@@ -6,4 +6,4 @@ import numpy as np
 
 from sanderling.ops._complex import part
 
-OP = part("REAL", np.real)
+OP = part("REAL", np.real, torch=lambda torch, x: torch.real(x))

@@ -8,6 +8,7 @@ from sanderling.graph.types import DType
 from sanderling.ops._cases import truths
 from sanderling.ops._gpu_move import truth_reduction
 from sanderling.ops._reduce import reduction
+from sanderling.ops._torch import one_by_one
 from sanderling.ops.op import float_only
 
 OP = reduction(
@@ -17,4 +18,5 @@ OP = reduction(
     draw=truths,
     dtypes=frozenset({DType.BOOL}),
     gpu=truth_reduction(every=False),
+    torch=one_by_one("any"),
 )

@@ -15,4 +15,10 @@ def extreme(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(x.max(axis=axis, keepdims=keepdims, initial=nothing))
 
 
-OP = reduction("REDUCE_MAX", extreme, quant=QuantRule(share=True, passthrough=(1,)), gpu=reduction_gpu("MAX"))
+OP = reduction(
+    "REDUCE_MAX",
+    extreme,
+    quant=QuantRule(share=True, passthrough=(1,)),
+    gpu=reduction_gpu("MAX"),
+    torch=lambda torch, x, axes, keep: x.amax(axes, keep),
+)

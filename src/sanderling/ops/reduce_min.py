@@ -15,4 +15,10 @@ def extreme(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
     return np.asarray(x.min(axis=axis, keepdims=keepdims, initial=nothing))
 
 
-OP = reduction("REDUCE_MIN", extreme, quant=QuantRule(share=True, passthrough=(1,)), gpu=reduction_gpu("MIN"))
+OP = reduction(
+    "REDUCE_MIN",
+    extreme,
+    quant=QuantRule(share=True, passthrough=(1,)),
+    gpu=reduction_gpu("MIN"),
+    torch=lambda torch, x, axes, keep: x.amin(axes, keep),
+)

@@ -9,6 +9,7 @@ from sanderling.ops._gpu import without_quantized
 from sanderling.ops._gpu_move import reduction_gpu
 from sanderling.ops._operands import Values
 from sanderling.ops._reduce import reduction
+from sanderling.ops._torch import one_by_one
 from sanderling.ops.op import QuantRule
 
 
@@ -22,4 +23,5 @@ OP = reduction(
     quant=QuantRule(passthrough=(1,)),
     integer=_reduce_integer.product,
     gpu=without_quantized(reduction_gpu("PROD"), "LiteRT rounds after every factor"),
+    torch=one_by_one("prod"),
 )

@@ -12,4 +12,6 @@ def relu_0_to_1(x: Values) -> Values:
     return clamp(x, 0, 1)
 
 
-OP = unary("RELU_0_TO_1", relu_0_to_1, gpu=limited("RELU_0_TO_1"))
+OP = unary(
+    "RELU_0_TO_1", relu_0_to_1, gpu=limited("RELU_0_TO_1"), torch=lambda torch, x: torch.clamp(x, 0, 1)
+)

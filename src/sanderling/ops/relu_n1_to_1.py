@@ -12,4 +12,6 @@ def relu_n1_to_1(x: Values) -> Values:
     return clamp(x, -1, 1)
 
 
-OP = unary("RELU_N1_TO_1", relu_n1_to_1, gpu=limited("RELU_N1_TO_1"))
+OP = unary(
+    "RELU_N1_TO_1", relu_n1_to_1, gpu=limited("RELU_N1_TO_1"), torch=lambda torch, x: torch.clamp(x, -1, 1)
+)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import elements
-from sanderling.ops._torch import batched
+from sanderling.ops._torch import reshaped
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -75,12 +74,6 @@ def reference(
     return [given(inputs, 0).reshape(out[0].shape)]
 
 
-def lowering(
-    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
-) -> list[Any]:
-    return [inputs[0].reshape(batched(inputs[0], out[0]))]
-
-
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 6, 5))
     return [
@@ -102,5 +95,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=same,
-    torch=lowering,
+    torch=reshaped,
 )

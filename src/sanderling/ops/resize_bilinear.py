@@ -6,6 +6,7 @@ Source: TFLite ``kernels/internal/reference/resize_bilinear.h``, ComputeInterpol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sanderling.ops._fixed_point import saturated
 from sanderling.ops._gpu_int16 import without_int16
 from sanderling.ops._operands import Values, whole
 from sanderling.ops._resize import resize, step
+from sanderling.ops._torch import picked
 from sanderling.ops.op import Cost, Operands, Types, written
 
 
@@ -39,6 +41,17 @@ def _neighbours(node: Node, total: int, size: int) -> tuple[Values, Values, Valu
     below = np.clip(np.floor(place).astype(np.int64), 0, total - 1)
     above = np.minimum(np.ceil(place).astype(np.int64), total - 1).clip(0)
     return below, above, (place - below.astype(np.float32)).astype(np.float32)
+
+
+def along_torch(torch: Any, node: Node, x: Any, axis: int, size: int) -> Any:
+    """Returns: x resized along one axis."""
+    below, above, share = _neighbours(node, x.shape[axis], size)
+    shape = [1] * x.ndim
+    shape[axis] = size
+    upper = torch.from_numpy(share.reshape(shape)).to(x)
+    return (
+        picked(torch, x, axis, below.tolist()) * (1 - upper) + picked(torch, x, axis, above.tolist()) * upper
+    )
 
 
 def _places(node: Node, size: int, out: int) -> tuple[Values, Values, Values]:
@@ -100,6 +113,7 @@ def cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
 OP = resize(
     "RESIZE_BILINEAR",
     along,
+    along_torch,
     options="ResizeBilinearOptions",
     cost=cost,
     moves_data=False,

@@ -5,6 +5,8 @@ Source: TFLite ``kernels/internal/reference/resize_nearest_neighbor.h``, GetNear
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sanderling.graph.graph import Node
@@ -12,6 +14,7 @@ from sanderling.ops._gpu import Answer, Inputs, Outputs
 from sanderling.ops._gpu_pick import tabled
 from sanderling.ops._operands import Values, ranked, whole
 from sanderling.ops._resize import resize, step
+from sanderling.ops._torch import picked
 from sanderling.ops.kernel import Limits
 from sanderling.ops.op import no_cost
 
@@ -25,6 +28,11 @@ def along(node: Node, x: Values, axis: int, size: int) -> Values:
     return np.asarray(x.take(nearest.astype(np.int64).clip(0, x.shape[axis] - 1), axis))
 
 
+def along_torch(torch: Any, node: Node, x: Any, axis: int, size: int) -> Any:
+    """Returns: x resized along one axis."""
+    return picked(torch, x, axis, along(node, np.arange(x.shape[axis]), 0, size).tolist())
+
+
 def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
     """The answer of RESIZE_NEAREST_NEIGHBOR."""
     have, want = ranked(node, inputs, 0, 4).shape, outputs[0].shape
@@ -36,6 +44,7 @@ def gpu(node: Node, inputs: Inputs, outputs: Outputs, limits: Limits) -> Answer:
 OP = resize(
     "RESIZE_NEAREST_NEIGHBOR",
     along,
+    along_torch,
     options="ResizeNearestNeighborOptions",
     cost=no_cost,
     moves_data=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,19 @@ def reference(
     return [np.take_along_axis(x, turned.reshape(shape), axis=along)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, lengths = inputs
+    along, batch = _axes(node, x.ndim)
+    steps, ends = torch.arange(x.shape[along], device=x.device), lengths.to(torch.int64).unsqueeze(1)
+    order = torch.where(steps < ends, ends - 1 - steps, steps)  # [batch, step]
+    shape = [1] * x.ndim
+    shape[batch], shape[along] = order.shape
+    turned = order if batch < along else order.T
+    return [torch.gather(x, along, turned.reshape(shape).expand(x.shape))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     lengths = vector([2, 5, 0, 3])
     return [
@@ -70,4 +84,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=reverse_sequence,
+    torch=lowering,
 )

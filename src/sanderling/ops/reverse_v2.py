@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import reverse
 from sanderling.ops._operands import axes_in, integers, operand, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -28,6 +30,12 @@ def reference(
     return [np.flip(x, axes_in(node, [int(a) for a in given(inputs, 1).ravel()], x.ndim))]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.flip(inputs[0], axes_in(node, numbers(inputs[1]), inputs[0].ndim))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 5, 3))
     return [Case(f"axis {a}", [x, vector([a])], constant=(1,)) for a in (0, 1, 2)]
@@ -35,5 +43,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1,))
 OP = Op(
-    "REVERSE_V2", infer, no_cost, "ReverseV2Options", reference, RULE, cases, moves_data=True, gpu=reverse
+    "REVERSE_V2",
+    infer,
+    no_cost,
+    "ReverseV2Options",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=reverse,
+    torch=lowering,
 )

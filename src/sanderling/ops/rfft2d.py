@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log2
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import bounded, integers, invalid, typed, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Cost, Op, Operands, Types, float_only, written
 
 
@@ -42,6 +44,12 @@ def reference(
     return [np.fft.rfft2(given(inputs, 0).astype(np.float64), (height, width)).astype(np.complex64)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [torch.fft.rfft2(inputs[0], numbers(inputs[1]))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 6, 8))
     sizes = {"cut": [4, 8], "padded": [8, 16], "row": [1, 8]}
@@ -49,4 +57,4 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = float_only("it gives complex numbers", passthrough=(1,))
-OP = Op("RFFT2D", infer, cost, "Rfft2dOptions", reference, RULE, cases, reads=(1,))
+OP = Op("RFFT2D", infer, cost, "Rfft2dOptions", reference, RULE, cases, reads=(1,), torch=lowering)

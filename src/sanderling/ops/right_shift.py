@@ -25,4 +25,5 @@ OP = binary(
     dtypes=frozenset(INTEGERS),
     cases=two_operands(whole_numbers, whole_numbers, whole=False),
     gpu=pointwise(SHIFT_RIGHT, operands="xy"),
+    torch=lambda torch, x, y: x >> torch.clamp(y, 0, 8 * x.element_size() - 1),
 )

@@ -17,6 +17,7 @@ from sanderling.ops._gpu_rnn import rnn
 from sanderling.ops._operands import ranked
 from sanderling.ops._recurrent import plain_cell, plain_units
 from sanderling.ops._shapes import known
+from sanderling.ops._torch_recurrent import plain, stepped
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -59,4 +60,5 @@ OP = Op(
     integer=reference,
     gpu=rnn,
     states=lambda node: (4,),
+    torch=stepped(plain(1)),
 )

@@ -23,4 +23,5 @@ OP = unary(
     draw=above_zero,
     integer=INTEGER,
     gpu=looked_up_int16(pointwise("inverseSqrt(x)"), INTEGER),
+    torch=lambda torch, x: torch.rsqrt(x),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import merged
+from sanderling.ops._torch import row_of
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -52,6 +55,16 @@ def reference(
     return [total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    indices, updates = inputs[0], inputs[1]
+    depth, shape = indices.shape[-1], out[0].shape
+    total = torch.zeros((prod(shape[:depth]), *shape[depth:]), dtype=updates.dtype, device=updates.device)
+    rows = updates.reshape(-1, *shape[depth:])
+    return [total.index_add(0, row_of(torch, indices, shape[:depth]), rows).reshape(shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     rows, cells = np.array([[2], [0], [2]], np.int32), np.array([[0, 1], [2, 3]], np.int32)
     return [
@@ -72,4 +85,5 @@ OP = Op(
     integer=bare(reference),
     reads=(2,),
     gpu=scatter_nd,
+    torch=lowering,
 )

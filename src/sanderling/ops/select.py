@@ -6,6 +6,7 @@ A condition of rank 0 chooses the whole operand, one of rank 1 whole rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,15 @@ def reference(node: Node, inputs: Sequence[Array | None], _: Types, out: Sequenc
     return [np.where(condition, left, right)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    condition, left, right = inputs
+    if condition.ndim == 1:
+        condition = condition.reshape(-1, *(1,) * (left.ndim - 1))
+    return [torch.where(condition, left, right)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     pair = [normal(rng, (4, 3, 5)), normal(rng, (4, 3, 5))]
     return [
@@ -61,4 +71,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=gpu_select,
+    torch=lowering,
 )

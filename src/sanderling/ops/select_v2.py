@@ -13,6 +13,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_math import select as gpu_select
 from sanderling.ops._operands import operand, same_dtype, typed
 from sanderling.ops._shapes import broadcast
+from sanderling.ops._torch import elementwise
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -50,4 +51,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=gpu_select,
+    torch=elementwise(lambda torch, condition, x, y: torch.where(condition, x, y)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_shapes import told
 from sanderling.ops._operands import INDICES, dtype_attr, invalid, operand
+from sanderling.ops._torch import dtype_of
+from sanderling.ops._torch_samples import Rows, by_sizes_alone
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -27,6 +30,13 @@ def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
     return [np.array(given(inputs, 0).shape, out[0].dtype.numpy)]
+
+
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    assert types[0] is not None
+    return [torch.tensor(types[0].shape, dtype=dtype_of(torch, out[0].dtype))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -46,4 +56,5 @@ OP = Op(
     RULE,
     cases,
     gpu=told(lambda node, inputs: np.array(operand(node, inputs, 0).shape, np.int32)),
+    torch=Rows(lowering, by_sizes_alone),
 )

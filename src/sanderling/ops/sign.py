@@ -9,5 +9,11 @@ from sanderling.ops._gpu import pointwise
 from sanderling.ops.op import FLOAT_ONLY
 
 OP = unary(
-    "SIGN", np.sign, options="SignOptions", quant=FLOAT_ONLY, whole=True, gpu=pointwise("sign(x)", kinds="fi")
+    "SIGN",
+    np.sign,
+    options="SignOptions",
+    quant=FLOAT_ONLY,
+    whole=True,
+    gpu=pointwise("sign(x)", kinds="fi"),
+    torch=lambda torch, x: torch.sign(x),
 )

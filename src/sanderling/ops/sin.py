@@ -8,4 +8,4 @@ from sanderling.ops._elementwise import unary
 from sanderling.ops._gpu import SIN, pointwise
 from sanderling.ops.op import FLOAT_ONLY
 
-OP = unary("SIN", np.sin, quant=FLOAT_ONLY, gpu=pointwise(SIN))
+OP = unary("SIN", np.sin, quant=FLOAT_ONLY, gpu=pointwise(SIN), torch=lambda torch, x: torch.sin(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import sliced
 from sanderling.ops._operands import bounded, integers, invalid, operand, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -45,6 +47,15 @@ def reference(
     return [given(inputs, 0)[tuple(box)]]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x = inputs[0]
+    for axis, (begin, size) in enumerate(zip(numbers(inputs[1]), out[0].shape, strict=True)):
+        x = x.narrow(axis, begin, size)
+    return [x]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 5, 7, 3))
     return [
@@ -55,5 +66,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True, passthrough=(1, 2))
 OP = Op(
-    "SLICE", infer, no_cost, "SliceOptions", reference, RULE, cases, reads=(1, 2), moves_data=True, gpu=sliced
+    "SLICE",
+    infer,
+    no_cost,
+    "SliceOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1, 2),
+    moves_data=True,
+    gpu=sliced,
+    torch=lowering,
 )

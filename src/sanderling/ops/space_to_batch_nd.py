@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import space_to_batch
 from sanderling.ops._operands import bounded, invalid, ranked, unknown, vector
 from sanderling.ops._shapes import times
+from sanderling.ops._torch import flat, numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -42,6 +44,17 @@ def reference(
     return [blocks.transpose(*inner, 0, *outer, *range(2 * m + 1, blocks.ndim)).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, m = inputs[0], inputs[1].numel()
+    cut = [n for pair in zip(out[0].shape[1 : m + 1], numbers(inputs[1]), strict=True) for n in pair]
+    padded = torch.nn.functional.pad(x, (*(0,) * 2 * (x.ndim - m - 1), *flat(inputs[2].tolist())))
+    blocks = padded.reshape(x.shape[0], *cut, *x.shape[m + 1 :])
+    inner, outer = range(2, 2 * m + 1, 2), range(1, 2 * m, 2)
+    return [blocks.permute(*inner, 0, *outer, *range(2 * m + 1, blocks.ndim)).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x, around = normal(rng, (2, 5, 6, 3)), np.array([[1, 0], [0, 3]], np.int32)
     return [
@@ -61,4 +74,5 @@ OP = Op(
     cases,
     reads=(1, 2),
     gpu=space_to_batch,
+    torch=lowering,
 )

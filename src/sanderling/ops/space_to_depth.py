@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,14 @@ def reference(
     return [blocks.transpose(0, 1, 3, 2, 4, 5).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    (n, height, width, _), b = out[0].shape, whole(node, "block_size")
+    blocks = inputs[0].reshape(n, height, b, width, b, inputs[0].shape[3])
+    return [blocks.permute(0, 1, 3, 2, 4, 5).reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [Case("block 2", [normal(rng, (2, 4, 6, 3))], {"block_size": 2})]
 
@@ -47,4 +56,5 @@ OP = Op(
     cases,
     moves_data=True,
     gpu=space_to_depth,
+    torch=lowering,
 )

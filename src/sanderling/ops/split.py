@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import split
 from sanderling.ops._operands import axis_in, integer, invalid, operand, positive, unknown, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -36,6 +38,13 @@ def reference(
     return list(np.split(given(inputs, 1), len(out), axis=given(inputs, 0).item()))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    (axis,) = numbers(inputs[0])
+    return list(torch.split(inputs[1], out[0].shape[axis], axis))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 6, 4))
     return [
@@ -56,4 +65,5 @@ OP = Op(
     reads=(0,),
     moves_data=True,
     gpu=split(1, 0),
+    torch=lowering,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from sanderling.ops._operands import (
     unknown,
     vector,
 )
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -57,6 +59,13 @@ def reference(
     return list(np.split(given(inputs, 0), ends, axis=axis))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    (axis,) = numbers(inputs[2])
+    return list(torch.split(inputs[0], [kind.shape[axis] for kind in out], axis))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 7, 4))
     axis = np.array(1, np.int32)
@@ -78,4 +87,5 @@ OP = Op(
     reads=(1, 2),
     moves_data=True,
     gpu=split(0, 2),
+    torch=lowering,
 )

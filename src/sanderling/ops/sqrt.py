@@ -29,4 +29,11 @@ def integer(
     return [saturated(np.trunc(steps).astype(np.int64) + zero_point, out[0])]
 
 
-OP = unary("SQRT", np.sqrt, integer=integer, draw=above_zero, gpu=pointwise("sqrt(x)"))
+OP = unary(
+    "SQRT",
+    np.sqrt,
+    integer=integer,
+    draw=above_zero,
+    gpu=pointwise("sqrt(x)"),
+    torch=lambda torch, x: torch.sqrt(x),
+)

@@ -8,4 +8,11 @@ from sanderling.ops._elementwise import unary
 from sanderling.ops._gpu import pointwise
 from sanderling.ops.op import FLOAT_ONLY
 
-OP = unary("SQUARE", np.square, options="SquareOptions", quant=FLOAT_ONLY, gpu=pointwise("x * x"))
+OP = unary(
+    "SQUARE",
+    np.square,
+    options="SquareOptions",
+    quant=FLOAT_ONLY,
+    gpu=pointwise("x * x"),
+    torch=lambda torch, x: torch.square(x),
+)

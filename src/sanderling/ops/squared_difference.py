@@ -20,4 +20,5 @@ OP = binary(
     options="SquaredDifferenceOptions",
     integer=_rescaled.squared_difference,
     gpu=pointwise("(x - y) * (x - y)", operands="xy", kinds="fi"),
+    torch=lambda torch, x, y: torch.square(x - y),
 )

@@ -12,6 +12,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import SHARED, given
 from sanderling.ops._gpu import same
 from sanderling.ops._operands import axes_in, invalid, like_declared, operand
+from sanderling.ops._torch import reshaped
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
 
@@ -38,4 +39,15 @@ def cases(rng: np.random.Generator) -> list[Case]:
     return [Case(f"axes {d}", [x], {"squeeze_dims": d}) for d in dims]
 
 
-OP = Op("SQUEEZE", infer, no_cost, "SqueezeOptions", reference, SHARED, cases, moves_data=True, gpu=same)
+OP = Op(
+    "SQUEEZE",
+    infer,
+    no_cost,
+    "SqueezeOptions",
+    reference,
+    SHARED,
+    cases,
+    moves_data=True,
+    gpu=same,
+    torch=reshaped,
+)

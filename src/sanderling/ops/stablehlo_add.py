@@ -7,4 +7,9 @@ import numpy as np
 from sanderling.ops._gpu import pointwise
 from sanderling.ops._stablehlo import elementwise
 
-OP = elementwise("STABLEHLO_ADD", np.add, gpu=pointwise("x + y", operands="xy", kinds="fi", as_stored=True))
+OP = elementwise(
+    "STABLEHLO_ADD",
+    np.add,
+    gpu=pointwise("x + y", operands="xy", kinds="fi", as_stored=True),
+    torch=lambda torch, x, y: x + y,
+)

@@ -8,5 +8,8 @@ from sanderling.ops._gpu import pointwise
 from sanderling.ops._stablehlo import elementwise
 
 OP = elementwise(
-    "STABLEHLO_MAXIMUM", np.maximum, gpu=pointwise("max(x, y)", operands="xy", kinds="fi", as_stored=True)
+    "STABLEHLO_MAXIMUM",
+    np.maximum,
+    gpu=pointwise("max(x, y)", operands="xy", kinds="fi", as_stored=True),
+    torch=lambda torch, x, y: torch.maximum(x, y),
 )

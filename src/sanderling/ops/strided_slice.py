@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import strided_slice
 from sanderling.ops._operands import INTEGERS, integers, invalid, operand, ranked, typed, vector
 from sanderling.ops._slicing import steps, strided
+from sanderling.ops._torch import numbers, picked
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -45,6 +47,22 @@ def reference(
     return [x.reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, bounds = inputs[0], [numbers(value) for value in inputs[1:4]]
+    for step in steps(node, x.ndim, len(bounds[0])):
+        if step.axis is not None:
+            positions = strided(node, x.shape[step.axis], step, *bounds)
+            assert positions is not None  # all bounds are given
+            if positions.step < 0 or not positions:  # what PyTorch's slices cannot say
+                x = picked(torch, x, step.axis, positions)
+            else:
+                span = slice(positions.start, positions.stop, positions.step)
+                x = x[(slice(None),) * step.axis + (span,)]
+    return [x.reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (3, 6, 7, 4))
 
@@ -63,5 +81,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1, 2, 3))
-OP = Op("STRIDED_SLICE", infer, no_cost, "StridedSliceOptions", reference, RULE, cases, reads=(1, 2, 3),
-        moves_data=True, gpu=strided_slice)  # fmt: skip
+OP = Op(
+    "STRIDED_SLICE",
+    infer,
+    no_cost,
+    "StridedSliceOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1, 2, 3),
+    moves_data=True,
+    gpu=strided_slice,
+    torch=lowering,
+)

@@ -16,5 +16,10 @@ def total(x: Values, *, axis: tuple[int, ...], keepdims: bool) -> Values:
 
 
 OP = reduction(
-    "SUM", total, quant=QuantRule(passthrough=(1,)), integer=_reduce_integer.total, gpu=reduction_gpu("SUM")
+    "SUM",
+    total,
+    quant=QuantRule(passthrough=(1,)),
+    integer=_reduce_integer.total,
+    gpu=reduction_gpu("SUM"),
+    torch=lambda torch, x, axes, keep: x.sum(axes, keep, dtype=x.dtype),
 )

@@ -7,6 +7,7 @@ Source: Nakkiran et al., Compressing Deep Neural Networks using a Rank-Constrain
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,9 @@ from sanderling.ops._integer import centred, exact_product
 from sanderling.ops._operands import Values, invalid, positive, ranked
 from sanderling.ops._quantized import dequantize
 from sanderling.ops._shapes import known, same_size
+from sanderling.ops._torch import activate as activate_torch
 from sanderling.ops._weighted import bias_of, kind_of, multiply_hybrid, plus_bias
-from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, is_lifted, written
 
 
 def infer(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:
@@ -109,6 +111,17 @@ def integer(
     return [saturated(multiply_by_quantized_multiplier(total, *outer) + zero_point, out[0])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, feature, time, bias, state = inputs
+    memory = state.reshape(len(x), *time.shape)
+    memory = torch.cat([memory[:, :, 1:], (x @ feature.T).unsqueeze(2)], 2)
+    units = (memory * time).sum(2).reshape(*out[0].shape, -1).sum(2)
+    result = activate_torch(torch, node, units if bias is None else units + bias)
+    return [result, *((memory.reshape(state.shape),) if is_lifted(node) else ())]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     def case(name: str, rank: int, bias: bool, **attrs: object) -> Case:
         arrays = [normal(rng, shape) for shape in ((3, 5), (8, 5), (8, 4), (8 // rank,))]
@@ -136,4 +149,5 @@ OP = Op(
     integer=integer,
     gpu=svdf,
     states=lambda node: (4,),
+    torch=lowering,
 )

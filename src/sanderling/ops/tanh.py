@@ -16,4 +16,5 @@ OP = unary(
     integer=_sigmoid.tanh,
     quant=QuantRule(fixed_output=(1 / 128, 0)),
     gpu=looked_up_int16(pointwise(TANH), _sigmoid.tanh),
+    torch=lambda torch, x: torch.tanh(x),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import tile
 from sanderling.ops._operands import bounded, integers, invalid, operand, unknown, vector
 from sanderling.ops._shapes import times
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -33,6 +35,12 @@ def reference(
     return [np.tile(given(inputs, 0), [int(m) for m in given(inputs, 1).ravel()])]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[0].repeat(numbers(inputs[1]))]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("matrix", [normal(rng, (2, 3)), vector([2, 3])], constant=(1,)),
@@ -41,4 +49,16 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 
 RULE = QuantRule(share=True, passthrough=(1,))
-OP = Op("TILE", infer, no_cost, "TileOptions", reference, RULE, cases, reads=(1,), moves_data=True, gpu=tile)
+OP = Op(
+    "TILE",
+    infer,
+    no_cost,
+    "TileOptions",
+    reference,
+    RULE,
+    cases,
+    reads=(1,),
+    moves_data=True,
+    gpu=tile,
+    torch=lowering,
+)

@@ -6,6 +6,7 @@ Of equal elements the one that comes first is taken first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,15 @@ def reference(
     return [np.take_along_axis(x, order, axis=-1), order]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    # Unlike ``topk`` a stable sort leaves equal elements in their order.
+    values, order = torch.sort(inputs[0], dim=-1, descending=True, stable=True)
+    count = out[0].shape[-1]
+    return [values.narrow(-1, 0, count), order.narrow(-1, 0, count).to(torch.int32)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     k = np.array(3, np.int32)
     return [
@@ -62,4 +72,5 @@ OP = Op(
     moves_data=False,
     integer=bare(reference),
     gpu=in_one_scale(topk),
+    torch=lowering,
 )

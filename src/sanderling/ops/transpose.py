@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sanderling.ops import _gpu_move
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import axis_in, integers, invalid, operand, unknown, vector
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -30,6 +32,12 @@ def reference(
     node: Node, inputs: Sequence[Array | None], types: Types, out: Sequence[TensorType]
 ) -> list[Array]:
     return [given(inputs, 0).transpose([int(axis) for axis in given(inputs, 1).ravel()])]
+
+
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return [inputs[0].permute(numbers(inputs[1]))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -52,4 +60,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=_gpu_move.transpose,
+    torch=lowering,
 )

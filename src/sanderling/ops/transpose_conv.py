@@ -22,6 +22,7 @@ from sanderling.ops._gpu_half import with_half
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._operands import Values, bounded, integers, invalid, operand, ranked, vector
 from sanderling.ops._shapes import known, same_size
+from sanderling.ops._torch_conv import transposed
 from sanderling.ops._weighted import bias_of, convolve_integer, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -112,4 +113,5 @@ OP = Op(
     reads=(0,),
     integer=integer,
     gpu=with_stored_weights(with_half(_gpu_conv.transpose_conv)),
+    torch=transposed,
 )

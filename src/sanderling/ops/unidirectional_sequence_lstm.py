@@ -21,6 +21,8 @@ from sanderling.ops._lstm_integer import integer_cell
 from sanderling.ops._operands import ranked
 from sanderling.ops._recurrent import layout, over_time
 from sanderling.ops._shapes import known
+from sanderling.ops._torch_recurrent import lstm as lstm_in_torch
+from sanderling.ops._torch_recurrent import over_time as over_time_in_torch
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types
 
 PLACE = Place(first=1, state=18, norms=20)
@@ -84,4 +86,5 @@ OP = Op(
     integer=integer,
     gpu=lstm(PLACE),
     states=lambda node: (18, 19),
+    torch=over_time_in_torch(lstm_in_torch(PLACE)),
 )

@@ -17,6 +17,8 @@ from sanderling.ops._gpu_rnn import rnn
 from sanderling.ops._operands import ranked
 from sanderling.ops._recurrent import layout, over_time, plain_cell, plain_units
 from sanderling.ops._shapes import known
+from sanderling.ops._torch_recurrent import over_time as over_time_in_torch
+from sanderling.ops._torch_recurrent import plain
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -62,4 +64,5 @@ OP = Op(
     integer=reference,
     gpu=rnn,
     states=lambda node: (4,),
+    torch=over_time_in_torch(plain(1)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +33,26 @@ def reference(
     return list(np.moveaxis(given(inputs, 0), whole(node, "axis"), 0))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    return list(torch.unbind(inputs[0], whole(node, "axis")))
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (3, 4, 2))
     return [Case(f"axis {a}", [x], {"num": x.shape[a], "axis": a}) for a in (0, 1, -1)]
 
 
-OP = Op("UNPACK", infer, no_cost, "UnpackOptions", reference, SHARED, cases, moves_data=True, gpu=unpack)
+OP = Op(
+    "UNPACK",
+    infer,
+    no_cost,
+    "UnpackOptions",
+    reference,
+    SHARED,
+    cases,
+    moves_data=True,
+    gpu=unpack,
+    torch=lowering,
+)

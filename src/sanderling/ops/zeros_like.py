@@ -22,4 +22,5 @@ OP = unary(
     cost=no_cost,
     whole=True,
     gpu=pointwise("T4()", kinds="fib"),
+    torch=lambda torch, x: torch.zeros_like(x),
 )
