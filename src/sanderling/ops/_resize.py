@@ -12,6 +12,7 @@ from sanderling.graph.types import Array, TensorType
 from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given
 from sanderling.ops._operands import Values, bounded, integers, invalid, ranked, vector, whole
+from sanderling.ops._torch import numbers
 from sanderling.ops._torch_samples import Rows, of_first
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, CostFn, Op, Operands, QuantRule, Reference, Types
@@ -47,7 +48,7 @@ def resize(
     def lowering(
         torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
     ) -> list[Any]:
-        height, width = out[0].shape[1:3]
+        height, width = numbers(inputs[1])
         return [along_torch(torch, node, along_torch(torch, node, inputs[0], 1, height), 2, width)]
 
     rule = QuantRule(share=True, passthrough=(1,))

@@ -39,7 +39,7 @@ def elementwise(compute: Callable[..., Any]) -> Torch:
 def reshaped(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    """RESHAPE, SQUEEZE, EXPAND_DIMS: operand 0 in the shape of the result."""
+    """SQUEEZE and EXPAND_DIMS: operand 0 in the shape of the result."""
     return [inputs[0].reshape(out[0].shape)]
 
 

@@ -12,7 +12,7 @@ from sanderling.graph.types import TensorType
 from sanderling.ops._conv import Window, padding_before, spatial, window
 from sanderling.ops._conv_3d import volume, windows
 from sanderling.ops._operands import Shape, positive
-from sanderling.ops._torch import activate, flat
+from sanderling.ops._torch import activate, flat, numbers
 from sanderling.ops._torch_samples import Rows, of_first
 from sanderling.ops.op import Torch, Types
 
@@ -100,23 +100,23 @@ def transposed(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     """TRANSPOSE_CONV."""
-    return [_spread(torch, node, inputs, inputs[1].permute(3, 0, 1, 2), out[0].shape)]
+    return [_spread(torch, node, inputs, inputs[1].permute(3, 0, 1, 2))]
 
 
 def transposed_3d(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     """CONV_3D_TRANSPOSE."""
-    return [_spread(torch, node, inputs, inputs[1].permute(4, 3, 0, 1, 2), out[0].shape)]
+    return [_spread(torch, node, inputs, inputs[1].permute(4, 3, 0, 1, 2))]
 
 
-def _spread(torch: Any, node: Node, inputs: Sequence[Any], kernel: Any, out: Shape) -> Any:
+def _spread(torch: Any, node: Node, inputs: Sequence[Any], kernel: Any) -> Any:
     """Returns: what every element of operand 2 adds to the result, by a kernel [I, O, ...].
 
     PyTorch gives all elements that any kernel reaches: of those the padding is cut off, and what no kernel
     reaches is filled up with zeros.
     """
-    size = out[1:-1]
+    size = tuple(numbers(inputs[0])[1:-1])
     how = sweep(node, tuple(kernel.shape[2:]), size)
     compute = torch.nn.functional.conv_transpose3d if len(size) == 3 else torch.nn.functional.conv_transpose2d
     full = compute(channels_second(inputs[2]), kernel, stride=how.stride, dilation=how.dilation)

@@ -21,7 +21,8 @@ Types = Sequence[TensorType | None]
 Lowering = Callable[[Any, Node, Sequence[Any], Types, Sequence[TensorType]], list[Any]]
 # (which operands are longer, their declared types, those of the results) → may it have them as they are
 Rule = Callable[[Sequence[bool], Types, Sequence[TensorType]], bool]
-_HINT = "train with one sample at a time, or use a technique that needs no training"
+_HINT = "use a technique that needs no training"
+_SIZES = f"fix the model's sizes first with the pass static_batch, or {_HINT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,13 @@ def for_samples(lowering: Lowering, reads: Sequence[int]) -> Lowering:
         counts = [_samples(node, i, x, kind) for i, (x, kind) in enumerate(zip(inputs, types, strict=True))]
         count = max(counts, default=1)
         if count == 1:
-            return lowering(torch, node, inputs, types, out)
+            return _fitted(node, lowering(torch, node, inputs, types, out), 1, out)
         longer = [n > 1 for n in counts]
         if any(n not in (1, count) for n in counts) or any(longer[i] for i in reads if i < len(longer)):
             raise _unfit(node, f"its operands hold {sorted(set(counts))} samples")
         if isinstance(lowering, Rows) and lowering.fits(longer, types, out):
             results = lowering(torch, node, inputs, types, out)
-            return results if lowering.fits is by_sizes_alone else _fitted(node, results, count, out)
+            return _fitted(node, results, 1 if lowering.fits is by_sizes_alone else count, out)
         return _fitted(node, _each(torch, lowering, count, longer, (node, inputs, types, out)), count, out)
 
     return checked
@@ -105,7 +106,7 @@ def _samples(node: Node, position: int, x: Any, kind: TensorType | None) -> int:
         count, rest = divmod(shape[0], declared[0])
         if not rest:
             return int(count)
-    raise _unfit(node, f"operand {position} has shape {shape}, declared is {declared}")
+    raise _unfit(node, f"operand {position} has shape {shape}, declared is {declared}", _SIZES)
 
 
 def _each(
@@ -136,9 +137,9 @@ def _fitted(node: Node, results: list[Any], count: int, out: Sequence[TensorType
     for result, kind in zip(results, out, strict=True):
         wanted = (count * kind.shape[0], *kind.shape[1:]) if kind.shape else ()
         if tuple(result.shape) != wanted:
-            raise _unfit(node, f"{count} samples give {tuple(result.shape)}, expected {wanted}")
+            raise _unfit(node, f"its result has shape {tuple(result.shape)}, expected {wanted}", _SIZES)
     return results
 
 
-def _unfit(node: Node, what: str) -> UnsupportedOperator:
-    return UnsupportedOperator(f"{what}, so that it cannot be trained", where=node.kind, hint=_HINT)
+def _unfit(node: Node, what: str, hint: str = _HINT) -> UnsupportedOperator:
+    return UnsupportedOperator(f"{what}, so that it cannot be trained", where=node.kind, hint=hint)

@@ -14,6 +14,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import broadcast_to
 from sanderling.ops._operands import bounded, integers, invalid, of_rank, operand, ranked, vector
 from sanderling.ops._shapes import broadcasts_to
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -37,7 +38,7 @@ def reference(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    return [inputs[0].expand(out[0].shape)]
+    return [inputs[0].expand(numbers(inputs[1]))]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

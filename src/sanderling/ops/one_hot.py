@@ -50,11 +50,9 @@ def reference(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    indices, _, on, off = inputs
+    indices, depth, on, off = inputs
     axis = axis_in(node, whole(node, "axis"), indices.ndim + 1)
-    positions = torch.arange(out[0].shape[axis], device=indices.device).reshape(
-        -1, *(1,) * (indices.ndim - axis)
-    )
+    positions = torch.arange(depth.item(), device=indices.device).reshape(-1, *(1,) * (indices.ndim - axis))
     return [torch.where(indices.unsqueeze(axis) == positions, on.reshape(()), off.reshape(()))]
 
 

@@ -50,9 +50,10 @@ def reference(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
+    count = _count(node, [value.detach().numpy() for value in inputs])
     start, _, delta = (value.reshape(1) for value in inputs)
     # One addition after the other, as LiteRT does it.
-    steps = torch.cat([start, delta.expand(max(out[0].shape[0] - 1, 0))])[: out[0].shape[0]]
+    steps = torch.cat([start, delta.expand(max(count - 1, 0))])[:count]
     return [torch.cumsum(steps, 0, dtype=steps.dtype)]
 
 

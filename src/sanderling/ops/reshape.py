@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import elements
-from sanderling.ops._torch import reshaped
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -74,6 +75,15 @@ def reference(
     return [given(inputs, 0).reshape(out[0].shape)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    shape = inputs[1] if len(inputs) > 1 else None
+    if shape is not None and (shape.ndim == 1 or not node.attrs.get("new_shape")):
+        return [inputs[0].reshape(numbers(shape))]
+    return [inputs[0].reshape(out[0].shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     x = normal(rng, (2, 6, 5))
     return [
@@ -95,5 +105,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=same,
-    torch=reshaped,
+    torch=lowering,
 )

@@ -25,7 +25,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import merged
-from sanderling.ops._torch import row_of
+from sanderling.ops._torch import numbers, row_of
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -59,7 +59,7 @@ def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     indices, updates = inputs[0], inputs[1]
-    depth, shape = indices.shape[-1], out[0].shape
+    depth, shape = indices.shape[-1], numbers(inputs[2])
     total = torch.zeros((prod(shape[:depth]), *shape[depth:]), dtype=updates.dtype, device=updates.device)
     rows = updates.reshape(-1, *shape[depth:])
     return [total.index_add(0, row_of(torch, indices, shape[:depth]), rows).reshape(shape)]

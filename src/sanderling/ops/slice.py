@@ -51,8 +51,8 @@ def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     x = inputs[0]
-    for axis, (begin, size) in enumerate(zip(numbers(inputs[1]), out[0].shape, strict=True)):
-        x = x.narrow(axis, begin, size)
+    for axis, (begin, size) in enumerate(zip(numbers(inputs[1]), numbers(inputs[2]), strict=True)):
+        x = x.narrow(axis, begin, x.shape[axis] - begin if size == -1 else size)
     return [x]
 
 

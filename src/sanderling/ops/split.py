@@ -42,7 +42,7 @@ def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     (axis,) = numbers(inputs[0])
-    return list(torch.split(inputs[1], out[0].shape[axis], axis))
+    return list(torch.tensor_split(inputs[1], len(out), axis))
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

@@ -63,7 +63,8 @@ def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     (axis,) = numbers(inputs[2])
-    return list(torch.split(inputs[0], [kind.shape[axis] for kind in out], axis))
+    sizes = _sizes(node, inputs[0].shape[axis], numbers(inputs[1]))
+    return list(torch.split(inputs[0], sizes, axis))
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

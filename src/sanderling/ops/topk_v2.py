@@ -18,6 +18,7 @@ from sanderling.ops._elementwise import ARITHMETIC, given
 from sanderling.ops._gpu import in_one_scale
 from sanderling.ops._gpu_index import topk
 from sanderling.ops._operands import integer, invalid, operand
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -47,7 +48,7 @@ def lowering(
 ) -> list[Any]:
     # Unlike ``topk`` a stable sort leaves equal elements in their order.
     values, order = torch.sort(inputs[0], dim=-1, descending=True, stable=True)
-    count = out[0].shape[-1]
+    (count,) = numbers(inputs[1])
     return [values.narrow(-1, 0, count), order.narrow(-1, 0, count).to(torch.int32)]
 
 
