@@ -21,8 +21,8 @@ from sanderling.engines.litert.operators import CUSTOM_KERNELS, supported  # noq
 from sanderling.engines.reference.control import CONTROL  # noqa: E402
 from sanderling.engines.webgpu.graphs.complex_parts import COMPLEX  # noqa: E402
 from sanderling.errors import InvalidGraph  # noqa: E402
-from sanderling.graph.graph import Node  # noqa: E402
-from sanderling.graph.types import Array  # noqa: E402
+from sanderling.graph.graph import Node, Tensor  # noqa: E402
+from sanderling.graph.types import Array, DType, TensorType  # noqa: E402
 from sanderling.onnx.write.exporter import STATES, UNPACKING  # noqa: E402
 from sanderling.onnx.write.registry import rules  # noqa: E402
 from sanderling.ops._stored import compute  # noqa: E402
@@ -46,6 +46,8 @@ Made by `tools/make_support_tables.py`; do not edit. Every operator has a file i
   *moves* that it moves stored integers as they are; without a word it goes through real numbers.
 - **webgpu**: there is a GPU kernel, or *parts*: operators that have one take its place. Which shapes and
   types it takes, `sanderling analyze` says for each node.
+- **torch**: models can be trained through it; *values* says that it gives indices, truth values or sizes,
+  through which nothing can be learned. Without it, a technique that trains leaves frozen what comes before.
 - **onnx**: it can be written as ONNX (`docs/guide/onnx.md`); *state* becomes inputs and outputs.
 - **note**: why static int8 quantization leaves the operator float.
 
@@ -64,18 +66,31 @@ def page() -> str:
 
 
 def _operators() -> Iterator[str]:
-    yield "| operator | int8 | uint8 | int16 | reference | webgpu | onnx | note |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| operator | int8 | uint8 | int16 | reference | webgpu | torch | onnx | note |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name in sorted(names()):
         op = find(name)
         if op is not None:
             cells = [f"`{name}`", *(integers(op, scheme) for scheme in SCHEMES), _reference(op)]
-            yield f"| {' | '.join([*cells, _webgpu(op), _onnx(name), op.quant.reason])} |"
+            yield f"| {' | '.join([*cells, _webgpu(op), _torch(op), _onnx(name), op.quant.reason])} |"
 
 
 def _webgpu(op: Op) -> str:
     replaced = op.name in (*COMPLEX, "STABLEHLO_COMPOSITE")
     return "yes" if op.gpu else "parts" if replaced else NONE
+
+
+def _torch(op: Op) -> str:
+    if op.torch is None or op.cases is None:
+        return NONE
+    kinds = [kind for case in op.cases(np.random.default_rng(single.SEED)) for kind in _results(op, case)]
+    return "yes" if any(kind.dtype.is_float or kind.dtype is DType.COMPLEX64 for kind in kinds) else "values"
+
+
+def _results(op: Op, case: Case) -> list[TensorType]:
+    operands = single.operands_of(case, constant=range(len(case.inputs)))
+    declared = [Tensor("", kind) for kind in single.declared_types(op, case)]
+    return op.infer(single.node_of(op, case, len(declared)), operands, declared)
 
 
 def _onnx(name: str) -> str:

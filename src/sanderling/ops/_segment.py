@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +14,23 @@ from sanderling.ops._cases import normal, whole_numbers
 from sanderling.ops._elementwise import arithmetic_type, given
 from sanderling.ops._operands import Values, integer, integers, invalid, operand, typed, vector
 from sanderling.ops._shapes import merged
+from sanderling.ops._torch import numbers
 from sanderling.ops.kernel import Gpu
 from sanderling.ops.op import Case, Cost, Op, Operands, Types, float_only
 
+RULE = float_only(passthrough=(1, 2))
 Start = Callable[[np.dtype[np.generic]], object]
 
 
 def unsorted_segment(
-    name: str, combine: np.ufunc, start: Start, *, options: str, gpu: Gpu | None = None
+    name: str, combine: np.ufunc, start: Start, *, options: str, gpu: Gpu | None = None, torch: str
 ) -> Op:
     """Returns: an operator on data, segment numbers (a leading part of its shape) and their count.
 
     Args:
         combine: what is done with rows of one segment.
         start: what a segment without rows holds, for each dtype.
+        torch: PyTorch's name for what is done.
     """
 
     def reference(
@@ -36,8 +40,23 @@ def unsorted_segment(
         total = np.full(out[0].shape, start(data.dtype), data.dtype)
         return [scatter(node, combine, total, numbers, data)]
 
+    def lowering(
+        torch_: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+    ) -> list[Any]:
+        (count,) = numbers(inputs[2])
+        return [reduced(torch_, torch, inputs[0], inputs[1], count, start(out[0].dtype.numpy))]
+
     return Op(
-        name, _infer, _cost, options, reference, float_only(passthrough=(1, 2)), _cases, reads=(2,), gpu=gpu
+        name,
+        _infer,
+        _cost,
+        options,
+        reference,
+        float_only(passthrough=(1, 2)),
+        _cases,
+        reads=(2,),
+        gpu=gpu,
+        torch=lowering,
     )
 
 
@@ -60,6 +79,17 @@ def scatter(node: Node, combine: np.ufunc, total: Values, numbers: Values, data:
     rows = data.reshape(flat.size, *data.shape[numbers.ndim :])
     combine.at(total, flat[flat >= 0], rows[flat >= 0])
     return total
+
+
+def reduced(torch: Any, how: str, data: Any, segments: Any, count: int, start: object) -> Any:
+    """Returns: in PyTorch, ``count`` rows, each combined from the rows of ``data`` that have its number."""
+    each = segments.reshape(-1).to(torch.int64)
+    rows = data.reshape(len(each), -1)
+    # What is left out goes into a row of its own; −1 is refused.
+    target = torch.where(each < 0, count, torch.where(each < count, each, -1))
+    total = torch.full((count + 1, rows.shape[1]), start, dtype=data.dtype, device=data.device)
+    total = total.scatter_reduce(0, target.unsqueeze(1).expand(rows.shape), rows, how)
+    return total[:count].reshape(count, *data.shape[segments.ndim :])
 
 
 def segment_sum_type(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> list[TensorType]:

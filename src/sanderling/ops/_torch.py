@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from sanderling.graph.graph import Node
@@ -71,6 +72,19 @@ def row_of(torch: Any, indices: Any, shape: Sequence[int]) -> Any:
     for part, size in zip(indices.unbind(-1), shape, strict=True):
         rows, inside = rows * size + part, inside & (part >= 0) & (part < size)
     return torch.where(inside, rows, -1).reshape(-1)
+
+
+def scattered(torch: Any, x: Any, places: Sequence[Any], shape: Sequence[int], filler: Any) -> Any:
+    """Returns: a tensor of ``shape`` that holds x at ``places`` and the scalar ``filler`` elsewhere.
+
+    Args:
+        places: for every axis where x's elements go.
+    """
+    flat_places = torch.zeros((), dtype=torch.int64, device=x.device)
+    for size, along in zip(shape, places, strict=True):
+        flat_places = (flat_places * size).unsqueeze(-1) + along.to(x.device)
+    total = filler.reshape(1).expand(prod(shape))
+    return total.scatter(0, flat_places.reshape(-1), x.reshape(-1)).reshape(tuple(shape))
 
 
 def one_by_one(name: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from sanderling.graph.graph import Node
 from sanderling.graph.types import TensorType
 from sanderling.ops._conv import Window, padding_before, spatial, window
 from sanderling.ops._conv_3d import volume, windows
-from sanderling.ops._operands import Shape, positive
+from sanderling.ops._operands import Shape, optional, positive
 from sanderling.ops._torch import activate, flat, numbers
 from sanderling.ops._torch_samples import Rows, of_first
 from sanderling.ops.op import Torch, Types
@@ -66,7 +66,9 @@ def convolution(
 ) -> list[Any]:
     """CONV_2D, grouped or not."""
     x, kernel = inputs[0], inputs[1]
-    return [_convolve(torch, node, x, channels_second(kernel), inputs[2], x.shape[3] // kernel.shape[3])]
+    return [
+        _convolve(torch, node, x, channels_second(kernel), optional(inputs, 2), x.shape[3] // kernel.shape[3])
+    ]
 
 
 def depthwise(
@@ -74,15 +76,15 @@ def depthwise(
 ) -> list[Any]:
     """DEPTHWISE_CONV_2D: a convolution of as many groups as there are channels."""
     x, kernel = inputs[0], inputs[1].permute(3, 0, 1, 2)
-    return [_convolve(torch, node, x, kernel, inputs[2], x.shape[3])]
+    return [_convolve(torch, node, x, kernel, optional(inputs, 2), x.shape[3])]
 
 
 def convolution_3d(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
     """CONV_3D."""
-    bias = inputs[2] if len(inputs) > 2 else None
-    return [_convolve(torch, node, inputs[0], inputs[1].permute(4, 3, 0, 1, 2), bias, 1)]
+    kernel = inputs[1].permute(4, 3, 0, 1, 2)
+    return [_convolve(torch, node, inputs[0], kernel, optional(inputs, 2), 1)]
 
 
 def _convolve(torch: Any, node: Node, x: Any, kernel: Any, bias: Any, groups: int) -> Any:
@@ -123,7 +125,7 @@ def _spread(torch: Any, node: Node, inputs: Sequence[Any], kernel: Any) -> Any:
     cut = zip(how.sides, size, full.shape[2:], strict=True)
     around = [(-before, wanted + before - have) for (before, _), wanted, have in cut]
     result = channels_last(torch.nn.functional.pad(full, flat(around)))
-    bias = inputs[3] if len(inputs) > 3 else None
+    bias = optional(inputs, 3)
     return activate(torch, node, result if bias is None else result + bias)
 
 

@@ -6,7 +6,6 @@ Operand 1 names, for every dimension, how far apart neighbours shall be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import same_size
-from sanderling.ops._torch import numbers
+from sanderling.ops._torch import numbers, scattered
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -60,12 +59,9 @@ def reference(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    x, steps, filler = inputs[0], numbers(inputs[1]), inputs[2]
-    places = torch.zeros((), dtype=torch.int64)
-    for size, step, whole in zip(x.shape, steps, out[0].shape, strict=True):
-        places = (places * whole).unsqueeze(-1) + torch.arange(size) * step
-    total = filler.reshape(1).expand(prod(out[0].shape))
-    return [total.scatter(0, places.reshape(-1).to(x.device), x.reshape(-1)).reshape(out[0].shape)]
+    x, steps = inputs[0], numbers(inputs[1])
+    places = [torch.arange(size) * step for size, step in zip(x.shape, steps, strict=True)]
+    return [scattered(torch, x, places, out[0].shape, inputs[2])]
 
 
 def cases(rng: np.random.Generator) -> list[Case]:

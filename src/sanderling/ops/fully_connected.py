@@ -21,7 +21,7 @@ from sanderling.ops._gpu_int8 import with_int8
 from sanderling.ops._gpu_matrix import dense
 from sanderling.ops._gpu_weights import with_stored_weights
 from sanderling.ops._integer import centred, check_weighted, exact_product, output_factors, requantize
-from sanderling.ops._operands import invalid, operand, ranked, whole, word
+from sanderling.ops._operands import invalid, operand, optional, ranked, whole, word
 from sanderling.ops._shapes import elements, known, same_size
 from sanderling.ops._torch import activate as activate_torch
 from sanderling.ops._torch_samples import Rows, of_first
@@ -80,7 +80,7 @@ def integer(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    x, weights, bias = inputs
+    x, weights, bias = inputs[0], inputs[1], optional(inputs, 2)
     result = torch.nn.functional.linear(x.reshape(-1, weights.shape[1]), weights, bias)
     shape = (*x.shape[:-1], weights.shape[0]) if whole(node, "keep_num_dims") else result.shape
     return [activate_torch(torch, node, result.reshape(shape))]

@@ -6,6 +6,7 @@ Operands: tensor, start value, and for every dimension the window's size, stride
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from sanderling.ops._operands import (
     whole,
 )
 from sanderling.ops._shapes import known, same_size
+from sanderling.ops._torch import numbers
 from sanderling.ops.op import Case, Cost, Op, Operands, Types, float_only, written
 
 # In the order of the schema's ReduceWindowFunction, which begins with UNSUPPORTED.
@@ -87,6 +89,18 @@ def reference(
     return [total.astype(x.dtype)]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, (window, stride, dilation) = inputs[0], (numbers(value) for value in inputs[2:5])
+    combine, total = getattr(torch, _function(node).__name__), inputs[1].reshape(()).expand(out[0].shape)
+    for tap in np.ndindex(*window) if total.numel() else ():
+        spans = zip(tap, dilation, stride, out[0].shape, strict=True)
+        part = x[tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, s, n in spans)]
+        total = combine(total, part).to(x.dtype)
+    return [total]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     def case(name: str, x: Array, start: float, function: int, *listed: list[int]) -> Case:
         arrays = [x, np.array(start, x.dtype), *(np.array(values, np.int64) for values in listed)]
@@ -111,4 +125,5 @@ OP = Op(
     integer=bare(reference),
     reads=(2, 3, 4),
     gpu=reduce_window,
+    torch=lowering,
 )

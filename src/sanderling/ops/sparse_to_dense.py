@@ -6,6 +6,8 @@ Operands: positions (a scalar, [count] or [count, rank]), shape [rank], values (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from sanderling.ops._operands import (
     vector,
 )
 from sanderling.ops._shapes import same_size
+from sanderling.ops._torch import numbers, row_of
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -62,6 +65,16 @@ def reference(
     return [total]
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    shape, values = numbers(inputs[1]), inputs[2]
+    positions = inputs[0].reshape(-1, len(shape))
+    total = inputs[3].reshape(1).expand(prod(shape))
+    rows = row_of(torch, positions, shape)
+    return [total.scatter(0, rows, values.expand(rows.shape)).reshape(shape)]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     default = np.array(-1, np.float32)
     pairs = np.array([[0, 1], [2, 3], [1, 0]], np.int32)
@@ -84,4 +97,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=sparse_to_dense,
+    torch=lowering,
 )

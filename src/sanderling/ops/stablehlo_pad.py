@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu import Answer
 from sanderling.ops._gpu_pick import spread
 from sanderling.ops._operands import bounded, invalid, operand, same_dtype
+from sanderling.ops._torch import scattered
 from sanderling.ops.kernel import In, Limits
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
@@ -65,6 +67,19 @@ def gpu(node: Node, inputs: Operands, outputs: Sequence[Tensor], limits: Limits)
     return spread(x.shape, outputs[0].shape, low, [gap + 1 for gap in between], In(1))
 
 
+def lowering(
+    torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+) -> list[Any]:
+    x, places = inputs[0], []
+    low, _, between = _amounts(node, x.ndim)
+    for axis, (size, before, gap) in enumerate(zip(out[0].shape, low, between, strict=True)):
+        along = before + torch.arange(x.shape[axis]) * (gap + 1)
+        inside = (along >= 0) & (along < size)
+        x = x.index_select(axis, inside.nonzero().reshape(-1).to(x.device))
+        places.append(along[inside])
+    return [scattered(torch, x, places, out[0].shape, inputs[1])]
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     def case(name: str, x: Array, low: list[int], high: list[int], between: list[int]) -> Case:
         lists = (tuple(low), tuple(high), tuple(between))
@@ -80,5 +95,14 @@ def cases(rng: np.random.Generator) -> list[Case]:
 
 RULE = QuantRule(share=True)
 OP = Op(
-    "STABLEHLO_PAD", infer, no_cost, "StablehloPadOptions", reference, RULE, cases, moves_data=True, gpu=gpu
+    "STABLEHLO_PAD",
+    infer,
+    no_cost,
+    "StablehloPadOptions",
+    reference,
+    RULE,
+    cases,
+    moves_data=True,
+    gpu=gpu,
+    torch=lowering,
 )

@@ -13,4 +13,5 @@ OP = unsorted_segment(
     lowest,
     options="UnsortedSegmentMaxOptions",
     gpu=segments("MAX", -LARGEST, -(2**31)),
+    torch="amax",
 )

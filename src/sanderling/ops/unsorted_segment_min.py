@@ -13,4 +13,5 @@ OP = unsorted_segment(
     highest,
     options="UnsortedSegmentMinOptions",
     gpu=segments("MIN", LARGEST, 2**31 - 1),
+    torch="amin",
 )

@@ -13,4 +13,5 @@ OP = unsorted_segment(
     lambda dtype: 1,
     options="UnsortedSegmentProdOptions",
     gpu=segments("PROD", 1.0, 1),
+    torch="prod",
 )

@@ -13,4 +13,5 @@ OP = unsorted_segment(
     lambda dtype: 0,
     options="UnsortedSegmentSumOptions",
     gpu=segments("SUM", 0.0, 0),
+    torch="sum",
 )
