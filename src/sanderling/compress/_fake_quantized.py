@@ -24,6 +24,8 @@ from sanderling.graph.graph import Graph
 from sanderling.graph.types import Quant
 from sanderling.ops._quantized import limits
 
+_INSIDE = 0.5001  # of a step: further off, a weight was cut
+
 
 @dataclass(slots=True, eq=False)
 class _Step:
@@ -54,6 +56,7 @@ class FakeQuantized:
         self._steps: dict[tuple[float, int], _Step] = {}
         self._operands: dict[tuple[int, int], _Step] = {}
         self._results: dict[tuple[int, int], list[_Step]] = {}
+        self._given: dict[int, _Step] = {}
         for position in sorted(set(scheme.nodes)):
             self._plan(position)
 
@@ -63,7 +66,9 @@ class FakeQuantized:
             read = (position, operand.position)
             if operand.role == "data":
                 quant = self._scales.reads.get(read, self._scales.home[operand.tensor])
-                self._operands[read] = self._step_of(quant)
+                step = self._step_of(quant)
+                if self._given.get(operand.tensor) is not step:  # else its maker has rounded it already
+                    self._operands[read] = step
             elif operand.role == "weights" and operand.tensor in self.scheme.weights:
                 self._operands[read] = self._weights(operand.tensor)
             elif operand.role == "constant":
@@ -71,6 +76,7 @@ class FakeQuantized:
         for place, index in real_results(self._graph, node):
             fixed = fixed_output(node, self.scheme.activations) is not None
             home = self._step_of(self._scales.home[index], fixed=fixed)
+            self._given[index] = home
             own = self._scales.writes.get((position, place))
             self._results[position, place] = [*([] if own is None else [self._step_of(own)]), home]
 
@@ -123,7 +129,17 @@ class FakeQuantized:
 
     def _rounded(self, value: Any, step: _Step) -> Any:
         scale = step.logarithm.exp()
-        return self._function.apply(value, scale, step.zero_point, step.low, step.high)
+        if scale.dim():
+            return self._function.apply(value, scale, step.high)
+        if not step.logarithm.requires_grad:
+            return self._torch.fake_quantize_per_tensor_affine(
+                value, float(scale), step.zero_point, step.low, step.high
+            )
+        # PyTorch's own kernel does in one pass over an activation what would take six.
+        zero_point = self._torch.full((1,), float(step.zero_point))
+        return self._torch._fake_quantize_learnable_per_tensor_affine(
+            value, scale.reshape(1), zero_point, step.low, step.high, 1.0
+        )
 
     def learned(self, weights: Mapping[int, Any]) -> Scheme:
         """Returns: the scheme with what was learned.
@@ -149,17 +165,14 @@ class FakeQuantized:
 
 
 def _rounding(torch: Any) -> Any:
-    """Returns: the rounding of reals to integers of a scale, with gradients for both."""
+    """Returns: the rounding of weights to integers of scales per channel, with gradients for both."""
 
     class Rounding(torch.autograd.Function):  # type: ignore[misc]
-        """(value, scale, zero point, lowest, highest integer) → value as its integer stands for it."""
+        """(weights, scales, largest integer) → weights as their integers stand for them."""
 
         @staticmethod
-        def forward(context: Any, x: Any, scale: Any, zero_point: int, low: int, high: int) -> Any:
-            if scale.numel() == 1:
-                out = torch.fake_quantize_per_tensor_affine(x, float(scale), zero_point, low, high)
-            else:
-                out = torch.clamp(torch.round(x / scale), low, high) * scale
+        def forward(context: Any, x: Any, scale: Any, high: int) -> Any:
+            out = torch.clamp(torch.round(x / scale), -high, high) * scale
             context.save_for_backward(x, out, scale)
             return out
 
@@ -167,13 +180,9 @@ def _rounding(torch: Any) -> Any:
         def backward(context: Any, gradient: Any) -> Any:
             x, out, scale = context.saved_tensors
             error = out - x
-            inside = error.abs() <= 0.5001 * scale
-            of_scale = None
-            if context.needs_input_grad[1]:
-                wide = gradient * torch.where(inside, error, out)
-                axes = [a for a, size in enumerate(scale.shape) if size == 1]
-                total = wide.sum(axes, keepdim=True) if scale.dim() else wide.sum()
-                of_scale = total.reshape(scale.shape) / scale
-            return gradient * inside, of_scale, None, None, None
+            inside = error.abs() <= _INSIDE * scale
+            axes = [axis for axis, size in enumerate(scale.shape) if size == 1]
+            of_scale = (gradient * torch.where(inside, error, out)).sum(axes, keepdim=True) / scale
+            return gradient * inside, of_scale, None
 
     return Rounding

@@ -24,7 +24,7 @@ from sanderling.training.teach import Group, Schedule, Taught, Teaching
 
 # By how much of a step an integer's origin moves in a step of training, at most.
 _PACE = 0.02
-_SCALES_PACE = 1e-3  # and by what share a scale changes
+_SCALES_PACE = 3e-4  # and by what share a scale changes
 _FEATURES = 0.5  # weight of inner tensors beside the answers
 
 

@@ -17,7 +17,7 @@ from sanderling.training.lesson import Lesson
 
 _WARM_UP_STEPS = 4  # timed, to know how many fit
 _CHECKS = 12
-_PATIENCE = 5  # checks without a better one
+_PATIENCE = 8  # checks without a better one: with a falling rate the best comes late
 _GAIN = 0.995
 _CLIP = 1.0
 _LEAST_STEPS = 8
