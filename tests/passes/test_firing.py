@@ -33,6 +33,7 @@ from tests.graphs_made import (
 )
 from tests.graphs_stored import quant_of, stored, stored_convolution, through_floats
 from tests.models import Net
+from tests.passes.loops import nested, recurrent
 from tests.passes.rewrites import (
     binary,
     convolution,
@@ -388,6 +389,7 @@ GRAPHS: dict[str, tuple[list[Build], list[Build]]] = {
         [lambda: convolution(Net((1, 9, 9, 2)), 0, (5, 5), depthwise=True).model()],
     ),
     "static_batch": ([lambda: resizable(picture().model())], [lambda: picture().model()]),
+    "unroll_loops": ([recurrent, nested], [lambda: recurrent(limit=None)]),
     "unfold_transposed_convolutions": (
         [lambda: transposed_convolution(Net((1, 32, 32, 16)), 1, (2, 2), (2, 2), (64, 64), "SAME").model()],
         [lambda: transposed_convolution(Net((1, 2, 2, 2)), 1, (2, 2), (2, 2), (4, 4), "SAME").model()],

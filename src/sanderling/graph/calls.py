@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Graph, Model, Node
 
@@ -21,6 +24,39 @@ def called(node: Node) -> list[int]:
     for name in _SEVERAL:
         found += [index for index in node.attrs.get(name, ()) or () if isinstance(index, int)]
     return found
+
+
+def without_uncalled(model: Model) -> Model:
+    """Returns: the model without graphs that neither the main one nor a signature leads to."""
+    reached: dict[int, None] = {}
+    waiting = [0, *(signature.graph for signature in model.signatures)]
+    while waiting:
+        index = waiting.pop()
+        if index not in reached:
+            reached[index] = None
+            waiting += [i for node in model.graphs[index].nodes for i in called(node)]
+    if len(reached) == len(model.graphs):
+        return model
+    new = {old: number for number, old in enumerate(sorted(reached))}
+    graphs = tuple(
+        replace(graph, nodes=tuple(_renumbered(node, new) for node in graph.nodes))
+        for graph in (model.graphs[old] for old in new)
+    )
+    signatures = tuple(replace(one, graph=new[one.graph]) for one in model.signatures)
+    return replace(model, graphs=graphs, signatures=signatures)
+
+
+def _renumbered(node: Node, new: Mapping[int, int]) -> Node:
+    if not called(node):
+        return node
+    attrs = dict(node.attrs)
+    for name in _ONE:
+        if isinstance(attrs.get(name), int):
+            attrs[name] = new[attrs[name]]
+    for name in _SEVERAL:
+        if attrs.get(name):
+            attrs[name] = tuple(new.get(index, index) for index in attrs[name])
+    return replace(node, attrs=attrs)
 
 
 def check_calls(model: Model, where: str) -> None:

@@ -21,6 +21,7 @@ PLAIN_WEIGHTS = ("fold_weights", *LOSSLESS)
 # renaming dimensions uncovers convolutions, blocking these adds PADs.
 FASTER = (
     "fold_constants",
+    "unroll_loops",
     "merge_duplicates",
     "merge_quantization",
     "replace_transpose_conv_bias",
