@@ -64,6 +64,13 @@ def test_a_loop_without_an_end_stays() -> None:
     assert unroll_loops.apply(replace(model, graphs=(*model.graphs[:2], stuck)))[1] == []
 
 
+def test_weights_that_leave_the_cache_keep_their_loop() -> None:
+    model = recurrent()
+    read = 4 * STEPS * (CELLS * (FEATURES + CELLS) + CELLS)  # bytes of weights and biases
+    assert unroll_loops.apply(model, read)[1] == []
+    assert unroll_loops.apply(model, 2 * read)[1] == [f"a loop became its {STEPS} steps"]
+
+
 def test_other_graphs_stay_and_are_found_again() -> None:
     """A second loop, which cannot be unrolled, calls its graphs by their new numbers."""
     model, other = recurrent(), recurrent(limit=None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sanderling.graph.graph import Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
-from sanderling.ops._cases import Draw, normal
+from sanderling.ops._cases import Cases, Draw, normal
 from sanderling.ops._elementwise import ARITHMETIC, given
 from sanderling.ops._operands import (
     Values,
@@ -24,7 +24,7 @@ from sanderling.ops._operands import (
 )
 from sanderling.ops._torch import numbers
 from sanderling.ops.kernel import Gpu
-from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Reference, Types
+from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Reference, Torch, Types
 
 
 def reduction(
@@ -66,13 +66,32 @@ def reduction(
         axes = axes_in(node, [int(a) for a in given(inputs, 1).ravel()], x.ndim)
         return [compute(x, axis=axes, keepdims=bool(whole(node, "keep_dims")))]
 
-    def lowering(
-        torch_: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
-    ) -> list[Any]:
-        assert torch is not None
-        x, axes = inputs[0], axes_in(node, numbers(inputs[1]), inputs[0].ndim)
-        return [torch(torch_, x, axes, bool(whole(node, "keep_dims"))) if axes else x]
+    return Op(
+        name,
+        infer,
+        _cost,
+        "ReducerOptions",
+        reference,
+        quant,
+        _cases(draw),
+        reads=(1,),
+        integer=integer,
+        gpu=gpu,
+        torch=_in_torch(torch) if torch else None,
+    )
 
+
+def _in_torch(compute: Callable[..., Any]) -> Torch:
+    def lowering(
+        torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
+    ) -> list[Any]:
+        x, axes = inputs[0], axes_in(node, numbers(inputs[1]), inputs[0].ndim)
+        return [compute(torch, x, axes, bool(whole(node, "keep_dims"))) if axes else x]
+
+    return lowering
+
+
+def _cases(draw: Draw) -> Cases:
     def cases(rng: np.random.Generator) -> list[Case]:
         x = draw(rng, (2, 5, 7, 3))
         wanted = (
@@ -85,19 +104,7 @@ def reduction(
             Case(label, [x, vector(axes)], {"keep_dims": keep}, constant=(1,)) for label, axes, keep in wanted
         ]
 
-    return Op(
-        name,
-        infer,
-        _cost,
-        "ReducerOptions",
-        reference,
-        quant,
-        cases,
-        reads=(1,),
-        integer=integer,
-        gpu=gpu,
-        torch=lowering if torch else None,
-    )
+    return cases
 
 
 def _cost(node: Node, inputs: Operands, outputs: Sequence[Tensor]) -> Cost:
