@@ -19,8 +19,8 @@ from sanderling.graph.types import TensorType
 
 Types = Sequence[TensorType | None]
 Lowering = Callable[[Any, Node, Sequence[Any], Types, Sequence[TensorType]], list[Any]]
-# (which operands are longer, their declared types, those of the results) → may it have them as they are
-Rule = Callable[[Sequence[bool], Types, Sequence[TensorType]], bool]
+# (node, which operands are longer, their declared types, those of the results) → may it have them as they are
+Rule = Callable[[Node, Sequence[bool], Types, Sequence[TensorType]], bool]
 _HINT = "use a technique that needs no training"
 _SIZES = f"fix the model's sizes first with the pass static_batch, or {_HINT}"
 
@@ -43,12 +43,25 @@ class Rows:
         return self.compute(torch, node, inputs, types, out)
 
 
-def of_first(longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+def of_first(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
     """The rule of operators that treat every row of operand 0 alike: only that is longer."""
     return longer[0] and not any(longer[1:])
 
 
-def aligned(longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+def of_vectors(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+    """The rule of operators that work along the last axis of operand 0: that is not the first one."""
+    return of_first(node, longer, types, out) and len(out[0].shape) > 1
+
+
+def beside_first(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+    """The rule of operators that cut or pad one operand: they leave its first axis as it is."""
+    (kind,) = (
+        (kind for long, kind in zip(longer, types, strict=True) if long) if sum(longer) == 1 else (None,)
+    )
+    return kind is not None and all(one.shape[:1] == kind.shape[:1] for one in out)
+
+
+def aligned(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
     """The rule of operators whose operands broadcast: rows meet their own rows, or what all of them share."""
     shape = out[0].shape
     return all(
@@ -60,7 +73,7 @@ def aligned(longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> 
     )
 
 
-def by_sizes_alone(longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+def by_sizes_alone(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
     """The rule of operators whose result depends on declared sizes alone: it is the same for all samples."""
     return True
 
@@ -87,7 +100,7 @@ def for_samples(lowering: Lowering, reads: Sequence[int]) -> Lowering:
         longer = [n > 1 for n in counts]
         if any(n not in (1, count) for n in counts) or any(longer[i] for i in reads if i < len(longer)):
             raise _unfit(node, f"its operands hold {sorted(set(counts))} samples")
-        if isinstance(lowering, Rows) and lowering.fits(longer, types, out):
+        if isinstance(lowering, Rows) and lowering.fits(node, longer, types, out):
             results = lowering(torch, node, inputs, types, out)
             return _fitted(node, results, 1 if lowering.fits is by_sizes_alone else count, out)
         return _fitted(node, _each(torch, lowering, count, longer, (node, inputs, types, out)), count, out)

@@ -18,6 +18,7 @@ from sanderling.ops._gpu_matrix import batch_matmul
 from sanderling.ops._integer import centred, exact_product, output_factors, requantize
 from sanderling.ops._operands import Shape, Values, invalid, operand, whole
 from sanderling.ops._shapes import broadcast, known, same_size
+from sanderling.ops._torch_samples import Rows, aligned
 from sanderling.ops._weighted import kind_of, multiplication, multiply_hybrid
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -74,6 +75,11 @@ def lowering(
     return [torch.matmul(x, inputs[1].transpose(-1, -2) if whole(node, "adj_y") else inputs[1])]
 
 
+def fits(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+    """The first axis counts matrices, and is no part of them."""
+    return len(out[0].shape) > 2 and aligned(node, longer, types, out)
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     return [
         Case("plain", [normal(rng, (2, 3, 4)), normal(rng, (2, 4, 5))]),
@@ -95,5 +101,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=batch_matmul,
-    torch=lowering,
+    torch=Rows(lowering, fits),
 )

@@ -18,6 +18,7 @@ from sanderling.ops._gpu import Answer, in_one_scale
 from sanderling.ops._operands import axis_in, invalid, whole
 from sanderling.ops._shapes import merged
 from sanderling.ops._torch import activate as activate_torch
+from sanderling.ops._torch_samples import Rows
 from sanderling.ops.kernel import Limits
 from sanderling.ops.op import Case, Op, Operands, Types, no_cost
 
@@ -76,6 +77,11 @@ def lowering(
     return [activate_torch(torch, node, torch.cat(list(inputs), whole(node, "axis")))]
 
 
+def fits(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+    """All operands are longer, and joined beside their first axis."""
+    return all(longer) and whole(node, "axis") % max(len(out[0].shape), 1) != 0
+
+
 def cases(rng: np.random.Generator) -> list[Case]:
     parts = [normal(rng, (2, size, 3)) for size in (1, 4, 2)]
     flat = [normal(rng, (2, 3)) for _ in range(2)]
@@ -96,5 +102,5 @@ OP = Op(
     moves_data=True,
     integer=integer,
     gpu=gpu,
-    torch=lowering,
+    torch=Rows(lowering, fits),
 )

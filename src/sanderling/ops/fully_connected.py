@@ -24,7 +24,7 @@ from sanderling.ops._integer import centred, check_weighted, exact_product, outp
 from sanderling.ops._operands import invalid, operand, optional, ranked, whole, word
 from sanderling.ops._shapes import elements, known, same_size
 from sanderling.ops._torch import activate as activate_torch
-from sanderling.ops._torch_samples import Rows, of_first
+from sanderling.ops._torch_samples import Rows, of_vectors
 from sanderling.ops._weighted import bias_of, kind_of, multiply_hybrid, plus_bias
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
@@ -113,5 +113,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=with_stored_weights(with_half(with_int8(dense, dense=True))),
-    torch=Rows(lowering, of_first),
+    torch=Rows(lowering, of_vectors),
 )

@@ -15,6 +15,7 @@ from sanderling.ops._elementwise import given, real_type
 from sanderling.ops._gpu_index import by_rows
 from sanderling.ops._operands import invalid
 from sanderling.ops._torch import activate as activate_torch
+from sanderling.ops._torch_samples import Rows, of_vectors
 from sanderling.ops.op import Case, Cost, Op, Operands, QuantRule, Types, written
 
 
@@ -61,5 +62,5 @@ OP = Op(
     QuantRule(fixed_output=(1 / 128, 0)),
     cases,
     gpu=by_rows("l2_normalization"),
-    torch=lowering,
+    torch=Rows(lowering, of_vectors),
 )

@@ -13,6 +13,7 @@ from sanderling.ops._cases import normal
 from sanderling.ops._elementwise import given, real_type
 from sanderling.ops._gpu_index import by_rows
 from sanderling.ops._operands import invalid
+from sanderling.ops._torch_samples import Rows, of_vectors
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -51,5 +52,5 @@ OP = Op(
     RULE,
     cases,
     gpu=by_rows("log_softmax"),
-    torch=lowering,
+    torch=Rows(lowering, of_vectors),
 )

@@ -17,6 +17,7 @@ from sanderling.ops._fixed_point import scale_of
 from sanderling.ops._gpu import in_one_scale
 from sanderling.ops._operands import bounded, operand, unknown
 from sanderling.ops._torch import flat
+from sanderling.ops._torch_samples import Rows, beside_first
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -68,5 +69,5 @@ OP = Op(
     reads=(1,),
     integer=integer,
     gpu=in_one_scale(_gpu_move.pad),
-    torch=lowering,
+    torch=Rows(lowering, beside_first),
 )

@@ -28,6 +28,7 @@ from sanderling.ops._operands import (
 )
 from sanderling.ops._shapes import elements
 from sanderling.ops._torch import numbers
+from sanderling.ops._torch_samples import Rows
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -78,10 +79,19 @@ def reference(
 def lowering(
     torch: Any, node: Node, inputs: Sequence[Any], types: Types, out: Sequence[TensorType]
 ) -> list[Any]:
-    shape = inputs[1] if len(inputs) > 1 else None
-    if shape is not None and (shape.ndim == 1 or not node.attrs.get("new_shape")):
-        return [inputs[0].reshape(numbers(shape))]
-    return [inputs[0].reshape(out[0].shape)]
+    x, told = inputs[0], inputs[1] if len(inputs) > 1 else None
+    if told is not None and (told.ndim == 1 or not node.attrs.get("new_shape")):
+        shape = numbers(told)
+    else:
+        shape = list(out[0].shape)
+    if types[0] is not None and tuple(x.shape) != types[0].shape and shape[0] > 0:
+        shape[0] *= len(x) // types[0].shape[0]  # samples follow each other in both shapes
+    return [x.reshape(shape)]
+
+
+def fits(node: Node, longer: Sequence[bool], types: Types, out: Sequence[TensorType]) -> bool:
+    """The result has an axis along which samples can follow each other."""
+    return longer[0] and len(out[0].shape) > 0
 
 
 def cases(rng: np.random.Generator) -> list[Case]:
@@ -105,5 +115,5 @@ OP = Op(
     reads=(1,),
     moves_data=True,
     gpu=same,
-    torch=lowering,
+    torch=Rows(lowering, fits),
 )

@@ -16,6 +16,7 @@ from sanderling.ops._gpu_int16 import without_int16
 from sanderling.ops._operands import invalid, real
 from sanderling.ops._quantized import dequantize, quantize
 from sanderling.ops._softmax_int16 import softmax
+from sanderling.ops._torch_samples import Rows, of_vectors
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, elementwise_cost
 
 
@@ -71,5 +72,5 @@ OP = Op(
     cases,
     integer=integer,
     gpu=without_int16(_gpu_move.softmax),
-    torch=lowering,
+    torch=Rows(lowering, of_vectors),
 )

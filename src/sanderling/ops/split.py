@@ -14,6 +14,7 @@ from sanderling.ops._elementwise import given
 from sanderling.ops._gpu_pick import split
 from sanderling.ops._operands import axis_in, integer, invalid, operand, positive, unknown, vector
 from sanderling.ops._torch import numbers
+from sanderling.ops._torch_samples import Rows, beside_first
 from sanderling.ops.op import Case, Op, Operands, QuantRule, Types, no_cost
 
 
@@ -65,5 +66,5 @@ OP = Op(
     reads=(0,),
     moves_data=True,
     gpu=split(1, 0),
-    torch=lowering,
+    torch=Rows(lowering, beside_first),
 )
