@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sanderling.passes import run
 from sanderling.tflite import read
 from sanderling.training.net import Net
 from tests.ops.single import run_litert
+from tests.passes.test_firing import with_shape
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
@@ -65,6 +67,20 @@ def test_only_these_operators_stop_gradients(zoo_dir: Path) -> None:
         if (op := find_for(node)) is None or op.torch is None
     }
     assert {kind for kind, _ in missing} == MISSING, sorted(missing)
+
+
+def test_sizes_that_callers_may_change_follow_from_the_inputs() -> None:
+    """What the file declares for the results of such a model's RESHAPE need not be what it gives."""
+    model = with_shape(open_batch=True)
+    tensors = list(model.main.tensors)
+    (result,) = model.main.nodes[-1].outputs
+    shape = tensors[result].shape
+    tensors[result] = replace(tensors[result], type=replace(tensors[result].type, shape=(1, 1)))
+    graph = replace(model.main, tensors=tuple(tensors))
+    for samples in (1, 2):
+        x = torch.rand((samples * shape[0], *shape[1:]))
+        values = Net(torch, graph).run([x])
+        assert tuple(values[result].shape) == (samples * shape[0], *shape[1:])
 
 
 def test_every_weight_learns_from_two_samples_at_once(path: Path) -> None:

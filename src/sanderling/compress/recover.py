@@ -57,8 +57,8 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
 
 
 def trainable(model: Model) -> Model:
-    """Returns: the model with plain float weights and builtin operators."""
-    return compact(run(fold(model), ("replace_transpose_conv_bias",))[0])
+    """Returns: the model with plain float weights, builtin operators, and loops step by step."""
+    return compact(run(fold(model), ("replace_transpose_conv_bias", "unroll_loops"))[0])
 
 
 def taught(model: Model, work: Work, schedule: Schedule) -> tuple[Model, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph, Node, Tensor
 from sanderling.graph.types import Array, DType, TensorType
 from sanderling.ops.registry import find_for
+from sanderling.passes._known_shapes import known_shapes
 
 # Operands that are learned besides an operator's weights and bias: scales and shifts of normalisations.
 _SCALES = frozenset({"ADD", "SUB", "MUL", "DIV"})
@@ -63,6 +64,7 @@ class Net:
                     self._constants[index] = value
             elif tensor.is_variable:
                 self._constants[index] = torch.from_numpy(np.zeros(tensor.shape, tensor.dtype.numpy))
+        self._types = _types_of(graph)
         self._batches: bool | None = None
         self._uses = Counter(i for node in graph.nodes for i in node.inputs)
 
@@ -141,7 +143,7 @@ class Net:
                 alone = [self.run([f[:size] for f in pair]), self.run([f[size:] for f in pair])]
                 try:
                     both = self.run(pair)
-                except (RuntimeError, ValueError, IndexError, InvalidGraph):
+                except (RuntimeError, ValueError, IndexError, InvalidGraph, UnsupportedOperator):
                     self._batches = False
                 else:
                     self._batches = all(
@@ -163,9 +165,9 @@ class Net:
     def _compute(self, node: Node, operands: list[Any]) -> list[Any]:
         op = find_for(node)
         assert op is not None
-        types = [None if t is None else t.type for t in self.graph.operands(node)]
         if op.torch is not None:
-            out = [tensor.type for tensor in self.graph.results(node)]
+            types = [None if i < 0 else self._types[i] for i in node.inputs]
+            out = [self._types[i] for i in node.outputs]
             return op.torch(self.torch, node, operands, types, out)
         return self._by_reference(node, operands)
 
@@ -195,6 +197,14 @@ class Net:
         for index, array in (self.arrays() if arrays is None else arrays).items():
             tensors[index] = replace(tensors[index], data=np.ascontiguousarray(array, np.float32))
         return replace(self.graph, tensors=tuple(tensors))
+
+
+def _types_of(graph: Graph) -> list[TensorType]:
+    """Returns: the types of all values for inputs of the declared sizes. What a file declares for the others
+    is an example where callers may change the sizes of inputs."""
+    fixed = replace(graph, tensors=tuple(replace(tensor, shape_signature=()) for tensor in graph.tensors))
+    shapes = known_shapes(fixed)
+    return [replace(tensor.type, shape=shapes.get(i, tensor.shape)) for i, tensor in enumerate(graph.tensors)]
 
 
 def weights_of(graph: Graph) -> list[int]:
