@@ -50,8 +50,9 @@ def register_operator(op: Op, *, replace: bool = False) -> Op:
 
     Args:
         op: ``name`` is the custom code in the file; ``infer`` gives its output types; with ``reference`` the
-            reference engine runs it, with ``gpu`` the GPU does (see ``docs/guide/gpu-kernels.md``). Its
-            options are ``node.custom_options``, the bytes as the file has them.
+            reference engine runs it, with ``gpu`` the GPU does (see ``docs/guide/gpu-kernels.md``), and with
+            ``torch`` models are trained through it. Its options are ``node.custom_options``, the bytes as the
+            file has them.
         replace: an operator of this name may be registered already.
 
     Returns: the operator.

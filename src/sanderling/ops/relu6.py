@@ -12,4 +12,4 @@ def relu6(x: Values) -> Values:
     return clamp(x, 0, 6)
 
 
-OP = unary("RELU6", relu6, gpu=limited("RELU6"), torch=lambda torch, x: torch.clamp(x, 0, 6))
+OP = unary("RELU6", relu6, gpu=limited("RELU6"), torch=lambda torch, x: torch.nn.functional.hardtanh(x, 0, 6))

@@ -13,5 +13,8 @@ def relu_0_to_1(x: Values) -> Values:
 
 
 OP = unary(
-    "RELU_0_TO_1", relu_0_to_1, gpu=limited("RELU_0_TO_1"), torch=lambda torch, x: torch.clamp(x, 0, 1)
+    "RELU_0_TO_1",
+    relu_0_to_1,
+    gpu=limited("RELU_0_TO_1"),
+    torch=lambda torch, x: torch.nn.functional.hardtanh(x, 0, 1),
 )

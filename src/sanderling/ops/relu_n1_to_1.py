@@ -13,5 +13,8 @@ def relu_n1_to_1(x: Values) -> Values:
 
 
 OP = unary(
-    "RELU_N1_TO_1", relu_n1_to_1, gpu=limited("RELU_N1_TO_1"), torch=lambda torch, x: torch.clamp(x, -1, 1)
+    "RELU_N1_TO_1",
+    relu_n1_to_1,
+    gpu=limited("RELU_N1_TO_1"),
+    torch=lambda torch, x: torch.nn.functional.hardtanh(x, -1, 1),
 )
