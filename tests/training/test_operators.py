@@ -12,11 +12,11 @@ import pytest
 from sanderling.compress.prepare import fold
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array
-from sanderling.ops.registry import find_for
+from sanderling.ops.registry import find, find_for
 from sanderling.passes import run
 from sanderling.tflite import read
 from sanderling.training.net import Net
-from tests.ops.single import run_litert
+from tests.ops.single import fed_arrays, model_of, node_of, operands_of, run_litert
 from tests.passes.test_firing import with_shape
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
@@ -81,6 +81,32 @@ def test_sizes_that_callers_may_change_follow_from_the_inputs() -> None:
         x = torch.rand((samples * shape[0], *shape[1:]))
         values = Net(torch, graph).run([x])
         assert tuple(values[result].shape) == (samples * shape[0], *shape[1:])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "CONV_3D",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "SVDF",
+    ],
+)
+def test_layers_learn_all_that_they_have(name: str) -> None:
+    op = find(name)
+    assert op is not None
+    assert op.cases is not None
+    for case in op.cases(np.random.default_rng(0)):
+        kinds = op.infer(node_of(op, case, 1), operands_of(case), [])
+        graph = model_of(op, case, kinds).main
+        net = Net(torch, graph)
+        assert len(net.weights) == len(case.constant)
+        (x,) = fed_arrays(case)
+        (result,) = net.run([torch.from_numpy(x)]).values()
+        torch.square(result).sum().backward()
+        assert all(weight.grad is not None for weight in net.weights.values())
 
 
 def test_every_weight_learns_from_two_samples_at_once(path: Path) -> None:

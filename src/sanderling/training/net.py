@@ -22,6 +22,8 @@ from sanderling.passes._known_shapes import known_shapes
 
 # Operands that are learned besides an operator's weights and bias: scales and shifts of normalisations.
 _SCALES = frozenset({"ADD", "SUB", "MUL", "DIV"})
+# Kernels and biases of operators that nobody quantizes, so that no rule names them.
+_VOLUMES = {"CONV_3D": {1, 2}, "CONV_3D_TRANSPOSE": {1, 3}}
 # Tables of many rows of which a sample reads a few: what the others should become, nothing tells.
 _SAME = 1e-3  # of the largest answer
 _TABLES = frozenset({"GATHER", "EMBEDDING_LOOKUP"})
@@ -217,6 +219,9 @@ def weights_of(graph: Graph) -> list[int]:
         places = {*op.quant.weights, *([] if op.quant.bias is None else [op.quant.bias])}
         if node.op in _SCALES:
             places |= {0, 1}
+        places |= _VOLUMES.get(node.op, set())
+        if op.states(node):  # besides weights a cell has a bias, a peephole and a scale for every gate
+            places |= set(range(len(node.inputs)))
         for place, index in enumerate(node.inputs):
             tensor = graph.tensors[index] if index >= 0 else None
             if place in places and tensor is not None and _is_learned(tensor):
