@@ -18,7 +18,7 @@ from sanderling.graph.graph import Graph, Model
 from sanderling.tflite import read
 from sanderling.training.aims import answers, bottlenecks, features
 from sanderling.training.lesson import Lesson
-from sanderling.training.library import pytorch
+from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
 from sanderling.training.teach import Group, Schedule, Taught, Teaching
 
@@ -71,6 +71,7 @@ def distil_quantized(
         progress=work.progress,
         checkpoint=work.checkpoint(f"{schedule}"),
     )
+    settle_threads(torch, student.macs * schedule.batch)
     require_gradients(student, teaching.student(lesson.first(1)))
     taught = teaching.run()
     arrays = student.arrays()

@@ -20,9 +20,9 @@ from sanderling.passes import run
 from sanderling.tflite import read
 from sanderling.training.aims import answers
 from sanderling.training.lesson import Lesson
-from sanderling.training.library import pytorch
+from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
-from sanderling.training.teach import Group, Schedule, Teaching
+from sanderling.training.teach import Schedule, Teaching, by_size
 
 NAME = "recover"
 KNOWN = ("minutes", "steps", "seed", "rate", "batch")
@@ -35,7 +35,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         minutes: time at most (5 when absent).
         steps: of training, instead of as many as ``minutes`` allow.
         seed: of the samples' order and variations (0 when absent).
-        rate: the highest learning rate (0.001 when absent).
+        rate: the highest learning rate, as a share of each tensor's typical value (0.01 when absent).
         batch: samples a step (32 when absent).
 
     Raises:
@@ -48,7 +48,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         options.number("minutes", 5.0, 0.01, 10_000.0),
         int(options.number("steps", 0, 0, 1e7)) or None,
         int(options.number("batch", 32, 1, 4096)),
-        options.number("rate", 1e-3, 1e-7, 1.0),
+        options.number("rate", 1e-2, 1e-7, 1.0),
         int(options.number("seed", 0, 0, 2**31)),
     )
     require_float(model, NAME)
@@ -79,12 +79,13 @@ def taught(model: Model, work: Work, schedule: Schedule) -> tuple[Model, tuple[s
         lambda x: student.answer(x, wanted={a.student for a in aims}),
         lambda x: teacher.answer(x, wanted={a.teacher for a in aims}),
         aims,
-        [Group(list(student.weights.values()))],
+        by_size(student.weights),
         lesson,
         schedule,
         progress=work.progress,
         checkpoint=work.checkpoint(f"{NAME} {schedule}"),
     )
+    settle_threads(torch, student.macs * schedule.batch)
     require_gradients(student, teaching.student(lesson.first(1)))
     result = teaching.run()
     return model.with_main(student.written()), result.told()

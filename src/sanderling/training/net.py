@@ -85,6 +85,16 @@ class Net:
         """Nodes that pass no gradients on because they have no form in PyTorch."""
         return [node for node in self.graph.nodes if (op := find_for(node)) is not None and op.torch is None]
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one sample of the declared shape."""
+        total = 0
+        for node in self.graph.nodes:
+            op = find_for(node)
+            if op is not None:
+                total += op.cost(node, self.graph.operands(node), self.graph.results(node)).macs
+        return total
+
     def run(
         self, feeds: Sequence[Any], *, wanted: Collection[int] | None = None, hooks: Hooks | None = None
     ) -> dict[int, Any]:

@@ -34,7 +34,7 @@ class Schedule:
         minutes: time at most, evaluations included.
         steps: number of steps; None for as many as the time allows.
         batch: samples a step.
-        rate: the highest learning rate.
+        rate: the highest learning rate; groups have their own factors to it.
         seed: of the samples' order and variations.
     """
 
@@ -56,6 +56,19 @@ class Group:
 
     parameters: Sequence[Any]
     rate: float = 1.0
+
+
+def by_size(weights: Mapping[int, Any]) -> list[Group]:
+    """Returns: a group for each tensor, with a rate in proportion to its values: the weights that read pixels
+    from 0 to 255 are a hundred times smaller than those that read normalized ones.
+
+    Args:
+        weights: torch parameters by tensor index.
+    """
+    sizes = {i: float(p.detach().square().mean().sqrt()) for i, p in weights.items()}
+    typical = float(np.median(list(sizes.values()))) if sizes else 0.0
+    # Biases may all be zero: they move as a tenth of the typical weight would.
+    return [Group([p], max(sizes[i], 0.1 * typical if p.dim() < 2 else 1e-6)) for i, p in weights.items()]
 
 
 @dataclass(frozen=True, slots=True)
