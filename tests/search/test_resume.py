@@ -30,12 +30,12 @@ class Breaking:
         self.made = 0
         usual = Workshop.make
 
-        def make(shop: Workshop, subject: Any, recipe: Recipe) -> Any:
+        def make(shop: Workshop, subject: Any, recipe: Recipe, **more: Any) -> Any:
             if recipe.steps:
                 self.made += 1
                 if self.error is not None:
                     raise self.error
-            return usual(shop, subject, recipe)
+            return usual(shop, subject, recipe, **more)
 
         monkeypatch.setattr(Workshop, "make", make)
         monkeypatch.setattr(ladder, "LADDER", ((ladder.AS_IS, ladder.as_is), ("half", half)))

@@ -78,7 +78,7 @@ class Split:
 
 
 def split(samples: Samples, *, seed: int = 0) -> Split:
-    """Splits samples in three: a sixth (at most 200) to calibrate, a third to search, half to confirm.
+    """Splits samples: a sixth (at most 2,000) to calibrate and train, a third to search, half to confirm.
 
     With labels each part gets about its share of every class. Sequential samples are cut, not shuffled.
     Fewer than 6 samples cannot be split: all parts are then the same and ``note`` says so.
@@ -88,7 +88,7 @@ def split(samples: Samples, *, seed: int = 0) -> Split:
         note = f"only {count} samples: too few to split, the winner was confirmed on those it was chosen on"
         return Split(samples, samples, samples, note)
     order = _order(samples, seed)
-    calibrate = min(200, max(2, count // 6))
+    calibrate = min(2000, max(2, count // 6))
     search = max(2, (count - calibrate) * 2 // 5)
     parts = (order[:calibrate], order[calibrate : calibrate + search], order[calibrate + search :])
     note = "" if count >= 60 else f"only {count} samples: the intervals are wide"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sanderling.compress.applied import Applied
 from sanderling.compress.integer_operators import is_narrow
@@ -148,7 +149,9 @@ class Laboratory:
         self, subject: Subject, proposal: Proposal, trial: Trial, progress: Callable[[str, int, int], None]
     ) -> Trial:
         progress("making it", 0, 1)
-        file, applied = self.workshop.make(subject, proposal.recipe)
+        file, applied = self.workshop.make(
+            subject, proposal.recipe, on_progress=lambda value: progress(*_training(value))
+        )
         trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
         run = Run(file, proposal.threads, proposal.engine)
         refused = self.limits.refusal(read(file))
@@ -276,6 +279,12 @@ class Laboratory:
     def _relative(self, file: Path) -> str:
         folder = self.workshop.folder
         return f"{folder.name}/{file.name}" if file.parent == folder else ""
+
+
+def _training(value: dict[str, Any]) -> tuple[str, int, int]:
+    """Returns: what training tells, as progress: what, done, total."""
+    step = int(value["step"])
+    return f"training, loss {value['loss']:.3g}", step, int(value["steps"] or 10 * step)
 
 
 def _original_failed(subject: Subject, error: SanderlingError) -> SanderlingError:

@@ -57,6 +57,7 @@ class Request:
         output: folder for the results.
         label_names: names of classes, for the report.
         seed: fixes splits and resampling.
+        training: minutes that training one candidate may take; 0: none is trained; None: as time allows.
         power_meter: a program that prints watts, which measures energy; None: what the machine has.
         asked: when it was asked (``time.monotonic``): the time that the search may take counts from here.
     """
@@ -78,5 +79,6 @@ class Request:
     resume: bool = False
     label_names: tuple[str, ...] = ()
     seed: int = 0
+    training: float | None = None
     power_meter: str | None = None
     asked: float = field(default_factory=time.monotonic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sanderling.search.subject import Subject
 
 # More feeds make ranges no better, only later.
 CALIBRATION_FEEDS = 100
+_MAKING_SECONDS = 900.0
+_OVERRUN = 1.5  # of the time that training was given, before its worker is taken for hung
 
 
 class Workshop:
@@ -34,7 +36,7 @@ class Workshop:
         self.scratch = scratch.resolve()
         self.clock = clock
         self._worker = Worker(name="compressor", folder=scratch)
-        self._calibration: dict[str, Path] = {}
+        self._feeds: dict[str, Path] = {}
         self._made: dict[Path, Applied] = {}
         self._by_steps: dict[tuple[str, str], Path] = {}
 
@@ -46,8 +48,15 @@ class Workshop:
         samples = subject.split.calibrate.fingerprint
         return self.folder / f"{slug}-{trial_id(subject.hash, recipe, '', 0, samples, '')[:8]}.tflite"
 
-    def make(self, subject: Subject, recipe: Recipe) -> tuple[Path, Applied]:
+    def make(
+        self, subject: Subject, recipe: Recipe, *, on_progress: Callable[[Any], None] | None = None
+    ) -> tuple[Path, Applied]:
         """Applies a recipe, unless that was done before: files appear whole, under names of their own.
+
+        Args:
+            subject: the model.
+            recipe: what to do.
+            on_progress: told how far training is: see ``training.teach``.
 
         Returns: the candidate's file, and what was done.
 
@@ -65,7 +74,10 @@ class Workshop:
             source=str(source.resolve()),
             out=str(file),
             calibration=str(self.calibration(subject)),
-            timeout=self.clock.bound(300),
+            original=str(subject.path.resolve()),
+            lessons=str(self.lessons(subject)) if minutes_of(steps) else None,
+            timeout=self.clock.bound(_MAKING_SECONDS + 60 * _OVERRUN * minutes_of(steps)),
+            on_progress=on_progress,
             doing=f"making '{recipe.name}'",
         )
         self._made[file] = Applied.from_json(value)
@@ -82,14 +94,23 @@ class Workshop:
 
     def calibration(self, subject: Subject) -> Path:
         """Returns: the file with the samples that ranges are taken from."""
-        if subject.hash not in self._calibration:
-            samples = subject.split.calibrate.first(CALIBRATION_FEEDS)
+        return self._saved(subject, "ranges", CALIBRATION_FEEDS)
+
+    def lessons(self, subject: Subject) -> Path:
+        """Returns: the file with the samples that are trained on: all that are neither searched nor confirmed
+        with."""
+        return self._saved(subject, "lessons", len(subject.split.calibrate))
+
+    def _saved(self, subject: Subject, use: str, count: int) -> Path:
+        key = f"{subject.hash[:16]}-{use}"
+        if key not in self._feeds:
+            samples = subject.split.calibrate.first(count)
             feeds = (samples[position] for position in range(len(samples)))
             try:
-                self._calibration[subject.hash] = save_feeds(feeds, self.scratch / subject.hash[:16])
+                self._feeds[key] = save_feeds(feeds, self.scratch / key)
             except OSError as error:
                 raise _cannot_write(self.scratch, error) from None
-        return self._calibration[subject.hash]
+        return self._feeds[key]
 
     def call(self, function: str, *, on_progress: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
         """Calls a function in the compressing worker."""
@@ -99,6 +120,11 @@ class Workshop:
     def close(self) -> None:
         """Ends the worker."""
         self._worker.close()
+
+
+def minutes_of(steps: Iterable[Step]) -> float:
+    """Returns: how long a recipe trains, in minutes."""
+    return sum(float(step.settings.get("minutes", 0.0)) for step in steps)
 
 
 def _make(folder: Path) -> None:

@@ -256,6 +256,7 @@ def optimize(
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
     resolutions: Sequence[int] = (), device: str = "local", power_meter: str | None = None,
+    training: float | None = None,
     listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
@@ -288,6 +289,8 @@ def optimize(
         device: where candidates run: ``local`` or ``ssh://user@host`` (see docs/guide/devices.md).
         power_meter: a program that prints watts, a number a line, while it runs, and measures energy; None:
             what the machine has.
+        training: minutes that training one candidate may take, with the extra ``train``; 0: none is trained;
+            None: where nothing cheaper keeps the budget, or where ``seconds`` leave time.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -320,7 +323,8 @@ def optimize(
         evaluate=evaluate, limits=limits, without_passes=_passes(without_passes),
         threads=_at_least_one(threads),
         recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
-        seed=_not_negative(seed), device=device, power_meter=power_meter, asked=asked,
+        seed=_not_negative(seed), device=device, power_meter=power_meter, training=training,
+        asked=asked,
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 

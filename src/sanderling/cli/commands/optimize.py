@@ -45,6 +45,15 @@ Recipe = Annotated[
     str | None, _search("--recipe", "best.json", "Apply just this recipe, then check it.", show_default=False)
 ]
 Resume = Annotated[bool, _search("--resume", "", "Go on from the study in the output folder.")]
+Train = Annotated[
+    float | None,
+    _search(
+        "--train",
+        "MINUTES",
+        "Longest training of one candidate; 0 for none. Default: what is needed or --time leaves.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, _search("--seed", "N", "Fixes splits and resampling.")]
 WithoutPass = Annotated[
     list[str] | None,
@@ -89,6 +98,7 @@ def optimize(
     recipe: Recipe = None,
     resume: Resume = False,
     seed: Seed = 0,
+    train: Train = None,
     resolutions: Resolutions = None,
     power_meter: options.PowerMeter = None,
     output: Output = "optimized",
@@ -118,6 +128,7 @@ def optimize(
         recipe=recipe,
         resume=resume,
         seed=seed,
+        training=train,
         resolutions=() if resolutions is None else units.sizes(resolutions, "--resolutions", "160,192"),
         power_meter=power_meter,
         output=output,
