@@ -12,7 +12,7 @@ from sanderling.measure.results import Fidelity, Latency
 from sanderling.search import ladder
 from sanderling.search.budget import Budget
 from sanderling.search.judge import Measured, judge
-from sanderling.search.ladder import Proposal, Skipped, State
+from sanderling.search.rungs import Proposal, Skipped, State
 from sanderling.search.trial import Trial
 
 Machine = Callable[[Proposal], tuple[float, float]]  # proposal → (speed-up, drop)

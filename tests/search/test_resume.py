@@ -13,7 +13,7 @@ from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import OutOfMemory, RecipeError, WorkerError
 from sanderling.report.result import Result
 from sanderling.search import ladder
-from sanderling.search.ladder import Proposal, Skipped, State
+from sanderling.search.rungs import Proposal, Skipped, State
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
 

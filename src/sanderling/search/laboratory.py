@@ -29,8 +29,8 @@ from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
-from sanderling.search.ladder import Proposal
 from sanderling.search.limits import Limits
+from sanderling.search.rungs import Proposal
 from sanderling.search.scales import Scales
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial

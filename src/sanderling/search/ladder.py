@@ -6,127 +6,42 @@ is asked for. A rung that cannot pay says so instead. Cheap and likely rungs com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
-from sanderling.analysis.summary import Summary
 from sanderling.compress.recipe import Recipe, Step
-from sanderling.search.bench import USUAL
-from sanderling.search.budget import Budget
+from sanderling.search.recovery import learned, trained
+from sanderling.search.rungs import (
+    AS_IS,
+    DYNAMIC,
+    ENGINES,
+    FLOAT16,
+    INT4,
+    LEARNED,
+    MIXED,
+    REWRITE,
+    SLIM,
+    STATIC,
+    THREADS,
+    TRAINED,
+    WEIGHTS,
+    WORTH,
+    Proposal,
+    Rung,
+    Skipped,
+    State,
+    proposal,
+)
 from sanderling.search.trial import Trial
 
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate to measure: a recipe, and how what it makes is run."""
-
-    name: str
-    recipe: Recipe
-    rung: str
-    threads: int
-    engine: str = USUAL
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A rung, or a part of one, that is not climbed."""
-
-    rung: str
-    reason: str
-
-
-@dataclass(slots=True)
-class State:
-    """What the ladder may know.
-
-    Attributes:
-        summary: what is in the model.
-        budget: the user's limits, with the drop's default filled in.
-        threads: the thread count at which candidates are compared.
-        more_threads: other counts worth trying at the end.
-        engines: what else may run the winner, beside the engine that candidates are compared on.
-        io: what static quantization does to the model's inputs and outputs.
-        rewrites: what rewriting the graph would do, one line each.
-        without: passes that rewriting leaves out.
-        no_engines: why there are no ``engines``, "" when there are.
-        resizable: callers may change the sizes of some input, which keeps engines from planning ahead.
-        narrow: some convolution reads an image of few channels, where int8 may lose.
-        wrong_ends: the model's inputs and outputs are not what was asked for: only integers can win.
-        int8: settings that make static int8 faster on this model.
-        prefix: steps that pay on this model by themselves and go before every other technique.
-        trials: measured so far, in order.
-        mixed_plans: gives lists of operators to keep float, shortest first; slow, so asked for only
-            when static int8 is fast enough but not good enough. None when it cannot be had.
-    """
-
-    summary: Summary
-    budget: Budget
-    threads: int
-    more_threads: tuple[int, ...]
-    io: str
-    rewrites: tuple[str, ...]
-    mixed_plans: Callable[[Recipe], list[list[str]]]
-    trials: list[Trial] = field(default_factory=list)
-    resizable: bool = False
-    without: tuple[str, ...] = ()
-    narrow: bool = False
-    wrong_ends: bool = False
-    engines: tuple[str, ...] = ()
-    no_engines: str = ""
-    int8: dict[str, bool] = field(default_factory=dict)
-    prefix: tuple[Step, ...] = ()
-
-    @property
-    def baseline(self) -> Trial:
-        """The model as it is: always the first trial."""
-        return self.trials[0]
-
-    def of_rung(self, rung: str) -> list[Trial]:
-        return [t for t in self.trials if t.rung == rung]
-
-    def best_speedup(self) -> float:
-        """Returns: the largest speed-up among candidates that keep the budget; 1 for none."""
-        return max((t.speedup or 0.0 for t in self.trials if self.may_win(t)), default=1.0)
-
-    def may_win(self, trial: Trial) -> bool:
-        """Returns: whether a trial keeps all limits, those on inputs and outputs included."""
-        integers = any(step.technique == "static_int8" for step in trial.recipe.steps)
-        return trial.status == "ok" and (integers or not self.wrong_ends)
-
-    def keeps_drop(self, trial: Trial) -> bool:
-        """Returns: whether a trial's answers are good enough, whatever else is wrong with it."""
-        if trial.fidelity is None or trial.fidelity.failure:
-            return False
-        return trial.fidelity.drop <= (self.budget.max_drop or 0.0)
-
-    def size_matters(self) -> bool:
-        """True when a candidate that is not faster may still win."""
-        return self.budget.minimize in ("size", "memory") or self.budget.max_size_bytes is not None
-
-
-Rung = Callable[[State], Iterator[Proposal | Skipped]]
-
-AS_IS, REWRITE, STATIC, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, ENGINES, THREADS = (
-    "as it is", "rewritten", "static int8", "dynamic int8", "float16 weights", "weight-only int8",
-    "int4 weights", "mixed int8 and float", "fewer channels", "other engines", "more threads",
-)  # fmt: skip
-# Faster than the best so far by less than this is not worth a search of its own.
-WORTH = 1.10
 # A drop beyond this many budgets is not mended by other ranges.
 NEAR = 4.0
 MIXED_TRIALS = 6
 SLIM_TRIALS, SLIM_FIRST, SLIM_STEP = 6, 0.6, 0.06
 
 
-def _proposal(state: State, rung: str, name: str, *steps: Step) -> Proposal:
-    if state.prefix:
-        name = f"rewritten, {name}"
-    return Proposal(name, Recipe(name, (*state.prefix, *steps)), rung, state.threads)
-
-
 def as_is(state: State) -> Iterator[Proposal | Skipped]:
     """The model itself: what everything is compared with."""
-    yield _proposal(state, AS_IS, "float, as it is" if state.summary.is_float else "as it is")
+    yield proposal(state, AS_IS, "float, as it is" if state.summary.is_float else "as it is")
 
 
 def rewrite(state: State) -> Iterator[Proposal | Skipped]:
@@ -151,7 +66,7 @@ def _static(state: State, calibration: str, **settings: float) -> Proposal:
     label = calibration if not settings else f"{calibration} {settings['percentile']:g}"
     label += ", narrow float" if state.int8 else ""
     step = Step("static_int8", {"calibration": calibration, "io": state.io, **state.int8, **settings})
-    return _proposal(state, STATIC, f"static int8, {label}", step)
+    return proposal(state, STATIC, f"static int8, {label}", step)
 
 
 def static_int8(state: State) -> Iterator[Proposal | Skipped]:
@@ -183,6 +98,16 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     if allowed < min(drops, default=0.0) <= NEAR * allowed:
         yield _static(state, "percentile", percentile=99.9)
         yield _static(state, "percentile", percentile=99.999)
+    if min(drops, default=0.0) > allowed:
+        yield _equalized(state)
+
+
+def _equalized(state: State) -> Proposal:
+    """Returns: static int8 with the ranges that did best so far, behind cross-layer equalisation."""
+    measured = [t for t in state.of_rung(STATIC) if t.fidelity]
+    best = min(measured, key=_drop)
+    name = best.name.removeprefix("rewritten, ").replace("static int8", "static int8, equalized", 1)
+    return proposal(state, STATIC, name, Step("equalize"), best.recipe.steps[-1])
 
 
 def dynamic_int8(state: State) -> Iterator[Proposal | Skipped]:
@@ -194,8 +119,8 @@ def dynamic_int8(state: State) -> Iterator[Proposal | Skipped]:
     present = {kind for kind, _ in state.summary.operators}
     if "DEPTHWISE_CONV_2D" in present and heavy & present:
         step = Step("dynamic_int8", {"operators": sorted(heavy)})
-        yield _proposal(state, DYNAMIC, "dynamic int8, conv + fc", step)
-    yield _proposal(state, DYNAMIC, "dynamic int8", Step("dynamic_int8"))
+        yield proposal(state, DYNAMIC, "dynamic int8, conv + fc", step)
+    yield proposal(state, DYNAMIC, "dynamic int8", Step("dynamic_int8"))
 
 
 def float16(state: State) -> Iterator[Proposal | Skipped]:
@@ -206,7 +131,7 @@ def float16(state: State) -> Iterator[Proposal | Skipped]:
     if "float32" not in state.summary.precisions:
         yield Skipped(FLOAT16, "the weights are float16 already")
         return
-    yield _proposal(state, FLOAT16, "float16 weights", Step("float16"))
+    yield proposal(state, FLOAT16, "float16 weights", Step("float16"))
 
 
 def weight_only(state: State) -> Iterator[Proposal | Skipped]:
@@ -214,7 +139,7 @@ def weight_only(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield Skipped(WEIGHTS, "the model is quantized already")
         return
-    yield _proposal(state, WEIGHTS, "weight-only int8", Step("weight_only_int8"))
+    yield proposal(state, WEIGHTS, "weight-only int8", Step("weight_only_int8"))
 
 
 def int4(state: State) -> Iterator[Proposal | Skipped]:
@@ -222,7 +147,10 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield Skipped(INT4, "the model is quantized already")
         return
-    yield _proposal(state, INT4, "int4 weights", Step("int4_weights"))
+    yield proposal(state, INT4, "int4 weights", Step("int4_weights"))
+    if state.size_matters() and not state.wrong_ends:
+        settings = {"mode": "static", "rounding": "learned", "io": state.io}
+        yield proposal(state, INT4, "int4 weights, learned rounding", Step("int4_weights", settings))
 
 
 def mixed(state: State) -> Iterator[Proposal | Skipped]:
@@ -257,7 +185,7 @@ def _bisect(state: State, recipe: Recipe, plans: list[list[str]]) -> Iterator[Pr
         settings = {**step.settings, "keep_float": plans[middle]}
         kept = "1 operator" if len(plans[middle]) == 1 else f"{len(plans[middle])} operators"
         name = f"mixed int8, {kept} in float ({step.settings['calibration']})"
-        yield _proposal(state, MIXED, name, Step(step.technique, settings))
+        yield proposal(state, MIXED, name, Step(step.technique, settings))
         if state.keeps_drop(state.trials[-1]):
             best, high = middle, middle - 1
         else:
@@ -271,11 +199,15 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield Skipped(SLIM, "the model is quantized already")
         return
-    low, high = 0.0, 1.0  # shares of the arithmetic: known to be too little, known to be enough
+    table = state.widths(state.prefix)
+    by = {"latency": table} if table else {}
+    of = "the time" if table else "MACs"
+    low, high = 0.0, 1.0  # shares of that: known to be too little, known to be enough
     best: Trial | None = None
     for _ in range(SLIM_TRIALS):
         keep = SLIM_FIRST if (low, high) == (0.0, 1.0) else round((low + high) / 2, 3)
-        yield _proposal(state, SLIM, f"fewer channels, {keep:.0%} of MACs", Step("slim", {"keep": keep}))
+        step = Step("slim", {"keep": keep, **by})
+        yield proposal(state, SLIM, f"fewer channels, {keep:.0%} of {of}", step)
         trial = state.trials[-1]
         if trial.status == "failed":
             break
@@ -288,12 +220,12 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
     if best is None:
         return
     slimmed = next(step for step in best.recipe.steps if step.technique == "slim")
-    less = f"fewer channels, {slimmed.settings['keep']:.0%} of MACs"
+    less = f"fewer channels, {slimmed.settings['keep']:.0%} of {of}"
     if max((t.speedup or 0.0 for t in state.of_rung(STATIC)), default=0.0) > WORTH:
         step = Step("static_int8", {"calibration": "minmax", "io": state.io, **state.int8})
-        yield _proposal(state, SLIM, f"{less}, static int8", slimmed, step)
+        yield proposal(state, SLIM, f"{less}, static int8", slimmed, step)
     if not state.wrong_ends:
-        yield _proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
+        yield proposal(state, SLIM, f"{less}, weight-only int8", slimmed, Step("weight_only_int8"))
 
 
 def _promising(state: State) -> list[Trial]:
@@ -347,12 +279,14 @@ LADDER: tuple[tuple[str, Rung], ...] = (
     (AS_IS, as_is),
     (REWRITE, rewrite),
     (STATIC, static_int8),
+    (LEARNED, learned),
     (SLIM, slim),
     (MIXED, mixed),
     (FLOAT16, float16),
     (DYNAMIC, dynamic_int8),
     (WEIGHTS, weight_only),
     (INT4, int4),
+    (TRAINED, trained),
     (ENGINES, engines),
     (THREADS, threads),
 )

@@ -10,12 +10,12 @@ import numpy as np
 from sanderling.engines import registry
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Quant, TensorType
-from sanderling.search import ladder
+from sanderling.search import rungs
 from sanderling.tflite.releases import Runtime, too_new
 
 _SHOWN = 6  # operators that are told by name
 # Rungs whose candidates take and give what the original does, whatever is asked for.
-_SAME_ENDS = (ladder.FLOAT16, ladder.DYNAMIC, ladder.WEIGHTS, ladder.INT4)
+_SAME_ENDS = (rungs.FLOAT16, rungs.DYNAMIC, rungs.WEIGHTS, rungs.INT4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ class Limits:
 
     def _brought(self, rung: str, model: Model) -> dict[str, TensorType]:
         """Returns: conversions that every candidate of a rung has, with the type on their stored side."""
-        if rung == ladder.FLOAT16:
+        if rung == rungs.FLOAT16:
             return {"DEQUANTIZE": TensorType((1, 8), DType.FLOAT16)}
-        if rung == ladder.WEIGHTS:
+        if rung == rungs.WEIGHTS:
             scales = Quant(np.ones(8, np.float32), np.zeros(8, np.int64), axis=1)
             return {"DEQUANTIZE": TensorType((1, 8), DType.INT8, scales)}
-        if rung not in (ladder.STATIC, ladder.MIXED):
+        if rung not in (rungs.STATIC, rungs.LEARNED, rungs.MIXED):
             return {}
-        within = rung == ladder.MIXED  # from floats to integers and back, whatever the ends are
+        within = rung == rungs.MIXED  # from floats to integers and back, whatever the ends are
         ends = {"QUANTIZE": model.main.inputs, "DEQUANTIZE": model.main.outputs}
         stored = TensorType((1, 8), DType.INT8, Quant.of(1 / 128))
         return {

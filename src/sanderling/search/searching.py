@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sanderling import passes
 from sanderling.compress.recipe import Recipe
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
-from sanderling.search import choose, ladder
+from sanderling.search import choose, ladder, rungs
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock, OutOfTime
@@ -28,16 +28,17 @@ from sanderling.search.events import (
 from sanderling.search.examiner import Examiner
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
-from sanderling.search.ladder import Proposal, Skipped, State
 from sanderling.search.outcome import Outcome
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
+from sanderling.search.rungs import Proposal, Skipped, State
 from sanderling.search.scales import Scales
 from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.targets import missing, others
+from sanderling.search.training import affordable, why_untrained
 from sanderling.search.trial import Trial
 from sanderling.search.workshop import Workshop
 from sanderling.tflite import read
@@ -174,15 +175,15 @@ class Search:
         with self.clock.keeping(self._kept_back()):
             self.clock.need(0.0)
         state = self._state(subject)
-        rungs = ladder.LADDER if self.request.recipe is None else self._given(self.request.recipe)
+        climbed = ladder.LADDER if self.request.recipe is None else self._given(self.request.recipe)
         late: list[str] = []
-        for name, rung in rungs:
+        for name, rung in climbed:
             measured = len(state.trials)
             if why := self.limits.pointless(name, subject.model):
                 self._skip(name, why)
                 continue
             try:
-                if name == ladder.REWRITE:  # late: on a large graph it takes seconds
+                if name == rungs.REWRITE:  # late: on a large graph it takes seconds
                     self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
                     state.rewrites = self._rewrites(subject)
                 self._rung(subject, state, rung, until)
@@ -204,7 +205,7 @@ class Search:
         """Returns: what rewriting would do to a model, one line each."""
         return tuple(passes.run(subject.model, passes.FASTER, without=self.request.without_passes)[1])
 
-    def _rung(self, subject: Subject, state: State, rung: ladder.Rung, until: float) -> None:
+    def _rung(self, subject: Subject, state: State, rung: rungs.Rung, until: float) -> None:
         """Measures what a rung proposes.
 
         Raises:
@@ -222,13 +223,13 @@ class Search:
                 self.clock.need(least)
             state.trials.append(self._trial(subject, item))
 
-    def _given(self, recipe: Recipe) -> tuple[tuple[str, ladder.Rung], ...]:
+    def _given(self, recipe: Recipe) -> tuple[tuple[str, rungs.Rung], ...]:
         """The ladder of ``--recipe``: the original, and the given recipe."""
 
         def rung(state: State) -> Iterator[Proposal | Skipped]:
             yield Proposal(recipe.name, recipe, "given recipe", state.threads)
 
-        return ((ladder.AS_IS, ladder.as_is), ("given recipe", rung))
+        return ((rungs.AS_IS, ladder.as_is), ("given recipe", rung))
 
     def _state(self, subject: Subject) -> State:
         request = self.request
@@ -248,6 +249,8 @@ class Search:
             wrong_ends=bool(self.limits.wrong_ends(subject.model)),
             engines=self.engines,
             no_engines=missing(self.request.target) if self.bench.device.local else "LiteRT runs it there",
+            training=lambda: affordable(request.training, self.clock, self.outcome.trials),
+            no_training=why_untrained(request, subject),
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
