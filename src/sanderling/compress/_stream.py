@@ -237,7 +237,7 @@ def _signature(graph: Graph, segment: _Segment) -> str:
 
 
 def _repeated(segments: Sequence[_Segment], signatures: Mapping[int, str]) -> Iterator[Sequence[_Segment]]:
-    """Yields: blocks of segments: the repeats of whatever repeats itself, then single ones of what is left."""
+    """Yields: blocks of segments: what repeats itself, turn by turn, and single ones of what is left."""
     free = [(0, len(segments))]
     while free:
         start, end = free.pop()

@@ -154,6 +154,6 @@ def _note(graph: Graph, found: Sequence[Block], kept: frozenset[int]) -> str:
 
 TECHNIQUE = Technique(
     NAME,
-    "fewer layers: blocks of a transformer or residual network go; faster everywhere, to be trained afterwards",
+    "fewer layers: blocks of a transformer or residual network go; faster everywhere, to be trained then",
     apply,
 )
