@@ -16,6 +16,14 @@ _CONV = {
     "dilation_h_factor": 1,
     "fused_activation_function": "NONE",
 }
+# Where the operands stand that a result's channels have for themselves.
+_WEIGHTED = {
+    "CONV_2D": slice(1, 3),
+    "FULLY_CONNECTED": slice(1, 3),
+    "DEPTHWISE_CONV_2D": slice(1, 3),
+    "TRANSPOSE_CONV": slice(1, 4, 2),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": slice(1, 16),
+}
 
 
 def depthwise(net: Net, stride: int = 1) -> Net:
@@ -125,11 +133,10 @@ def dead_channels(model: Model) -> tuple[Model, list[int]]:
     gone = {channel for group in found.groups for channel in group.channels[::3]}
     tensors = list(graph.tensors)
     for node in graph.nodes:
-        if node.op not in ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "DEPTHWISE_CONV_2D"):
+        if node.op not in _WEIGHTED:
             continue
         dead = np.isin(found.slots[node.outputs[0]], sorted(gone))
-        bias = 3 if node.op == "TRANSPOSE_CONV" else 2
-        for index in (node.inputs[1], *node.inputs[bias : bias + 1]):
+        for index in (i for i in node.inputs[_WEIGHTED[node.op]] if i >= 0 and tensors[i].is_constant):
             values = tensors[index].data
             assert values is not None
             axis = 3 if node.op == "DEPTHWISE_CONV_2D" and values.ndim == 4 else 0

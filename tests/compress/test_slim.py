@@ -14,6 +14,7 @@ from sanderling.analysis.cost import rows
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
 from sanderling.compress.channels import trace
+from sanderling.compress.prepare import own_weights
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.compress.slim import TECHNIQUE, apply
 from sanderling.compress.technique import Work
@@ -21,6 +22,15 @@ from sanderling.errors import RecipeError, SampleError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType
 from sanderling.graph.verify import verify
+from tests.compress.moving_nets import (
+    gated,
+    in_groups,
+    multipliers,
+    recurrent,
+    shared,
+    sliced,
+    through_space,
+)
 from tests.compress.slim_nets import (
     branches,
     chain,
@@ -30,10 +40,20 @@ from tests.compress.slim_nets import (
     mobile,
     residual,
 )
+from tests.compress.transformer_nets import transformer
 from tests.models import Net, run_litert, save
 
 NETS = {"chain": chain, "residual": residual, "mobile": mobile, "branches": branches, "decoder": decoder}
 NETS["convolutional"] = convolutional
+NETS |= {
+    "in groups": in_groups,
+    "multipliers": multipliers,
+    "through space": through_space,
+    "gated": gated,
+    "sliced": sliced,
+    "recurrent": recurrent,
+    "transformer": lambda: transformer(2),
+}
 
 
 def _feeds(model: Model, count: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
@@ -267,3 +287,12 @@ def test_digits_does_a_quarter_and_still_reads(digits: zoo.Card, tmp_path: Path)
         got = [int(run_litert(file, image)[0].argmax()) for image in images[100:300]]
         right.append(int(np.sum(np.array(got) == labels[100:300])))
     assert right[1] >= right[0] - 2
+
+
+def test_no_operator_changes_the_weights_of_another() -> None:
+    model = shared()
+    own = own_weights(model)
+    first, second = (node.inputs[2] for node in own.main.nodes[:2])
+    assert first != second
+    assert np.array_equal(own.main.tensors[first].data, own.main.tensors[second].data)
+    assert own_weights(own).main == own.main

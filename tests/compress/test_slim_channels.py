@@ -16,10 +16,21 @@ from sanderling.compress.prepare import fold
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.verify import verify
+from tests.compress.moving_nets import gated, in_groups, multipliers, recurrent, sliced, through_space
 from tests.compress.slim_nets import branches, chain, dead_channels, decoder, mobile, residual
+from tests.compress.transformer_nets import transformer
 from tests.models import run_litert, save
 
 NETS = {"chain": chain, "residual": residual, "mobile": mobile, "branches": branches, "decoder": decoder}
+MOVING = {
+    "in groups": in_groups,
+    "multipliers": multipliers,
+    "through space": through_space,
+    "gated": gated,
+    "sliced": sliced,
+    "recurrent": recurrent,
+    "transformer": transformer,
+}
 
 
 def _sizes(graph: Graph) -> list[int]:
@@ -111,9 +122,9 @@ class TestCut:
         assert _interface(small) == _interface(model)
         assert len(small.main.nodes) == len(model.main.nodes)
 
-    @pytest.mark.parametrize("name", sorted(NETS))
+    @pytest.mark.parametrize("name", sorted(NETS | MOVING))
     def test_channels_that_are_always_zero_make_no_difference(self, name: str, tmp_path: Path) -> None:
-        model, gone = dead_channels(NETS[name]())
+        model, gone = dead_channels((NETS | MOVING)[name]())
         assert gone
         small = compact(model.with_main(cut(model.main, trace(model.main), gone)))
         verify(small)
@@ -122,6 +133,43 @@ class TestCut:
         after = run_litert(save(small, tmp_path / "b.tflite"), x)[0]
         np.testing.assert_allclose(after, before, atol=1e-5 * np.abs(before).max())
         assert (tmp_path / "b.tflite").stat().st_size < (tmp_path / "a.tflite").stat().st_size
+
+
+class TestMoves:
+    """Operators that move channels about: how many groups there are, and how wide."""
+
+    @pytest.mark.parametrize(
+        "name, sizes",
+        [
+            ("in groups", [16, 24, 24]),  # 32 in two groups, 48 in two; then one group for each
+            ("multipliers", [16]),
+            ("through space", [16, 16]),  # four places, one channel after the other
+            ("gated", [16, 16]),  # of three equal parts
+            ("sliced", [8, 8, 16, 8, 16]),
+            ("recurrent", [16, 24]),
+        ],
+    )
+    def test_groups(self, name: str, sizes: list[int]) -> None:
+        assert _sizes(MOVING[name]().main) == sizes
+
+    def test_heads_keep_equal_widths_and_the_feed_forward_part_is_free(self) -> None:
+        found = trace(transformer(1).main)
+        # What queries and keys are compared by, what values hold (2 heads of 8), and the layer within.
+        assert [len(group) for group in found.groups] == [8, 8, 32]
+        assert {frozen.reason for frozen in found.frozen} >= {"is weighed against the others by SOFTMAX"}
+
+    def test_groups_of_one_tensor_have_names_of_their_own(self) -> None:
+        names = [group.name for group in trace(sliced().main).groups]
+        assert len(set(names)) == len(names)
+        assert names[1] == f"{names[0]}#2"
+
+    def test_states_go_with_what_they_remember(self) -> None:
+        model = recurrent()
+        found = trace(model.main)
+        (hidden,) = (group for group in found.groups if len(group) == 24)
+        small = compact(model.with_main(cut(model.main, found, hidden.channels[:10])))
+        verify(small)
+        assert [t.shape for t in small.main.tensors if t.is_variable] == [(1, 14), (1, 14)]
 
 
 def _interface(model: Model) -> list[tuple[str, tuple[int, ...]]]:

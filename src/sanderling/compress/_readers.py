@@ -73,6 +73,21 @@ def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
     return result
 
 
+def unfitted(graph: Graph, found: ChannelMap, fitted: Sequence[Reader]) -> list[int]:
+    """Returns: indices of tensors whose channels end in an operator that cannot make up for those that go:
+    what attention compares, what a grouped convolution or an LSTM reads."""
+    able = {reader.position for reader in fitted}
+    going = np.array(sorted(c for group in found.groups for c in group.channels), np.int64)
+    ending: dict[int, None] = {}
+    for position, node in enumerate(graph.nodes):
+        passed = [found.slots[index] for index in node.outputs if index in found.slots]
+        for index in node.inputs if position not in able else ():
+            here = np.intersect1d(found.slots.get(index, going[:0]), going)
+            if np.setdiff1d(here, np.concatenate([going[:0], *passed])).size:
+                ending[index] = None
+    return list(ending)
+
+
 def beside_of(graph: Graph, position: int, used: Mapping[int, Sequence[int]]) -> int:
     """Returns: index of a tensor computed before, to which only this node's result is added; −1 for none."""
     node = graph.nodes[position]

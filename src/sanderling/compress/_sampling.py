@@ -103,6 +103,28 @@ class Sampler:
             for place, parts in operands.items()
         }
 
+    def strengths(self, model: Model, tensors: Sequence[int]) -> dict[int, npt.NDArray[np.float64]]:
+        """Measures how strong channels are.
+
+        Args:
+            model: the original.
+            tensors: indices of its tensors.
+
+        Returns: mean square of every channel [C], by tensor.
+
+        Raises:
+            SampleError: a value is NaN or infinite.
+        """
+        totals = {index: np.zeros(model.main.tensors[index].shape[-1]) for index in tensors}
+        runs = observe(model, tensors, self.feeds, self.file, threads=self.threads)
+        for number, values in enumerate(runs if totals else ()):
+            for index, total in totals.items():
+                rows = values[index].reshape(-1, len(total))
+                total += np.einsum("nc,nc->c", rows, rows, dtype=np.float64) / max(len(rows), 1)
+                if not np.isfinite(total).all():
+                    raise _not_finite(model, index, number)
+        return {index: total / len(self.feeds) for index, total in totals.items()}
+
 
 def _not_finite(model: Model, tensor: int, feed: int) -> SampleError:
     return SampleError(

@@ -14,7 +14,7 @@ from sanderling.compress import reconstruct
 from sanderling.compress._answers import answers, relative_error
 from sanderling.compress._fitting import fit, in_rounds, with_weights
 from sanderling.compress._observe import observe
-from sanderling.compress._readers import Reader, readers
+from sanderling.compress._readers import Reader, readers, unfitted
 from sanderling.compress._sampling import Rows, Sampler
 from sanderling.compress._widths import Curve, Macs, allocate, allowed
 from sanderling.compress.calibration import Feeds
@@ -37,10 +37,12 @@ class _Seen:
     Attributes:
         rows: samples.
         problems: how to do without inputs, of operators that read channels which may go.
+        lost: the same where nothing can make up for them.
     """
 
     rows: dict[int, Rows]
     problems: dict[int, Problem]
+    lost: list[Problem]
 
 
 class Slimming:
@@ -104,7 +106,10 @@ class Slimming:
                 problems[r.position] = reconstruct.pose(
                     here.operand, r.matrix, r.columns, here.feeds, centre=r.centred
                 )
-        return _Seen(rows, problems)
+        ends = unfitted(self.graph, self.found, self._readers)
+        strengths = self._sampler.strengths(self.model, ends)
+        lost = [reconstruct.lost(strengths[index], self.found.slots[index]) for index in ends]
+        return _Seen(rows, problems, lost)
 
     def _order(self, group: Group, lowest: int) -> Elimination:
         """Returns: in which order a group's channels go, at least down to ``lowest``."""
@@ -116,6 +121,7 @@ class Slimming:
                 for r in self._readers
                 if r.cuttable and np.isin(r.columns, group.channels).any()
             ]
+            problems += [p for p in self._seen.lost if np.isin(p.columns, group.channels).any()]
             known = self._orders[first] = reconstruct.eliminate(problems, group.channels, lowest)
         return known
 

@@ -27,7 +27,8 @@ class Group:
     """Channels of which any may go.
 
     Attributes:
-        name: name of the first tensor that holds them: the output of the operator that makes them.
+        name: name of the first tensor that holds them: the output of the operator that makes them; followed
+            by ``#2`` and so on where it holds several groups.
         channels: their numbers, ascending.
         tensors: indices of the tensors that hold them, in the order in which they are computed.
     """
@@ -135,13 +136,17 @@ class Tracer:
         groups: list[Group] = []
         frozen: list[Frozen] = []
         made = {index: position for position, n in enumerate(self.graph.nodes) for index in n.outputs}
+        last = len(self.graph.nodes)  # what an operator keeps between calls has a name of its own
+        names: Counter[str] = Counter()
         for (reason, where), channels in self._classes(slots).items():
-            tensors = sorted((index for index, _ in where), key=lambda index: (made.get(index, -1), index))
+            tensors = sorted((index for index, _ in where), key=lambda index: (made.get(index, last), index))
             name = self.graph.tensors[tensors[0]].name
             if reason:
                 frozen.append(Frozen(name, len(channels), reason))
-            else:
-                groups.append(Group(name, tuple(channels), tuple(tensors)))
+                continue
+            names[name] += 1
+            name = name if names[name] == 1 else f"{name}#{names[name]}"
+            groups.append(Group(name, tuple(channels), tuple(tensors)))
         return ChannelMap(slots, len(roots), tuple(groups), tuple(frozen))
 
     def _classes(self, slots: Mapping[int, Slots]) -> dict[tuple[str, _Place], list[int]]:

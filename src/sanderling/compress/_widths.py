@@ -10,10 +10,16 @@ import numpy.typing as npt
 
 from sanderling.analysis.cost import rows
 from sanderling.compress._tracer import ChannelMap, Group
-from sanderling.graph.graph import Graph
+from sanderling.graph.graph import Graph, Node
 
 Counts = npt.NDArray[np.float64]
-_OPERANDS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
+# The operand whose channels the arithmetic is proportional to, besides the result's.
+_OPERANDS = {
+    "CONV_2D": 0,
+    "FULLY_CONNECTED": 0,
+    "TRANSPOSE_CONV": 2,
+    "BATCH_MATMUL": 0,
+}
 # No group gets narrower than this share of its width: beyond, the samples say little about the damage.
 _NARROWEST = 8
 
@@ -34,11 +40,10 @@ class Macs:
             if not macs or result is None:
                 self._fixed += macs
                 continue
-            place = _OPERANDS.get(node.op)
-            operand = None if place is None else found.slots.get(node.inputs[place])
-            work.append(macs)
-            wide.append(self._shares(owner, result))
-            narrow.append(self._shares(owner, operand))
+            for part, tensor in _parts(graph, node):
+                work.append(macs * part)
+                wide.append(self._shares(owner, result))
+                narrow.append(self._shares(owner, found.slots.get(tensor)))
         self._work = np.array(work)
         self._wide, self._narrow = np.array(wide), np.array(narrow)
 
@@ -72,6 +77,18 @@ class Macs:
     def full(self) -> float:
         """The multiply-accumulates of the whole model."""
         return float(self.totals(self._full[None])[0])
+
+
+def _parts(graph: Graph, node: Node) -> list[tuple[float, int]]:
+    """Returns: shares of an operator's arithmetic, each with the tensor whose channels it is proportional to
+    besides those of the result; −1 for none."""
+    if node.op == "CONV_2D" and graph.tensors[node.inputs[1]].shape[3] == 1:
+        return [(1.0, -1)]  # each channel is a group of its own
+    if node.op == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # at every step it reads the input, and its own last result
+        read, kept = (graph.tensors[index].shape[-1] for index in (node.inputs[0], node.outputs[0]))
+        return [(read / (read + kept), node.inputs[0]), (kept / (read + kept), node.outputs[0])]
+    place = _OPERANDS.get(node.op)
+    return [(1.0, -1 if place is None else node.inputs[place])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,23 @@ def _unpacked(graph: Graph) -> Graph:
     return replace(graph, tensors=tuple(tensors))
 
 
+def own_weights(model: Model) -> Model:
+    """Returns: the model in which no operator's weights or bias are another's, too: each can be changed."""
+    graph = model.main
+    tensors, nodes, taken = list(graph.tensors), [], set[int]()
+    for node in graph.nodes:
+        operands = list(node.inputs)
+        for position, index in enumerate(node.inputs if node.op in WEIGHTS else ()):
+            if index < 0 or not tensors[index].is_constant:
+                continue
+            if index in taken:
+                operands[position] = len(tensors)
+                tensors.append(tensors[index])
+            taken.add(index)
+        nodes.append(replace(node, inputs=tuple(operands)))
+    return model.with_main(replace(graph, tensors=tuple(tensors), nodes=tuple(nodes)))
+
+
 def nameless(model: Model) -> Model:
     """Returns: a copy with nothing but what it computes: numbered tensors, no signatures, no metadata."""
     graphs = tuple(

@@ -99,6 +99,18 @@ def pose(
     return Problem(_ridged(second, ridge), matrix, columns, max(energy, _TINY))
 
 
+def lost(strength: Matrix, columns: Index) -> Problem:
+    """Sets up a problem in which nothing makes up for a channel that goes: its own energy is the damage.
+
+    Args:
+        strength: [d] mean squares.
+        columns: [d] channels.
+    """
+    energy = max(float(np.sum(strength)), _TINY)
+    least = np.maximum(strength, energy * _DEAD / len(columns))
+    return Problem(np.diag(least), np.ones((len(columns), 1)), columns, energy)
+
+
 def _stable_ridge(
     second: Matrix, held: npt.NDArray[np.float32], weights: Matrix, columns: Index, *, centre: bool
 ) -> float:

@@ -19,7 +19,7 @@ from sanderling.compress.calibration import load_feeds
 from sanderling.compress.channels import ChannelMap, Group
 from sanderling.compress.eligible import require_float
 from sanderling.compress.options import Options
-from sanderling.compress.prepare import fold
+from sanderling.compress.prepare import fold, own_weights
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact
@@ -50,7 +50,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
     require_float(model, NAME)
     if work.calibration is None:
         raise RecipeError(f"{NAME} needs samples to fit the remaining weights", hint="give --samples")
-    slimming = Slimming(fold(model), load_feeds(work.calibration), work.folder, work.threads)
+    slimming = Slimming(own_weights(fold(model)), load_feeds(work.calibration), work.folder, work.threads)
     groups = slimming.found.groups
     wanted = _widths(settings, groups)
     if wanted is None and not any(len(allowed(group, granularity)) > 1 for group in groups):
