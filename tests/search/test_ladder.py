@@ -195,3 +195,13 @@ def test_narrow_convolutions_stay_in_float_where_that_is_faster(pays: bool) -> N
 
 def technique_of(trial: Trial) -> str:
     return trial.recipe.steps[-1].technique if trial.recipe.steps else ""
+
+
+def test_where_widths_were_timed_channels_are_chosen_by_them() -> None:
+    table = {"conv": {"16": 1.0, "8": 0.7}}
+    trials, _ = climb(without_vnni, widths=lambda steps: table)
+    slim = [t for t in trials if t.rung == ladder.SLIM]
+    assert slim[0].name == "fewer channels, 60% of the time"
+    assert all(t.recipe.steps[0].settings["latency"] == table for t in slim)
+    trials, _ = climb(without_vnni)
+    assert all("latency" not in t.recipe.steps[0].settings for t in trials if t.rung == ladder.SLIM)

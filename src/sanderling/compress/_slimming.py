@@ -65,12 +65,13 @@ class Slimming:
         self._sampler = Sampler.of(feeds, self._readers, folder / "part.tflite", threads)
         self._orders: dict[int, Elimination] = {}
 
-    def choose(self, keep: float, granularity: int) -> list[int]:
+    def choose(self, keep: float, granularity: int, cost: Macs) -> list[int]:
         """Chooses widths by what narrowing each group does to the answers.
 
         Args:
-            keep: share of the multiply-accumulates to come down to.
+            keep: share of the cost to come down to.
             granularity: widths are multiples of it.
+            cost: of a call: its multiply-accumulates or milliseconds.
 
         Returns: for every group, how many channels remain.
         """
@@ -79,7 +80,7 @@ class Slimming:
         for group, widths, scale in zip(self.found.groups, tried, self._scales(tried), strict=True):
             damage = self._order(group, widths[-1]).damage
             curves.append(Curve({width: scale * damage[len(group) - width] for width in widths}))
-        return allocate(self.macs, curves, keep)
+        return allocate(cost, curves, keep)
 
     def slimmed(self, widths: Sequence[int]) -> Model:
         """Returns: the model with so many channels in every group, fitted; with its unused constants."""

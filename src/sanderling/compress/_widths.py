@@ -1,4 +1,4 @@
-"""How many channels each group keeps: the least damage for the multiply-accumulates saved."""
+"""How many channels each group keeps: the least damage for the arithmetic, or the time, that is saved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NARROWEST = 8
 
 
 class Macs:
-    """Multiply-accumulates as a function of the groups' widths, without building the graph."""
+    """Multiply-accumulates of a call as a function of the groups' widths, without building the graph."""
 
     def __init__(self, graph: Graph, found: ChannelMap) -> None:
         owner = np.full(found.count, -1, np.int64)
@@ -66,8 +66,12 @@ class Macs:
         """
         if not self._work.size:
             return np.full(len(widths), self._fixed)
-        left = np.concatenate([widths / self._full, np.ones((len(widths), 1))], axis=1)
+        left = np.concatenate([self._left(widths), np.ones((len(widths), 1))], axis=1)
         return np.asarray(self._fixed + ((left @ self._wide.T) * (left @ self._narrow.T)) @ self._work)
+
+    def _left(self, widths: Counts) -> Counts:
+        """Returns: [n, groups] which share of its full width every group counts for."""
+        return widths / self._full
 
     def total(self, widths: Sequence[int]) -> float:
         """Returns: the multiply-accumulates of a call when the groups have these widths."""
@@ -109,27 +113,28 @@ def allowed(group: Group, granularity: int) -> list[int]:
     return [size, *(n for n in range(size - 1, lowest - 1, -1) if n % granularity == 0)]
 
 
-def allocate(macs: Macs, curves: Sequence[Curve], keep: float) -> list[int]:
+def allocate(cost: Macs, curves: Sequence[Curve], keep: float) -> list[int]:
     """Chooses widths: each time the step of least damage for what it saves, until enough is saved.
 
     Args:
-        macs: of the model.
+        cost: of a call: multiply-accumulates or milliseconds.
         curves: per group.
-        keep: share of the multiply-accumulates to come down to.
+        keep: share of the cost to come down to.
 
     Returns: the width of every group; the share is not reached where all groups are as narrow as they may be.
     """
     widths = [max(curve.damage) for curve in curves]
-    target = keep * macs.total(widths) * (1 + 1e-9)
-    while (now := macs.total(widths)) > target:
-        moves = _moves(macs, curves, widths)
+    target = keep * cost.total(widths) * (1 + 1e-9)
+    least = max(cost.total(widths) * 1e-9, 1e-30)  # what saves less saves nothing
+    while (now := cost.total(widths)) > target:
+        moves = [move for move in _moves(cost, curves, widths) if now - move.cost > least]
         if not moves:
             break
-        best = min(moves, key=lambda move: move.damage / max(now - move.macs, 1.0))
-        if best.macs <= target:  # the last step: the rate no longer matters, only what it costs
-            best = min((move for move in moves if move.macs <= target), key=lambda move: move.damage)
+        best = min(moves, key=lambda move: move.damage / (now - move.cost))
+        if best.cost <= target:  # the last step: the rate no longer matters, only what it costs
+            best = min((move for move in moves if move.cost <= target), key=lambda move: move.damage)
         widths[best.group] = best.width
-    _give_back(macs, curves, widths, target)
+    _give_back(cost, curves, widths, target)
     return widths
 
 
@@ -138,10 +143,10 @@ class _Move:
     group: int
     width: int
     damage: float  # by how much it grows
-    macs: float  # of the model afterwards
+    cost: float  # of a call afterwards
 
 
-def _moves(macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False) -> list[_Move]:
+def _moves(cost: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider: bool = False) -> list[_Move]:
     """Returns: every change of one group's width in one direction."""
     changes = [
         (number, width)
@@ -153,19 +158,19 @@ def _moves(macs: Macs, curves: Sequence[Curve], widths: Sequence[int], *, wider:
     for row, (number, width) in enumerate(changes):
         trials[row, number] = width
     moves = []
-    for (number, width), total in zip(changes, macs.totals(trials), strict=True):
+    for (number, width), total in zip(changes, cost.totals(trials), strict=True):
         damage = curves[number].damage
         moves.append(_Move(number, width, damage[width] - damage[widths[number]], float(total)))
     return moves
 
 
-def _give_back(macs: Macs, curves: Sequence[Curve], widths: list[int], target: float) -> None:
+def _give_back(cost: Macs, curves: Sequence[Curve], widths: list[int], target: float) -> None:
     """Widens groups again where the last step overshot."""
-    if macs.total(widths) > target:
+    if cost.total(widths) > target:
         return
     while True:
-        moves = _moves(macs, curves, widths, wider=True)
-        fits = [move for move in moves if move.macs <= target and move.damage < 0]
+        moves = _moves(cost, curves, widths, wider=True)
+        fits = [move for move in moves if move.cost <= target and move.damage < 0]
         if not fits:
             return
         best = min(fits, key=lambda move: move.damage)

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sanderling.compress._latency import Latency, check
 from sanderling.compress._slimming import Slimming
-from sanderling.compress._widths import allowed
+from sanderling.compress._widths import Macs, allowed
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import load_feeds
 from sanderling.compress.channels import ChannelMap, Group
@@ -36,6 +37,10 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
 
     Settings:
         keep: share of the multiply-accumulates to come down to, from 0.05 to 1 (0.75 when absent).
+        by: ``macs``, or ``latency``: then ``keep`` is a share of the time that a call takes on the device
+            that ``latency`` was measured on. ``latency`` where that is given, else ``macs``.
+        latency: {name of a group of channels: {width: milliseconds}}, of the operators around the group, its
+            full width and some others.
         widths: instead of ``keep``: {name of a group of channels: how many remain}; a group is called by
             the first tensor that holds its channels, and those that are not named stay whole.
         granularity: 4, 8 or 16: with ``keep``, the number of channels is a multiple of it (8 when absent).
@@ -44,7 +49,8 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         RecipeError: a setting is wrong, or the model has no channels that can be removed.
         SampleError, InputMismatch: the feeds cannot be read, do not fit, or lead to infinite values.
     """
-    options = Options(NAME, settings, ("keep", "widths", "granularity"))
+    options = Options(NAME, settings, ("keep", "by", "latency", "widths", "granularity"))
+    by = options.choice("by", ("macs", "latency"), "latency" if "latency" in settings else "macs")
     keep = options.number("keep", 0.75, 0.05, 1.0)
     granularity = _granularity(settings)
     require_float(model, NAME)
@@ -61,9 +67,12 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         )
     if wanted is None and keep >= 1.0:
         return model, Applied(notes=("all channels stay",))
-    widths = slimming.choose(keep, granularity) if wanted is None else wanted
+    cost = slimming.macs
+    if by == "latency":
+        cost = Latency(slimming.graph, slimming.found, check(settings.get("latency"), slimming.found))
+    widths = slimming.choose(keep, granularity, cost) if wanted is None else wanted
     narrow = compact(slimming.slimmed(widths))
-    return narrow, Applied(notes=tuple(_notes(slimming, widths, keep if wanted is None else None)))
+    return narrow, Applied(notes=tuple(_notes(slimming, widths, cost, keep if wanted is None else None)))
 
 
 def _granularity(settings: Mapping[str, Any]) -> int:
@@ -100,7 +109,7 @@ def _widths(settings: Mapping[str, Any], groups: Sequence[Group]) -> list[int] |
     return [int(told.get(group.name, len(group))) for group in groups]
 
 
-def _notes(slimming: Slimming, widths: Sequence[int], keep: float | None) -> list[str]:
+def _notes(slimming: Slimming, widths: Sequence[int], cost: Macs, keep: float | None) -> list[str]:
     groups = slimming.found.groups
     narrower = [(g, w) for g, w in zip(groups, widths, strict=True) if w < len(g)]
     narrower.sort(key=lambda pair: pair[1] - len(pair[0]))
@@ -112,9 +121,17 @@ def _notes(slimming: Slimming, widths: Sequence[int], keep: float | None) -> lis
         f"channels are narrower: {shown}{more}"
     )
     notes = [told if narrower else "all channels stay"]
-    if keep is not None and share > keep + 0.005:
-        notes.append(f"{keep:.0%} cannot be reached: no group may get narrower than an eighth of its width")
+    reached = cost.total(widths) / max(cost.full, 1e-30)
+    if cost is not slimming.macs:
+        notes.append(f"about {reached:.0%} of the time remains, by what each width takes on the device")
+    if keep is not None and reached > keep + 0.005:
+        notes.append(f"{keep:.0%} cannot be reached: {_limit(cost is slimming.macs)}")
     return [*notes, *_stay(slimming.found)]
+
+
+def _limit(arithmetic: bool) -> str:
+    least = "no group may get narrower than an eighth of its width"
+    return least if arithmetic else f"{least}, nor where that would save no time"
 
 
 def _short(name: str) -> str:

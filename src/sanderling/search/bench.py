@@ -158,6 +158,30 @@ class Bench:
         load_ms = self._load_ms[candidate]
         return Latency.from_json({**rows[1], "load_ms": load_ms, "reference_p50": reference_p50})
 
+    def race(self, runs: Sequence[Run], inputs: Sequence[Sequence[Array]], *, seconds: float) -> list[float]:
+        """Times several models side by side.
+
+        Args:
+            inputs: per model, one array for each of its inputs, in order.
+
+        Returns: per model, the median of a call in milliseconds.
+        """
+
+        def asked() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = self._worker.call(
+                "sanderling.measure.latency:interleave_many",
+                handles=self._handles_of(runs),
+                generation=self._generation,
+                feeds=[list(inputs[0])],
+                own_feeds=[[list(arrays)] for arrays in inputs],
+                seconds=seconds,
+                timeout=self.clock.bound(seconds * 4 + 60),
+                doing=f"timing {runs[0].path.name}",
+            )
+            return found
+
+        return [float(row["p50"]) for row in self._lasting(asked)]
+
     def memory(self, run: Run, feed: Feed, *, timeout: float) -> int:
         """Measures the peak memory of a model in a fresh process. Returns: bytes."""
         return self._lasting(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sanderling import passes
-from sanderling.compress.recipe import Recipe
+from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
 from sanderling.search import choose, ladder, rungs
 from sanderling.search.artifacts import put_aside_best, write_best
@@ -40,6 +40,7 @@ from sanderling.search.subject import Subject
 from sanderling.search.targets import missing, others
 from sanderling.search.training import affordable, why_untrained
 from sanderling.search.trial import Trial
+from sanderling.search.widths import measured_widths
 from sanderling.search.workshop import Workshop
 from sanderling.tflite import read
 
@@ -243,6 +244,7 @@ class Search:
             request.limits.io,
             (),
             lambda recipe: self._plans(subject, recipe),
+            widths=lambda steps: self._widths(subject, steps),
             resizable=resizable(subject.model),
             without=request.without_passes,
             narrow=narrow(subject.model),
@@ -264,6 +266,16 @@ class Search:
             return []
         self.outcome.sensitivity = rows
         return plans
+
+    def _widths(self, subject: Subject, steps: tuple[Step, ...]) -> dict[str, dict[str, float]]:
+        self._phase("measuring what each width of each layer costs")
+        threads = self.request.threads or 1
+        progress = self._progress("groups of channels")
+        try:
+            return measured_widths(self.workshop, self.bench, self.study, subject, steps, threads, progress)
+        except (WorkerError, RecipeError) as error:  # the arithmetic decides instead
+            self._tell(Note(f"what each width costs could not be measured: {error}"))
+            return {}
 
     def _trial(self, subject: Subject, proposal: Proposal) -> Trial:
         """Measures a proposal, or takes it from the study."""
