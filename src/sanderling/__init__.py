@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Graph, Model, Node, Tensor
     from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
-    from sanderling.verbs import analyze, bench, check, convert, diff, load, optimize, profile, run
+    from sanderling.verbs import analyze, bench, check, convert, diff, distill, load, optimize, profile, run
 
     __version__: str
 
@@ -85,6 +85,7 @@ __all__ = [
     "check",
     "convert",
     "diff",
+    "distill",
     "lite",
     "load",
     "optimize",
@@ -93,7 +94,9 @@ __all__ = [
     "run",
 ]
 
-_VERBS = frozenset({"analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile", "run"})
+_VERBS = frozenset(
+    {"analyze", "bench", "check", "convert", "diff", "distill", "load", "optimize", "profile", "run"}
+)
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
 
 

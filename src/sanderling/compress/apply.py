@@ -79,7 +79,7 @@ def apply(
             applied = applied.then(done)
         made = Path(scratch) / "made.tflite"
         size = write(settled(model), made)
-        _check_runs(made)
+        check_runs(made)
         files.copy(made, out)
     return replace(applied, size_bytes=size)
 
@@ -122,7 +122,7 @@ def _path(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
-def _check_runs(file: Path) -> None:
+def check_runs(file: Path) -> None:
     """Loads the file into LiteRT and runs it once.
 
     Raises:

@@ -17,7 +17,7 @@ from sanderling.graph.graph import Tensor
 from sanderling.graph.types import Array
 
 _LIMIT_BYTES = 2**30  # of samples that are kept in memory
-_HELD_EVERY = 8
+_HELD_EVERY, _MOST_HELD = 8, 256  # of the samples, and at most: they are judged many times
 _FEWEST = 2
 _SMALLEST_IMAGE = 12
 _CHANCE_OF_MIXING = 0.3
@@ -64,7 +64,8 @@ class Lesson:
         self._arrays = [torch.from_numpy(np.stack(column)) for column in columns]
         self.size = len(columns[0])
         numbers = np.arange(self.size)
-        held = numbers[_HELD_EVERY - 1 :: _HELD_EVERY] if self.size >= _HELD_EVERY else numbers[-1:]
+        every = max(_HELD_EVERY, -(-self.size // _MOST_HELD))
+        held = numbers[every - 1 :: every] if self.size >= every else numbers[-1:]
         self._held = held
         self._seen = np.setdiff1d(numbers, held)
         self._variations = [variation_of(t) if vary else None for t in inputs]

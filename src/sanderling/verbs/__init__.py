@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling.errors import UsageError
 from sanderling.verbs.benching import bench
 from sanderling.verbs.converting import convert
+from sanderling.verbs.distilling import distill
 from sanderling.verbs.reading import reading_of as _reading
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sanderling.search.events import Listener
     from sanderling.tasks.spec import TaskSpec
 
-__all__ = ["analyze", "bench", "check", "convert", "diff", "load", "optimize", "profile", "run"]
+__all__ = ["analyze", "bench", "check", "convert", "diff", "distill", "load", "optimize", "profile", "run"]
 
 MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]

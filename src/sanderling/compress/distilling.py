@@ -1,0 +1,218 @@
+"""Trains one float model towards another's answers, without labels: any two that take and give the same.
+
+Where both add blocks to a stream of values of one shape (layers of transformers, residual blocks), what flows
+behind the student's blocks is drawn to what flows in the teacher at the same part of the way, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sanderling.compress._stream import Block, blocks
+from sanderling.compress.apply import check_runs
+from sanderling.compress.calibration import Feeds, load_feeds
+from sanderling.compress.eligible import require_float
+from sanderling.compress.likeness import likeness
+from sanderling.compress.recover import require_same_answers, trainable
+from sanderling.graph.graph import Graph, Model
+from sanderling.graph.verify import verify
+from sanderling.tflite import read, write
+from sanderling.tflite.releases import settled
+from sanderling.training.aims import Aim, answers
+from sanderling.training.checkpoint import Checkpoint
+from sanderling.training.lesson import Lesson
+from sanderling.training.library import pytorch
+from sanderling.training.net import Net, require_gradients
+from sanderling.training.teach import Group, Progress, Schedule, Taught, Teaching
+
+NAME = "distill"
+
+
+def distil_in_worker(
+    *,
+    student: str,
+    teacher: str,
+    lessons: str,
+    held: str,
+    out: str,
+    schedule: Mapping[str, Any],
+    features: float = 1.0,
+    threads: int = 1,
+    kept: str | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> dict[str, Any]:
+    """Trains a student and writes it.
+
+    Args:
+        student, teacher: float ``.tflite`` files.
+        lessons: feeds to learn from, by the teacher's input names.
+        held: feeds on which both are compared before and afterwards.
+        out: the file to write.
+        schedule: fields of ``Schedule``.
+        features: weight of what flows between blocks beside the answers; 0 for answers alone.
+        threads: CPU threads.
+        kept: a file for what is reached, so that the same call goes on from there; None for none.
+        progress: told ``{"step", "steps", "loss", "seconds_left"}``.
+
+    Returns: ``{"steps", "seconds", "before", "after", "notes"}``: likeness on ``held``, a row per output.
+
+    Raises:
+        RecipeError: one is quantized, or their inputs or outputs differ.
+        UnsupportedOperator, MissingExtra, SampleError: see ``recover``.
+    """
+    files = Path(student), Path(teacher)
+    models = [read(file) for file in files]
+    for model in models:
+        verify(model)
+        require_float(model, NAME)
+    plan = Schedule(**schedule)
+    pupil, master = trainable(models[0]), in_order_of(trainable(models[0]), trainable(models[1]))
+    names, outputs = _names(models[0], models[1])
+    checkpoint = (
+        None if kept is None else Checkpoint(Path(kept), f"{[_hash(f) for f in files]} {plan} {features}")
+    )
+    trained, taught = distilled(
+        pupil, master, load_feeds(Path(lessons)), names, plan, features, threads, checkpoint, progress
+    )
+    made = Path(out).with_name(Path(out).name + ".partial")
+    try:
+        write(settled(trained), made)
+        check_runs(made)
+        compared = load_feeds(Path(held))
+        before = likeness(files[1], files[0], compared, names, outputs, threads)
+        after = likeness(files[1], made, compared, names, outputs, threads)
+        made.replace(out)
+    finally:
+        made.unlink(missing_ok=True)
+    return {
+        "steps": taught.steps,
+        "seconds": taught.seconds,
+        "before": before,
+        "after": after,
+        "notes": list(taught.told()),
+    }
+
+
+def distilled(
+    student: Model,
+    teacher: Model,
+    lessons: Feeds,
+    names: Sequence[str],
+    schedule: Schedule,
+    features: float = 1.0,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> tuple[Model, Taught]:
+    """Trains all weights of a student.
+
+    Args:
+        student, teacher: as ``recover.trainable`` and ``in_order_of`` give them.
+        lessons: feeds to learn from.
+        names: the feeds' names of the student's inputs, in its order.
+
+    Returns: the student with learned weights, and what came of it.
+    """
+    torch = pytorch(NAME)
+    torch.set_num_threads(threads)
+    torch.manual_seed(schedule.seed)
+    require_same_answers(teacher.main, student.main)
+    inputs = [student.main.tensors[i] for i in student.main.inputs]
+    lesson = Lesson(torch, iter(lessons), names, inputs)
+    pairs = matched(teacher.main, student.main) if features > 0 else []
+    within = [Aim("values", left, right, features / len(pairs)) for left, right in pairs]
+    aims = [*answers(teacher.main, student.main), *within]
+    nets = Net(torch, teacher.main), Net(torch, student.main)
+    mask = _mask(torch, lesson, student.main, [right for _, right in pairs])
+
+    def values(net: Net, wanted: Sequence[int], inner: Sequence[int], feeds: Sequence[Any]) -> dict[int, Any]:
+        found = net.answer(feeds, wanted=set(wanted))
+        if mask is not None:  # what flows at places that hold nothing is nobody's concern
+            counts = feeds[mask].unsqueeze(-1)
+            found |= {index: found[index] * counts for index in inner}
+        return found
+
+    teaching = Teaching(
+        torch,
+        lambda feeds: values(nets[1], [a.student for a in aims], [a.student for a in within], feeds),
+        lambda feeds: values(nets[0], [a.teacher for a in aims], [a.teacher for a in within], feeds),
+        aims,
+        [Group(list(nets[1].weights.values()))],
+        lesson,
+        schedule,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    require_gradients(nets[1], teaching.student(lesson.first(1)))
+    taught = teaching.run()
+    return student.with_main(nets[1].written()), taught
+
+
+def matched(teacher: Graph, student: Graph) -> list[tuple[int, int]]:
+    """Finds what should be alike within: behind equal parts of the blocks of each shape.
+
+    Returns: tensor of the teacher and of the student, behind each of the student's blocks.
+    """
+    theirs, ours = _by_kind(teacher), _by_kind(student)
+    pairs = []
+    for kind, mine in ours.items():
+        others = theirs.get(kind, [])
+        if len(others) < len(mine):
+            continue
+        for number, block in enumerate(mine, 1):
+            other = others[-(-number * len(others) // len(mine)) - 1]
+            if block.result not in student.outputs and other.result not in teacher.outputs:
+                pairs.append((other.result, block.result))
+    return pairs
+
+
+def in_order_of(student: Model, teacher: Model) -> Model:
+    """Returns: the teacher with its inputs and outputs in the student's order, where their names say it."""
+    names, outputs = _names(student, teacher)
+    graph = teacher.main
+    found = dict(zip(teacher.input_names(), graph.inputs, strict=True))
+    given = dict(zip(teacher.output_names(), graph.outputs, strict=True))
+    inputs = tuple(found[name] for name in names)
+    return teacher.with_main(replace(graph, inputs=inputs, outputs=tuple(given[n] for n in outputs)))
+
+
+def _names(student: Model, teacher: Model) -> tuple[list[str], list[str]]:
+    """Returns: the teacher's names of the inputs and outputs, in the student's order."""
+    return (
+        _sorted_like(student.input_names(), teacher.input_names()),
+        _sorted_like(student.output_names(), teacher.output_names()),
+    )
+
+
+def _sorted_like(ours: list[str], theirs: list[str]) -> list[str]:
+    return ours if set(ours) == set(theirs) and len(ours) == len(theirs) else theirs
+
+
+def _by_kind(graph: Graph) -> dict[str, list[Block]]:
+    kinds: dict[str, list[Block]] = defaultdict(list)
+    for block in blocks(graph):
+        kinds[str(graph.tensors[block.result].type)].append(block)
+    return kinds
+
+
+def _mask(torch: Any, lesson: Lesson, graph: Graph, inner: Sequence[int]) -> int | None:
+    """Returns: the number of the input that says, by ones and zeros, which places of a sequence hold
+    something; None where there is none."""
+    lengths = {
+        tuple(graph.tensors[index].shape[:2]) for index in inner if len(graph.tensors[index].shape) == 3
+    }
+    for number, (index, values) in enumerate(zip(graph.inputs, lesson.first(lesson.size), strict=True)):
+        flags = bool(((values == 0) | (values == 1)).all()) and bool(values.any())
+        if len(lengths) == 1 and graph.tensors[index].shape in lengths and flags:
+            return number
+    return None
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
