@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sanderling import tflite
+from sanderling.compress._lengths import at_length
 from sanderling.compress.calibration import load_feeds, save_feeds
 from sanderling.compress.distilling import distil_in_worker, in_order_of, matched
 from sanderling.compress.likeness import likeness
@@ -16,11 +18,12 @@ from sanderling.compress.shorten import apply as shorten
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model, Signature
+from sanderling.training.net import Net as Trained
 from tests.compress.slim_nets import mobile
-from tests.compress.transformer_nets import transformer
+from tests.compress.transformer_nets import sentences, transformer
 from tests.models import Net, noise, save
 
-pytest.importorskip("torch", reason="the extra 'train' is not installed")
+torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
 
 def _feeds(model: Model, folder: Path, count: int = 48) -> Path:
@@ -91,6 +94,48 @@ def test_inputs_and_outputs_are_taken_by_their_names() -> None:
     assert turned.input_names() == ["mask", "x"]
     assert in_order_of(turned, model).main.inputs == turned.main.inputs
     assert in_order_of(model, model).main == graph
+
+
+def _sentences(count: int, places: int, longest: int) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    feeds = []
+    for _ in range(count):
+        mask = (np.arange(places) < rng.integers(2, longest + 1)).astype(np.float32)[None]
+        feeds.append({"x": rng.standard_normal((1, places)).astype(np.float32) * mask, "mask": mask})
+    return feeds
+
+
+def test_shorter_sequences_give_the_same_answers() -> None:
+    model = sentences(2, 24)
+    short = at_length(model.main, 10)
+    assert short is not None
+    assert [model.main.tensors[index].name for index in short.cut] == ["places"]
+    whole, few = Trained(torch, model.main), Trained(torch, short.graph, short.cut)
+    for feed in _sentences(5, 24, 10):
+        values = [torch.from_numpy(feed[name]) for name in model.input_names()]
+        with torch.no_grad():
+            (want,) = whole.answer(values).values()
+            (got,) = few.answer([value[:, :10] for value in values]).values()
+        np.testing.assert_allclose(got, want, atol=1e-5)
+    assert at_length(model.main, 24) is None
+    assert at_length(mobile().main, 4) is None
+
+
+@pytest.mark.parametrize("longest, told", [(7, "first 8 places"), (24, "")])
+def test_padding_is_not_trained_on(longest: int, told: str, tmp_path: Path) -> None:
+    teacher = sentences(4, 24)
+    student, _ = shorten(teacher, {"keep": [0, 3]}, Work(tmp_path))
+    feeds = save_feeds(_sentences(40, 24, longest), tmp_path)
+    found = distil_in_worker(
+        student=str(save(student, tmp_path / "s.tflite")), teacher=str(save(teacher, tmp_path / "t.tflite")),
+        lessons=str(feeds), held=str(feeds), out=str(tmp_path / "out.tflite"),
+        schedule={"minutes": 1.0, "steps": 40, "rate": 3e-3, "batch": 8},
+    )  # fmt: skip
+    assert found["after"][0]["error"] < found["before"][0]["error"]
+    assert any("places" in note for note in found["notes"]) == bool(told)
+    assert told in " ".join(found["notes"])
+    table = next(t for t in tflite.read(tmp_path / "out.tflite").main.tensors if t.name == "places")
+    assert table.shape == (1, 24, 16)
 
 
 def test_models_of_other_outputs_are_refused(tmp_path: Path) -> None:

@@ -72,6 +72,42 @@ def _feed_forward(net: Net, wide: int) -> Net:
     return dense(dense(net, wide).op("GELU", shape, (), "GeluOptions", approximate=False), width)
 
 
+def _layers(net: Net, layers: int, mask: int | None, *, before: bool) -> None:
+    for _ in range(layers):
+        for branch in (lambda: attention(net, 2, mask), lambda: _feed_forward(net, 32)):
+            stream = net.last
+            if before:
+                normalize(net)
+            branch()
+            binary(net, "ADD", stream)
+            if not before:
+                normalize(net)
+
+
+def sentences(layers: int = 2, places: int = 24, seed: int = 0) -> Model:
+    """An encoder of sequences [1, places] with a mask of ones and zeros, a table of positions, and the mean
+    over the places that hold something."""
+    net = Net((1, places), seed)
+    net.tensors.append(Tensor("mask", TensorType((1, places), DType.FLOAT32)))
+    given = net.last = len(net.tensors) - 1
+    counts = net.reshape(1, places, 1).last
+    binary(net.reshape(1, 1, 1, places), "SUB", net.constant(np.ones(1, np.float32), "one"))
+    mask = binary(net, "MUL", net.constant(np.array([1e4], np.float32), "far")).last
+    net.last = 0
+    dense(net.reshape(1, places, 1), 16)
+    table = net.rng.standard_normal((1, places, 16)).astype(np.float32)
+    binary(net, "ADD", net.constant(table, "places"))
+    _layers(net, layers, mask, before=True)
+    axis = net.constant(np.array([1], np.int32), "axis")
+    binary(net, "MUL", counts).op("SUM", (1, 16), (axis,), "ReducerOptions", keep_dims=False)
+    total, net.last = net.last, given
+    net.op("SUM", (1, 1), (axis,), "ReducerOptions", keep_dims=True)
+    count, net.last = net.last, total
+    net.op("DIV", (1, 16), (count,), "DivOptions", fused_activation_function="NONE")
+    graph = Graph(tuple(net.tensors), tuple(net.nodes), (0, given), (net.last,), "main")
+    return Model((graph,), (Signature("serving_default", (("x", 0), ("mask", given)), (("y", net.last),)),))
+
+
 def transformer(
     layers: int = 4, *, before: bool = True, masked: bool = False, tokens: int = 6, seed: int = 0
 ) -> Model:
@@ -92,15 +128,7 @@ def transformer(
     dense(net, 16)
     if not before:
         normalize(net)
-    for _ in range(layers):
-        for branch in (lambda: attention(net, 2, mask), lambda: _feed_forward(net, 32)):
-            stream = net.last
-            if before:
-                normalize(net)
-            branch()
-            binary(net, "ADD", stream)
-            if not before:
-                normalize(net)
+    _layers(net, layers, mask, before=before)
     axis = net.constant(np.array([1], np.int32), "axis")
     net.op("MEAN", (1, 16), (axis,), "ReducerOptions", keep_dims=False).dense(5)
     graph = Graph(tuple(net.tensors), tuple(net.nodes), tuple(inputs), (net.last,), "main")

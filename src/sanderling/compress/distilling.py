@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from sanderling.compress._lengths import at_length, length_of
 from sanderling.compress._stream import Block, blocks
 from sanderling.compress.apply import check_runs
 from sanderling.compress.calibration import Feeds, load_feeds
@@ -31,6 +34,9 @@ from sanderling.training.net import Net, require_gradients
 from sanderling.training.teach import Group, Progress, Schedule, Taught, Teaching
 
 NAME = "distill"
+_NEARLY_ALL, _STEP = 0.98, 8  # of the samples fit into so many places, a multiple of this
+_WORTH = 0.8  # of all places: above, the padding costs little
+_COMPARED, _SAME = 4, 1e-3
 
 
 def distil_in_worker(
@@ -127,30 +133,76 @@ def distilled(
     pairs = matched(teacher.main, student.main) if features > 0 else []
     within = [Aim("values", left, right, features / len(pairs)) for left, right in pairs]
     aims = [*answers(teacher.main, student.main), *within]
-    nets = Net(torch, teacher.main), Net(torch, student.main)
-    mask = _mask(torch, lesson, student.main, [right for _, right in pairs])
+    mask = _mask(lesson, student.main)
+    master, pupil, places = _nets(torch, teacher.main, student.main, lesson, mask)
+    flows = {index for pair in pairs for index in pair if mask is not None}
 
-    def values(net: Net, wanted: Sequence[int], inner: Sequence[int], feeds: Sequence[Any]) -> dict[int, Any]:
-        found = net.answer(feeds, wanted=set(wanted))
+    def values(net: Net, wanted: set[int], feeds: Sequence[Any]) -> dict[int, Any]:
+        if places is not None:
+            feeds = [feed[:, :places] for feed in feeds]
+        found = net.answer(feeds, wanted=wanted)
         if mask is not None:  # what flows at places that hold nothing is nobody's concern
             counts = feeds[mask].unsqueeze(-1)
-            found |= {index: found[index] * counts for index in inner}
+            found |= {
+                i: x * counts for i, x in found.items() if i in flows and x.shape[:-1] == feeds[mask].shape
+            }
         return found
 
     teaching = Teaching(
         torch,
-        lambda feeds: values(nets[1], [a.student for a in aims], [a.student for a in within], feeds),
-        lambda feeds: values(nets[0], [a.teacher for a in aims], [a.teacher for a in within], feeds),
+        lambda feeds: values(pupil, {aim.student for aim in aims}, feeds),
+        lambda feeds: values(master, {aim.teacher for aim in aims}, feeds),
         aims,
-        [Group(list(nets[1].weights.values()))],
+        [Group(list(pupil.weights.values()))],
         lesson,
         schedule,
         progress=progress,
         checkpoint=checkpoint,
     )
-    require_gradients(nets[1], teaching.student(lesson.first(1)))
+    require_gradients(pupil, teaching.student(lesson.first(1)))
     taught = teaching.run()
-    return student.with_main(nets[1].written()), taught
+    if places is not None:
+        taught = replace(
+            taught, notes=(*taught.notes, f"trained on the first {places} places, which hold nearly all")
+        )
+    learned = pupil.arrays()
+    tensors = [
+        replace(tensor, data=learned[index].reshape(tensor.shape)) if index in learned else tensor
+        for index, tensor in enumerate(student.main.tensors)
+    ]
+    return student.with_main(replace(student.main, tensors=tuple(tensors))), taught
+
+
+def _nets(
+    torch: Any, teacher: Graph, student: Graph, lesson: Lesson, mask: int | None
+) -> tuple[Net, Net, int | None]:
+    """Returns: teacher and student as networks, and for how many places they are, where that is fewer than
+    the models': what the samples fill, if both then answer the same."""
+    graphs = (teacher, student)
+    whole = [Net(torch, graph) for graph in graphs]
+    places = None if mask is None else _filled(lesson, mask)
+    shorter = [at_length(graph, places) for graph in graphs] if places is not None else []
+    few = [Net(torch, each.graph, each.cut) for each in shorter if each is not None]
+    if places is None or mask is None or len(few) < len(graphs):
+        return whole[0], whole[1], None
+    feeds = lesson.first(lesson.size)
+    fit = [n for n in range(lesson.size) if not feeds[mask][n, places:].any()][:_COMPARED]
+    some = [feed[fit] for feed in feeds]
+    with torch.no_grad():
+        for one, other in zip(whole, few, strict=True):
+            want, got = one.answer(some), other.answer([feed[:, :places] for feed in some])
+            for index, value in want.items():
+                if (value - got[index]).abs().max() > _SAME * value.abs().max():
+                    return whole[0], whole[1], None
+    return few[0], few[1], places
+
+
+def _filled(lesson: Lesson, mask: int) -> int | None:
+    """Returns: how many places nearly all samples fill, None where that is about as many as there are."""
+    flags = np.asarray(lesson.first(lesson.size)[mask])
+    last = flags.shape[1] - np.argmax(flags[:, ::-1] != 0, axis=1)
+    places = -(-int(np.quantile(last[flags.any(1)], _NEARLY_ALL)) // _STEP) * _STEP
+    return places if places < _WORTH * flags.shape[1] else None
 
 
 def matched(teacher: Graph, student: Graph) -> list[tuple[int, int]]:
@@ -200,15 +252,13 @@ def _by_kind(graph: Graph) -> dict[str, list[Block]]:
     return kinds
 
 
-def _mask(torch: Any, lesson: Lesson, graph: Graph, inner: Sequence[int]) -> int | None:
+def _mask(lesson: Lesson, graph: Graph) -> int | None:
     """Returns: the number of the input that says, by ones and zeros, which places of a sequence hold
     something; None where there is none."""
-    lengths = {
-        tuple(graph.tensors[index].shape[:2]) for index in inner if len(graph.tensors[index].shape) == 3
-    }
-    for number, (index, values) in enumerate(zip(graph.inputs, lesson.first(lesson.size), strict=True)):
-        flags = bool(((values == 0) | (values == 1)).all()) and bool(values.any())
-        if len(lengths) == 1 and graph.tensors[index].shape in lengths and flags:
+    if length_of(graph) is None:
+        return None
+    for number, values in enumerate(lesson.first(lesson.size)):
+        if bool(((values == 0) | (values == 1)).all()) and bool(values.any()):
             return number
     return None
 
