@@ -23,6 +23,7 @@ from sanderling.compress.eligible import require_float
 from sanderling.compress.likeness import likeness
 from sanderling.compress.recover import require_same_answers, trainable
 from sanderling.graph.graph import Graph, Model
+from sanderling.graph.types import Array
 from sanderling.graph.verify import verify
 from sanderling.tflite import read, write
 from sanderling.tflite.releases import settled
@@ -72,19 +73,16 @@ def distil_in_worker(
         UnsupportedOperator, MissingExtra, SampleError: see ``recover``.
     """
     files = Path(student), Path(teacher)
-    models = [read(file) for file in files]
-    for model in models:
-        verify(model)
-        require_float(model, NAME)
+    models = [_plain(file) for file in files]
     plan = Schedule(**schedule)
-    pupil, master = trainable(models[0]), in_order_of(trainable(models[0]), trainable(models[1]))
     names, outputs = _names(models[0], models[1])
     checkpoint = (
         None if kept is None else Checkpoint(Path(kept), f"{[_hash(f) for f in files]} {plan} {features}")
     )
     trained, taught = distilled(
-        pupil, master, load_feeds(Path(lessons)), names, plan, features, threads, checkpoint, progress
-    )
+        models[0], in_order_of(*models), load_feeds(Path(lessons)), names, plan, features, threads,
+        checkpoint, progress,
+    )  # fmt: skip
     made = Path(out).with_name(Path(out).name + ".partial")
     try:
         write(settled(trained), made)
@@ -102,6 +100,13 @@ def distil_in_worker(
         "after": after,
         "notes": list(taught.told()),
     }
+
+
+def _plain(file: Path) -> Model:
+    model = read(file)
+    verify(model)
+    require_float(model, NAME)
+    return trainable(model)
 
 
 def distilled(
@@ -134,43 +139,52 @@ def distilled(
     within = [Aim("values", left, right, features / len(pairs)) for left, right in pairs]
     aims = [*answers(teacher.main, student.main), *within]
     mask = _mask(lesson, student.main)
-    master, pupil, places = _nets(torch, teacher.main, student.main, lesson, mask)
-    flows = {index for pair in pairs for index in pair if mask is not None}
-
-    def values(net: Net, wanted: set[int], feeds: Sequence[Any]) -> dict[int, Any]:
-        if places is not None:
-            feeds = [feed[:, :places] for feed in feeds]
-        found = net.answer(feeds, wanted=wanted)
-        if mask is not None:  # what flows at places that hold nothing is nobody's concern
-            counts = feeds[mask].unsqueeze(-1)
-            found |= {
-                i: x * counts for i, x in found.items() if i in flows and x.shape[:-1] == feeds[mask].shape
-            }
-        return found
-
+    teacher_net, student_net, places = _nets(torch, teacher.main, student.main, lesson, mask)
     teaching = Teaching(
         torch,
-        lambda feeds: values(pupil, {aim.student for aim in aims}, feeds),
-        lambda feeds: values(master, {aim.teacher for aim in aims}, feeds),
+        _answering(student_net, {a.student for a in aims}, {a.student for a in within}, mask, places),
+        _answering(teacher_net, {a.teacher for a in aims}, {a.teacher for a in within}, mask, places),
         aims,
-        [Group(list(pupil.weights.values()))],
+        [Group(list(student_net.weights.values()))],
         lesson,
         schedule,
         progress=progress,
         checkpoint=checkpoint,
     )
-    require_gradients(pupil, teaching.student(lesson.first(1)))
+    require_gradients(student_net, teaching.student(lesson.first(1)))
     taught = teaching.run()
     if places is not None:
-        taught = replace(
-            taught, notes=(*taught.notes, f"trained on the first {places} places, which hold nearly all")
-        )
-    learned = pupil.arrays()
+        note = f"trained on the first {places} places, which hold nearly all"
+        taught = replace(taught, notes=(*taught.notes, note))
+    return student.with_main(_with_arrays(student.main, student_net.arrays())), taught
+
+
+def _answering(
+    net: Net, wanted: set[int], within: set[int], mask: int | None, places: int | None
+) -> Callable[[Sequence[Any]], dict[int, Any]]:
+    """Returns: feeds → the wanted values, of those within only what flows at places that hold something."""
+
+    def answer(feeds: Sequence[Any]) -> dict[int, Any]:
+        if places is not None:
+            feeds = [feed[:, :places] for feed in feeds]
+        found = net.answer(feeds, wanted=wanted)
+        if mask is None:
+            return found
+        flags = feeds[mask].unsqueeze(-1)
+        return {
+            index: value * flags if index in within and value.shape[:-1] == flags.shape[:-1] else value
+            for index, value in found.items()
+        }
+
+    return answer
+
+
+def _with_arrays(graph: Graph, learned: Mapping[int, Array]) -> Graph:
     tensors = [
         replace(tensor, data=learned[index].reshape(tensor.shape)) if index in learned else tensor
-        for index, tensor in enumerate(student.main.tensors)
+        for index, tensor in enumerate(graph.tensors)
     ]
-    return student.with_main(replace(student.main, tensors=tuple(tensors))), taught
+    return replace(graph, tensors=tuple(tensors))
 
 
 def _nets(

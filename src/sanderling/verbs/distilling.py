@@ -110,7 +110,6 @@ def distill(
         UnsupportedOperator: an operator cannot be trained through.
         SampleError: there are no samples, or too few.
     """
-    from sanderling.isolation.client import Worker
     from sanderling.samples.load import load_samples
     from sanderling.verbs.find import find_model, find_samples
     from sanderling.verbs.reading import reading_of
@@ -119,22 +118,38 @@ def distill(
     _positive(minutes=minutes, rate=rate, batch=batch)
     files = find_model(student), find_model(teacher)
     source, how = find_samples(samples, reading_of(**reading), teacher)
+    if tell is not None:
+        tell("reading the samples", 0, 0)
     loaded = load_samples(source, _read(files[1]), **how.options())
-    held = _held(loaded)
     schedule = {"minutes": minutes, "steps": steps, "batch": batch, "rate": rate, "seed": seed}
     cores = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+    return _trained(files, loaded, path, layers, tell, schedule=schedule, features=features, threads=cores)
+
+
+def _trained(
+    files: tuple[Path, Path],
+    samples: Samples,
+    path: Path,
+    layers: int | None,
+    tell: Tell | None,
+    **settings: Any,
+) -> Distilled:
+    """Trains in a process of its own."""
+    from sanderling.isolation.client import Worker
+
+    held = _held(samples)
+    learned = [number for number in range(len(samples)) if number not in held]
     with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
-        scratch = Path(folder)
-        if tell is not None:
-            tell("reading the samples", 0, 0)
-        lessons = _saved(loaded, (n for n in range(len(loaded)) if n not in held), scratch / "lessons.npz")
-        compared = _saved(loaded, sorted(held), scratch / "held.npz")
-        worker = Worker(name="trainer", folder=scratch)
+        lessons = _saved(samples, learned, Path(folder) / "lessons.npz")
+        compared = _saved(samples, sorted(held), Path(folder) / "held.npz")
+        worker = Worker(name="trainer", folder=Path(folder))
         try:
-            begun = files[0] if layers is None else _shortened(worker, files[0], layers, lessons, cores)
+            begun = files[0]
+            if layers is not None:
+                begun = _shortened(worker, files[0], layers, lessons, settings["threads"])
             found = worker.call(
                 "sanderling.compress.distilling:distil_in_worker",
-                timeout=minutes * 60 * 1.5 + _PATIENCE,
+                timeout=settings["schedule"]["minutes"] * 60 * 1.5 + _PATIENCE,
                 on_progress=None if tell is None else lambda value: tell("training", *_counted(value)),
                 doing=f"training {files[0].name}",
                 student=str(begun.resolve()),
@@ -142,16 +157,14 @@ def distill(
                 lessons=str(lessons),
                 held=str(compared),
                 out=str(path.resolve()),
-                schedule=schedule,
-                features=features,
-                threads=cores,
-                kept=str(path.resolve()) + ".training",
+                kept=f"{path.resolve()}.training",
+                **settings,
             )
         finally:
             worker.close()
     before, after = (tuple(Likeness(**row) for row in found[when]) for when in ("before", "after"))
-    notes = tuple(note for note in (*loaded.notes, *found["notes"]) if note)
-    counts = (len(loaded) - len(held), len(held))
+    notes = tuple(note for note in (*samples.notes, *found["notes"]) if note)
+    counts = (len(learned), len(held))
     return Distilled(
         path, path.stat().st_size, found["steps"], found["seconds"], counts, before, after, notes
     )
