@@ -46,7 +46,7 @@ def _distil(student: Model, teacher: Model, folder: Path, **more: Any) -> dict[s
         lessons=str(lessons),
         held=str(lessons),
         out=str(folder / "out.tflite"),
-        schedule={"minutes": 1.0, "steps": 60, "rate": 3e-3, "batch": 8},
+        schedule={"minutes": 1.0, "steps": 60, "rate": 0.02, "batch": 8},
         **more,
     )
 
@@ -129,7 +129,7 @@ def test_padding_is_not_trained_on(longest: int, told: str, tmp_path: Path) -> N
     found = distil_in_worker(
         student=str(save(student, tmp_path / "s.tflite")), teacher=str(save(teacher, tmp_path / "t.tflite")),
         lessons=str(feeds), held=str(feeds), out=str(tmp_path / "out.tflite"),
-        schedule={"minutes": 1.0, "steps": 40, "rate": 3e-3, "batch": 8},
+        schedule={"minutes": 1.0, "steps": 40, "rate": 0.02, "batch": 8},
     )  # fmt: skip
     assert found["after"][0]["error"] < found["before"][0]["error"]
     assert any("places" in note for note in found["notes"]) == bool(told)

@@ -30,9 +30,9 @@ from sanderling.tflite.releases import settled
 from sanderling.training.aims import Aim, answers
 from sanderling.training.checkpoint import Checkpoint
 from sanderling.training.lesson import Lesson
-from sanderling.training.library import pytorch
+from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
-from sanderling.training.teach import Group, Progress, Schedule, Taught, Teaching
+from sanderling.training.teach import Progress, Schedule, Taught, Teaching, by_size
 
 NAME = "distill"
 _NEARLY_ALL, _STEP = 0.98, 8  # of the samples fit into so many places, a multiple of this
@@ -62,7 +62,7 @@ def distil_in_worker(
         out: the file to write.
         schedule: fields of ``Schedule``.
         features: weight of what flows between blocks beside the answers; 0 for answers alone.
-        threads: CPU threads.
+        threads: CPU threads of LiteRT, for comparing.
         kept: a file for what is reached, so that the same call goes on from there; None for none.
         progress: told ``{"step", "steps", "loss", "seconds_left"}``.
 
@@ -80,7 +80,7 @@ def distil_in_worker(
         None if kept is None else Checkpoint(Path(kept), f"{[_hash(f) for f in files]} {plan} {features}")
     )
     trained, taught = distilled(
-        models[0], in_order_of(*models), load_feeds(Path(lessons)), names, plan, features, threads,
+        models[0], in_order_of(*models), load_feeds(Path(lessons)), names, plan, features,
         checkpoint, progress,
     )  # fmt: skip
     made = Path(out).with_name(Path(out).name + ".partial")
@@ -116,7 +116,6 @@ def distilled(
     names: Sequence[str],
     schedule: Schedule,
     features: float = 1.0,
-    threads: int = 1,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> tuple[Model, Taught]:
@@ -130,7 +129,6 @@ def distilled(
     Returns: the student with learned weights, and what came of it.
     """
     torch = pytorch(NAME)
-    torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
     require_same_answers(teacher.main, student.main)
     inputs = [student.main.tensors[i] for i in student.main.inputs]
@@ -145,12 +143,13 @@ def distilled(
         _answering(student_net, {a.student for a in aims}, {a.student for a in within}, mask, places),
         _answering(teacher_net, {a.teacher for a in aims}, {a.teacher for a in within}, mask, places),
         aims,
-        [Group(list(student_net.weights.values()))],
+        by_size(student_net.weights),
         lesson,
         schedule,
         progress=progress,
         checkpoint=checkpoint,
     )
+    settle_threads(torch, student_net.macs * schedule.batch)
     require_gradients(student_net, teaching.student(lesson.first(1)))
     taught = teaching.run()
     if places is not None:

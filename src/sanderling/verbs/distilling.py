@@ -75,7 +75,7 @@ def distill(
     minutes: float = 10.0,
     layers: int | None = None,
     steps: int | None = None,
-    rate: float = 3e-4,
+    rate: float = 0.01,
     batch: int = 16,
     features: float = 1.0,
     seed: int = 0,
@@ -95,11 +95,11 @@ def distill(
         minutes: time at most for training.
         layers: shorten the student to so many blocks first: those that its answers can least do without.
         steps: of training, instead of as many as the time allows.
-        rate: the highest learning rate.
+        rate: the highest learning rate, as a share of each tensor's typical value.
         batch: samples a step.
         features: weight of what flows between blocks beside the answers, where both have blocks; 0 for none.
         seed: of the samples' order and variations.
-        threads: CPU threads; None: as many as there are processors, at most four.
+        threads: CPU threads for comparing; training takes what a step is worth.
         tell: is called with (what, done, total).
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
             ``tokenizer``, ``limit``.

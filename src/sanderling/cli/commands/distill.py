@@ -25,7 +25,12 @@ Layers = Annotated[
         show_default=False,
     ),
 ]
-Rate = Annotated[float, typer.Option("--rate", metavar="X", help="The highest learning rate.")]
+Rate = Annotated[
+    float,
+    typer.Option(
+        "--rate", metavar="X", help="The highest learning rate, as a share of each tensor's values."
+    ),
+]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Samples a step.")]
 Features = Annotated[
     float,
@@ -42,7 +47,7 @@ def distill(
     samples: options.Samples = None,
     time: Time = "10m",
     layers: Layers = None,
-    rate: Rate = 3e-4,
+    rate: Rate = 0.01,
     batch: Batch = 16,
     features: Features = 1.0,
     seed: Seed = 0,
