@@ -70,6 +70,20 @@ def test_what_cannot_be_is_one_sentence(
     assert not (tmp_path / "o.tflite").exists()
 
 
+def test_a_sample_that_is_no_number_is_named(files: tuple[str, str, str], tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((20, 6, 8)).astype(np.float32)
+    values[7, 2, 1] = np.nan
+    with pytest.raises(sd.SampleError, match="row 7 of 20"):
+        sd.distill(files[0], files[0], {"x": values}, out=tmp_path / "o.tflite")
+
+
+def test_samples_that_are_all_the_same_end_well(files: tuple[str, str, str], tmp_path: Path) -> None:
+    same = {"x": np.ones((12, 6, 8), np.float32)}
+    done = sd.distill(files[0], files[0], same, out=tmp_path / "o.tflite", layers=3, steps=8, minutes=1)
+    assert np.isfinite([row.cosine for row in done.after]).all()
+    assert done.after[0].cosine >= done.before[0].cosine - 1e-6
+
+
 def test_only_a_tflite_is_written(files: tuple[str, str, str], tmp_path: Path) -> None:
     teacher, _, samples = files
     with pytest.raises(sd.UsageError, match="a name that ends in"):
