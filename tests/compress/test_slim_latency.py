@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sanderling import tflite
+from sanderling.compress import slim_parts
 from sanderling.compress._latency import Latency
 from sanderling.compress._widths import Curve, Macs, allocate
 from sanderling.compress.calibration import save_feeds
@@ -114,6 +115,12 @@ def test_groups_that_compute_the_same_share_their_parts(tmp_path: Path) -> None:
     wide = [row["parts"] for row in rows if "32" in row["parts"]]
     assert len(wide) == 3
     assert wide[0] == wide[1] == wide[2]
+
+
+def test_parts_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slim_parts, "_MOST_BYTES", 2000)
+    with pytest.raises(RecipeError, match="parts of this model"):
+        parts_in_worker(source=str(save(chain(), tmp_path / "m.tflite")), folder=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ from sanderling.compress._widths import allowed
 from sanderling.compress.channels import ChannelMap, Group, cut, trace
 from sanderling.compress.eligible import require_float
 from sanderling.compress.prepare import fold
+from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact, consumers
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import DType
 from sanderling.tflite import read, write
 
+_MOST_BYTES = 2 << 30
 _FED = {DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL}
 
 
@@ -35,13 +37,16 @@ def parts_in_worker(
 
     Returns: per group ``{"group": name, "parts": {width: file}}``, widest first; groups that compute the same
         have the same files. Groups that cannot be run by themselves are left out.
+
+    Raises:
+        RecipeError: the model is quantized, or so large that its parts would fill the disk.
     """
     model = fold(read(Path(source)))
     require_float(model, "slim")
     graph = model.main
     found = trace(graph)
     written: dict[str, dict[str, str]] = {}
-    rows = []
+    rows, total = [], 0
     for group in found.groups:
         chosen = _few(allowed(group, granularity), widths)
         whole = _part(graph, found, group, len(group))
@@ -54,8 +59,10 @@ def parts_in_worker(
                 part = whole if width == len(group) else _part(graph, found, group, width)
                 assert part is not None
                 file = Path(folder) / f"part-{len(written)}-{width}.tflite"
-                write(part, file)
+                total += write(part, file)
                 files[str(width)] = str(file)
+                if total > _MOST_BYTES:
+                    raise RecipeError(f"the parts of this model take more than {_MOST_BYTES >> 30} GB")
             written[key] = files
         rows.append({"group": group.name, "parts": written[key]})
     return rows
