@@ -17,6 +17,9 @@ SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")  # comes with Ch
 if SWIFTSHADER.exists() and "SANDERLING_DEVICE" not in os.environ:
     os.environ.setdefault("VK_DRIVER_FILES", str(SWIFTSHADER))
 
+# Tests run side by side, one to a core: a library's threads that wait for each other would only take turns.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # In CI a run is the same every time and a failure can be repeated; on a desk each run tries new examples.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("dev", deadline=None)

@@ -28,21 +28,21 @@ class Checkpoint:
         self._last = time.monotonic()
         self._notes: list[str] = []
 
-    def load(self, torch: Any, parameters: Sequence[Any], optimizer: Any) -> tuple[int, int | None]:
+    def load(self, torch: Any, parameters: Sequence[Any], optimizer: Any) -> int:
         """Takes up what an earlier run left.
 
-        Returns: the steps taken so far, 0 where there is nothing to go on from; and of how many, where known.
+        Returns: the steps taken so far; 0 where there is nothing to go on from.
         """
         if not self._file.exists():
-            return 0, None
+            return 0
         try:
             with self._file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             self._notes.append("the checkpoint could not be read, so training began anew")
-            return 0, None
+            return 0
         if str(arrays.get("identity")) != self._identity or not self._fits(arrays, parameters):
-            return 0, None
+            return 0
         with torch.no_grad():
             for number, parameter in enumerate(parameters):
                 parameter.copy_(torch.from_numpy(arrays[f"value_{number}"]))
@@ -51,7 +51,7 @@ class Checkpoint:
                     "exp_avg": torch.from_numpy(arrays[f"first_{number}"]),
                     "exp_avg_sq": torch.from_numpy(arrays[f"second_{number}"]),
                 }
-        return int(arrays["step"]), int(arrays["steps"]) or None
+        return int(arrays["step"])
 
     def _fits(self, arrays: dict[str, Any], parameters: Sequence[Any]) -> bool:
         return all(
@@ -60,11 +60,11 @@ class Checkpoint:
             for kind in ("value", "first", "second")
         )
 
-    def save(self, step: int, steps: int | None, parameters: Sequence[Any], optimizer: Any) -> None:
+    def save(self, step: int, parameters: Sequence[Any], optimizer: Any) -> None:
         """Writes what is reached, unless that was done a moment ago. A full disk ends no training."""
         if time.monotonic() - self._last < _EVERY_SECONDS or self._notes:
             return
-        arrays = {"identity": np.array(self._identity), "step": np.array(step), "steps": np.array(steps or 0)}
+        arrays = {"identity": np.array(self._identity), "step": np.array(step)}
         for number, parameter in enumerate(parameters):
             state = optimizer.state[parameter]
             arrays[f"value_{number}"] = parameter.detach().numpy()

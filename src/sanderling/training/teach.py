@@ -15,7 +15,7 @@ from sanderling.training.aims import Aim, loss
 from sanderling.training.checkpoint import Checkpoint
 from sanderling.training.lesson import Lesson
 
-_WARM_UP_STEPS = 4  # timed, to know how many fit
+_RISE_STEPS = 10
 _CHECKS = 12
 _PATIENCE = 8  # checks without a better one: with a falling rate the best comes late
 _GAIN = 0.995
@@ -110,7 +110,7 @@ class Teaching:
         groups: what is learned.
         lesson: the samples.
         schedule: how long.
-        after_step: (step, steps) called after each step: masks, schedules of other things.
+        after_step: (step, steps foreseen) called after each step: masks, schedules of other things.
         penalty: added to the loss: regularization.
         progress: told {"step", "steps", "loss", "seconds_left"}, about once a second.
         checkpoint: where to keep what was reached; None for nowhere.
@@ -143,24 +143,22 @@ class Teaching:
         )
         first = self.judge()
         best = _Best(self.torch, parameters, first)
-        step, steps = self._resumed(parameters, optimizer, best)
+        step = self._resumed(parameters, optimizer, best)
         rng = np.random.default_rng((self.schedule.seed, step))
-        every, stale, told = max(_LEAST_STEPS, (steps or 0) // _CHECKS), 0, 0.0
-        begun, begun_at = time.monotonic(), step
-        while steps is None or step < steps:
-            value = self._step(optimizer, rng, step, steps)
+        pace = _Pace(self.schedule, step, self._started)
+        stale, told, checked = 0, 0.0, step
+        while not pace.over(step):
+            value = self._step(optimizer, rng, pace.share(step))
             step += 1
-            if steps is None and step - begun_at == _WARM_UP_STEPS:
-                steps = step + self._affordable((time.monotonic() - begun) / _WARM_UP_STEPS)
-                every = max(_LEAST_STEPS, steps // _CHECKS)
-            if self.after_step is not None and steps is not None:
-                self.after_step(step, steps)
-            told = self._tell(told, step, steps, value)
-            if step % every == 0 or step == steps:
+            if self.after_step is not None:
+                self.after_step(step, pace.steps(step))
+            told = self._tell(told, step, pace, value)
+            if pace.over(step) or step - checked >= max(_LEAST_STEPS, pace.steps(step) // _CHECKS):
+                checked = step
                 stale = 0 if best.offer(self.judge()) else stale + 1
                 if self.checkpoint is not None:
-                    self.checkpoint.save(step, steps, parameters, optimizer)
-                if stale >= _PATIENCE or self._left() < 0:
+                    self.checkpoint.save(step, parameters, optimizer)
+                if stale >= _PATIENCE:
                     break
         best.restore()
         notes = self.checkpoint.done() if self.checkpoint is not None else ()
@@ -176,7 +174,7 @@ class Teaching:
                 weights.append(len(feeds[0]))
         return float(np.average(values, weights=weights))
 
-    def _step(self, optimizer: Any, rng: np.random.Generator, step: int, steps: int | None) -> float:
+    def _step(self, optimizer: Any, rng: np.random.Generator, share: float) -> float:
         feeds = self.lesson.batch(self.schedule.batch, rng)
         with self.torch.no_grad():
             wanted = self.teacher(feeds)
@@ -189,33 +187,61 @@ class Teaching:
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         for group, own in zip(optimizer.param_groups, self.groups, strict=True):
-            group["lr"] = own.rate * self.schedule.rate * _share(step, steps)
+            group["lr"] = own.rate * self.schedule.rate * share
             self.torch.nn.utils.clip_grad_norm_(group["params"], _CLIP)
         optimizer.step()
         return number
 
-    def _affordable(self, seconds: float) -> int:
-        """Returns: how many more steps of so many seconds fit, with room for the checks."""
-        return max(_LEAST_STEPS, int(0.92 * self._left() / max(seconds, 1e-4)))
-
-    def _left(self) -> float:
-        return self.schedule.minutes * 60 - (time.monotonic() - self._started)
-
-    def _tell(self, told: float, step: int, steps: int | None, value: float) -> float:
+    def _tell(self, told: float, step: int, pace: _Pace, value: float) -> float:
         now = time.monotonic()
         if self.progress is None or now - told < 1.0:
             return told
-        self.progress({"step": step, "steps": steps, "loss": value, "seconds_left": max(self._left(), 0.0)})
+        left = max(pace.left(), 0.0)
+        self.progress({"step": step, "steps": pace.steps(step), "loss": value, "seconds_left": left})
         return now
 
-    def _resumed(self, parameters: Sequence[Any], optimizer: Any, best: _Best) -> tuple[int, int | None]:
-        """Returns: steps taken before, and how many there are to be, where that is known."""
-        if self.checkpoint is None:
-            return 0, self.schedule.steps
-        step, steps = self.checkpoint.load(self.torch, parameters, optimizer)
+    def _resumed(self, parameters: Sequence[Any], optimizer: Any, best: _Best) -> int:
+        """Returns: steps taken before."""
+        step = 0 if self.checkpoint is None else self.checkpoint.load(self.torch, parameters, optimizer)
         if step:
             best.offer(self.judge())
-        return step, self.schedule.steps or steps
+        return step
+
+
+class _Pace:
+    """How far training is: by steps where their number is given, else by the time.
+
+    The number of steps that the time allows is foreseen anew after each, so that the rate has fallen when the
+    time is over, however busy the machine becomes.
+    """
+
+    def __init__(self, schedule: Schedule, first: int, started: float) -> None:
+        self._schedule, self._first, self._started = schedule, first, started
+        self._begun = time.monotonic()
+
+    def left(self) -> float:
+        """Returns: seconds."""
+        return self._schedule.minutes * 60 - (time.monotonic() - self._started)
+
+    def steps(self, step: int) -> int:
+        """Returns: how many steps there will be."""
+        if self._schedule.steps is not None:
+            return self._schedule.steps
+        taken = step - self._first
+        each = (time.monotonic() - self._begun) / taken if taken else self._schedule.minutes * 60
+        return step + max(int(self.left() / max(each, 1e-6)), 0)
+
+    def over(self, step: int) -> bool:
+        """Returns: whether there are no more steps to take; a few are, however little time there is."""
+        if self._schedule.steps is not None and step >= self._schedule.steps:
+            return True
+        return step - self._first >= _LEAST_STEPS and self.left() <= 0
+
+    def share(self, step: int) -> float:
+        """Returns: the share of the highest rate: a short rise, then half a cosine."""
+        rise = min(1.0, (step + 1) / _RISE_STEPS)
+        done = min(step / max(self.steps(step), 1), 1.0)
+        return rise * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class _Best:
@@ -239,9 +265,3 @@ class _Best:
         with self._torch.no_grad():
             for parameter, copy in zip(self._parameters, self._copies, strict=True):
                 parameter.copy_(copy)
-
-
-def _share(step: int, steps: int | None) -> float:
-    """Returns: the share of the highest rate at a step: a short rise, then half a cosine."""
-    rise = min(1.0, (step + 1) / 10)
-    return rise if steps is None else rise * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
