@@ -20,6 +20,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 # What may be longer, each with its reason: "tflite/read.py" or "tflite/read.py:read" → why.
 MAY_BE_LONGER: dict[str, str] = {
+    "cli/commands/optimize.py:optimize": "the command line: one parameter per option",
     "samples/load.py:load_samples": "one keyword argument per option, each documented",
     "verbs/__init__.py:optimize": "the public face: one keyword argument per option, each documented",
 }
