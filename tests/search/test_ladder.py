@@ -98,6 +98,19 @@ def test_where_int8_is_slow_it_is_tried_once() -> None:
     assert any(s.rung == ladder.MIXED for s in skipped)
 
 
+def test_where_no_ranges_are_good_enough_channels_are_equalized() -> None:
+    def machine(proposal: Proposal) -> tuple[float, float]:
+        kinds = [step.technique for step in proposal.recipe.steps]
+        settings = proposal.recipe.steps[-1].settings if kinds else {}
+        return 2.5 if "static_int8" in kinds else 1.0, 0.06 if settings.get("calibration") == "mse" else 0.1
+
+    trials, _ = climb(machine)
+    static = [t for t in trials if t.rung == ladder.STATIC]
+    assert static[-1].name == "static int8, equalized, mse"
+    assert [step.technique for step in static[-1].recipe.steps] == ["equalize", "static_int8"]
+    assert static[-1].recipe.steps[-1].settings["calibration"] == "mse"
+
+
 def test_when_size_counts_slow_candidates_are_worth_trying() -> None:
     trials, _ = climb(without_vnni, budget=Budget(0.01, minimize="size"))
     assert len(names(trials, ladder.STATIC)) == 4

@@ -5,12 +5,12 @@ Source: Fang et al., DepGraph: Towards Any Structural Pruning (2023), section 3,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from sanderling.compress._channel_rules import RULES
+from sanderling.compress._channel_rules import RULES, Rule
 from sanderling.compress._cutter import Cutter
 from sanderling.compress._tracer import ChannelMap, Frozen, Group, Slots, Tracer
 from sanderling.errors import InvalidGraph
@@ -21,17 +21,18 @@ from sanderling.ops.registry import find
 __all__ = ["ChannelMap", "Frozen", "Group", "Slots", "cut", "trace"]
 
 
-def trace(graph: Graph) -> ChannelMap:
+def trace(graph: Graph, rules: Mapping[str, Rule] = RULES) -> ChannelMap:
     """Finds the groups of channels of a graph whose weights are plain constants.
 
     Args:
         graph: a verified main graph after ``prepare.fold``.
+        rules: what each kind of operator says about channels; those around others stay.
     """
     tracer = Tracer(graph)
     for index in graph.inputs:
         tracer.of(index, "is an input of the model")
     for node in graph.nodes:
-        reason = _trace(tracer, node)
+        reason = _trace(tracer, node, rules)
         if reason:
             _freeze(tracer, node, reason.format(node.kind))
     for index in graph.outputs:
@@ -66,9 +67,9 @@ def cut(graph: Graph, found: ChannelMap, gone: Collection[int]) -> Graph:
     return smaller
 
 
-def _trace(tracer: Tracer, node: Node) -> str:
+def _trace(tracer: Tracer, node: Node, rules: Mapping[str, Rule]) -> str:
     """Lets an operator's rule speak. Returns: "" or why the channels around it must stay."""
-    rule = RULES.get(node.op)
+    rule = rules.get(node.op)
     if rule is None:
         return "meets {}, whose channels are not understood"
     if not all(tracer.graph.tensors[i].dtype is DType.FLOAT32 for i in node.outputs):
