@@ -167,6 +167,16 @@ class Histogram:
         rounded = ((high - low) / (levels - 1)) ** 2 / 12 * (counts.sum() - self.zeros)
         return float((clipped + rounded) / power)
 
+    def bins(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Returns: the middle of every bin in use, that of exact zeros among them, and its count."""
+        edges, counts = self._bins()
+        centres = (edges[:-1] + edges[1:]) / 2
+        if not self.zeros:
+            return centres, counts
+        own = counts.copy()
+        own[np.searchsorted(edges, 0.0)] -= self.zeros
+        return np.append(centres, 0.0), np.append(own, self.zeros)
+
     def _add_channels(self, values: npt.NDArray[Any], *, usable: bool) -> None:
         channels = values.shape[-1] if values.ndim else 1
         first = self.empty and not self.ignored

@@ -18,9 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from sanderling.compress._litert import feed_inputs, invoke, load
+from sanderling.compress._bench import Bench, Damage, relative_error
 from sanderling.compress.calibration import load_feeds
 from sanderling.compress.choose_ranges import chooser
 from sanderling.compress.eligible import judge, require_float
@@ -31,14 +29,10 @@ from sanderling.compress.quantize import histograms
 from sanderling.compress.sites import Operator, Site, survey
 from sanderling.compress.technique import Work
 from sanderling.compress.weights import Bounds, weight_ranges
-from sanderling.errors import RunError
 from sanderling.graph.edit import compact
-from sanderling.graph.graph import Graph, Model
-from sanderling.graph.types import Array
-from sanderling.tflite import read, write
+from sanderling.graph.graph import Graph
+from sanderling.tflite import read
 
-Outputs = list[list[Array]]  # per sample, per output
-Damage = Callable[[Outputs, Outputs], float]
 Progress = Callable[[int, int], None]
 _Trial = TypeVar("_Trial", Operator, Site)
 
@@ -146,9 +140,10 @@ def sensitivity(
         bounds = {w.tensor: w.bounds for w in weights}
         operators, sites = survey(folded.main, eligible.chosen, ranges, observed, bounds)
         feeds = list(islice(iter(load_feeds(calibration)), samples))
-        bench = _Bench(folded, feeds, work, damage or relative_error)
-        measured = _measure(bench, operators, sites, bounds, started + seconds, progress)
-        total = bench.everything(sites, bounds)
+        bench = Bench(folded, feeds, work, damage or relative_error)
+        measured = _measure(bench, folded.main, operators, sites, bounds, started + seconds, progress)
+        noisy = with_noise_at(with_rounded_weights(folded.main, bounds), {s.tensor: s.quant for s in sites})
+        total = bench.measure(noisy)
     return _result(operators, sites, measured, total, len(feeds), time.monotonic() - started)
 
 
@@ -172,64 +167,9 @@ def sensitivity_in_worker(
     return sensitivity(Path(source), Path(calibration), progress=told, **options).to_json()
 
 
-def relative_error(reference: Outputs, changed: Outputs) -> float:
-    """Returns: squared error over squared values, of each float output over all samples, summed."""
-    total = 0.0
-    for position in range(len(reference[0])):
-        pairs = [
-            (np.float64(a[position]), np.float64(b[position]))
-            for a, b in zip(reference, changed, strict=True)
-        ]
-        error = sum(float(np.square(a - b).sum()) for a, b in pairs)
-        power = sum(float(np.square(a).sum()) for a, _ in pairs)
-        total += error / power if power > 0 else float(error > 0)
-    return total
-
-
-class _Bench:
-    """Runs changed copies of a model on a few feeds and compares their outputs with the original's."""
-
-    def __init__(
-        self, model: Model, feeds: Sequence[Mapping[str, Array]], work: Work, damage: Damage
-    ) -> None:
-        self._model, self._feeds, self._work, self._damage = model, feeds, work, damage
-        self._names = model.input_names()
-        self._reference = self._outputs(model.main)
-
-    def _measure(self, graph: Graph) -> float:
-        # A graph whose outputs are no numbers is as bad as can be.
-        value = float(self._damage(self._reference, self._outputs(graph)))
-        return value if np.isfinite(value) else float("inf")
-
-    def change(self, trial: Operator | Site, bounds: Mapping[int, Bounds]) -> float:
-        """Returns: the damage of one operator's weights or one site."""
-        graph = self._model.main
-        if isinstance(trial, Operator):
-            return self._measure(with_rounded_weights(graph, {trial.weights: bounds[trial.weights]}))
-        return self._measure(with_noise_at(graph, {trial.tensor: trial.quant}))
-
-    def everything(self, sites: Sequence[Site], bounds: Mapping[int, Bounds]) -> float:
-        """Returns: the damage of all weights and all sites at once."""
-        graph = with_rounded_weights(self._model.main, bounds)
-        return self._measure(with_noise_at(graph, {s.tensor: s.quant for s in sites}))
-
-    def _outputs(self, graph: Graph) -> Outputs:
-        file = self._work.folder / "changed.tflite"
-        write(replace(self._model.with_main(graph), signatures=(), metadata=()), file)
-        interpreter = load(file, self._work.threads)
-        details = interpreter.get_output_details()
-        results = []
-        for feed in self._feeds:
-            feed_inputs(interpreter, self._names, feed)
-            invoke(interpreter)
-            results.append([interpreter.get_tensor(d["index"]) for d in details])
-        if not results:
-            raise RunError("there are no samples to compare outputs on", where=self._model.name)
-        return results
-
-
 def _measure(
-    bench: _Bench,
+    bench: Bench,
+    graph: Graph,
     operators: Sequence[Operator],
     sites: Sequence[Site],
     bounds: Mapping[int, Bounds],
@@ -243,10 +183,17 @@ def _measure(
     for done, trial in enumerate(trials):
         if time.monotonic() > deadline:
             break
-        measured[trial] = bench.change(trial, bounds)
+        measured[trial] = bench.measure(_changed(graph, trial, bounds))
         if progress is not None:
             progress(done + 1, len(trials))
     return measured
+
+
+def _changed(graph: Graph, trial: Operator | Site, bounds: Mapping[int, Bounds]) -> Graph:
+    """Returns: the graph with one operator's weights or one site in int8."""
+    if isinstance(trial, Operator):
+        return with_rounded_weights(graph, {trial.weights: bounds[trial.weights]})
+    return with_noise_at(graph, {trial.tensor: trial.quant})
 
 
 def _result(
