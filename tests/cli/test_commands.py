@@ -184,11 +184,16 @@ def test_outputs_of_another_shape_end_with_1(tmp_path: Path, capsys: pytest.Capt
 
 def test_diff_of_float_and_integer_twins(zoo_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stem = str(zoo_dir / "tflite" / "mlperf_tiny_resnet8_cifar10")
-    found = run_json(capsys, "diff", f"{stem}_fp32.tflite", f"{stem}_int8.tflite", "--limit", "2")
+    found = run_json(
+        capsys, "diff", f"{stem}_fp32.tflite", f"{stem}_int8.tflite", "--limit", "2", "--time", "4s"
+    )
     assert found["alone_a"] == 0
     assert found["tolerance"] == 0.1
     assert {row["kind_a"] for row in found["rows"]} >= {"CONV_2D", "ADD", "SOFTMAX"}
     assert all(0 < row["relative_error"] < 2 for row in found["rows"])
+    assert found["why"]["explanation"]["culprits"]
+    assert found["why"]["remedies"]["attempts"][0]["remedy"] == "calibration"
+    assert "both made and judged" in found["why"]["note"]
 
 
 def test_diff_of_models_with_other_inputs(zoo_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -140,6 +140,20 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
         return
     with console.status(f"{text} …"):
         yield
+
+
+@contextmanager
+def working(text: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows on a terminal how far something is. Yields: to be told (what, steps done, steps planned)."""
+    console = stderr()
+    if quiet or not console.is_terminal:
+        yield lambda what, done, planned: None
+        return
+    with _bar(console) as bar:
+        task = bar.add_task(text, total=None, deadline=math.inf)
+        yield lambda what, done, planned: bar.update(
+            task, description=f"{text}: {what}", completed=done, total=planned
+        )
 
 
 def _bar(console: Console) -> Bar:

@@ -11,13 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sanderling.compress.eligible import require_float
 from sanderling.engines import registry
-from sanderling.errors import UsageError
+from sanderling.errors import RecipeError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.isolation.client import Worker
 from sanderling.measure.differences import Difference, DiffResult
+from sanderling.measure.explaining import Why, explain_pair
 from sanderling.measure.matching import comparable
+from sanderling.measure.remedies import Tell
+from sanderling.measure.serving import Feed
 from sanderling.runtime.loading import read_model
+from sanderling.samples.samples import Samples
 
 _SAMPLES = 8  # the first disagreement shows on few
 FLOAT_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.1
@@ -32,6 +37,8 @@ def diff(
     samples: Any = None,
     reading: Mapping[str, Any] | None = None,
     tolerance: float | None = None,
+    seconds: float = 0.0,
+    tell: Tell = lambda what, done, planned: None,
 ) -> DiffResult:
     """Compares two models, or one model on two engines.
 
@@ -43,6 +50,9 @@ def diff(
         samples: as for ``load_samples``, read as A wants them; None for noise.
         reading: keyword arguments of ``load_samples``.
         tolerance: None takes 0.001 for two float models, 0.1 where one computes with integers.
+        seconds: where A is float, B holds integers and LiteRT runs both: how long to look for the causes of
+            B's errors and for what helps, on top of the comparison; 0 for not at all.
+        tell: told (what is done, steps done, steps planned) meanwhile.
 
     Raises:
         UsageError: there is no such engine, or nothing to compare.
@@ -73,7 +83,37 @@ def diff(
         guilty=next((i for i, row in enumerate(rows) if row.guilty(limit)), None),
         alone_a=alone_a, alone_b=alone_b, samples=loaded.origin, count=len(feeds),
         replayed=found["replayed"], synthetic=loaded.synthetic, notes=loaded.notes,
+        why=_why(a, b, ran_by, models, feeds, rows, loaded, seconds, tell) if seconds else None,
     )  # fmt: skip
+
+
+def _computes_on_floats(model: Model) -> bool:
+    try:
+        require_float(model, "diff")
+    except RecipeError:
+        return False
+    return True
+
+
+def _why(
+    a: Path,
+    b: Path,
+    engines: tuple[str, str],
+    models: tuple[Model, Model],
+    feeds: Sequence[Feed],
+    rows: Sequence[Difference],
+    loaded: Samples,
+    seconds: float,
+    tell: Tell,
+) -> Why | None:
+    """Returns: why B is less accurate than A; None where B is no quantized A, or LiteRT does not run both."""
+    from sanderling.analysis.summary import summarize
+
+    if engines != ("litert", "litert") or not _computes_on_floats(models[0]) or summarize(models[1]).is_float:
+        return None
+    if loaded.sequential:
+        return Why(note="causes are not looked for in models that keep a state between samples")
+    return explain_pair(a, b, models, feeds, rows, seconds=seconds, tell=tell)
 
 
 def _engines(given: Sequence[str]) -> tuple[str, str]:

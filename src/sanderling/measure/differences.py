@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sanderling.measure.explaining import Why
 
 ONE_STEP = 1.01  # quantization steps; a little more than one, for the rounding of the scale itself
 
@@ -80,6 +83,8 @@ class DiffResult:
         replayed: on how many of them the operators' own errors were measured.
         synthetic: True where they were fed noise.
         notes: what a user must be told.
+        why: where B is a quantized A: the operators that cost accuracy, and what helps; None where that was
+            not asked for.
     """
 
     a: str
@@ -97,6 +102,7 @@ class DiffResult:
     replayed: int
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    why: Why | None = None
 
     @property
     def one_model(self) -> bool:

@@ -163,6 +163,8 @@ def diff(
     *,
     engines: Sequence[str] = ("litert",),
     tolerance: float | None = None,
+    seconds: float = 0.0,
+    tell: Callable[[str, int, int], None] = lambda what, done, planned: None,
     **reading: Any,
 ) -> DiffResult:
     """Finds where two models, or two engines, first part, and every operator's own error.
@@ -175,6 +177,9 @@ def diff(
             ``litert:reference`` are LiteRT's other kernel sets.
         tolerance: relative error from which two operators disagree; None takes 0.001 for two float models and
             0.1 where one computes with integers.
+        seconds: where A is float and B quantized: how long to look for the causes of B's errors, and for what
+            helps; 0 for not at all.
+        tell: told (what is done, steps done, steps planned) meanwhile.
         reading: how samples are read: ``mean``, ``std``, ``scale``, ``preprocess``, ``sample_rate``,
             ``front_end``, ``hop``, ``tokenizer``, ``limit``.
 
@@ -187,7 +192,7 @@ def diff(
     found, how = find_samples(samples, _reading(**reading), a)
     return compare(
         find_model(a), None if b is None else find_model(b), engines=engines, samples=found,
-        reading=how.options(), tolerance=tolerance,
+        reading=how.options(), tolerance=tolerance, seconds=seconds, tell=tell,
     )  # fmt: skip
 
 

@@ -32,6 +32,17 @@ Worst = Annotated[
 ]
 
 
+Seconds = Annotated[
+    str,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        help="Where A is float and B is A in 8 or 4 bits: how long to look for what costs accuracy, why, and "
+        "what helps. 0 for not at all.",
+    ),
+]
+
+
 @options.reads_samples
 def diff(
     a: Annotated[str, options.model_argument("A", "The model whose values are right.")],
@@ -42,6 +53,7 @@ def diff(
     engines: Engines = "litert",
     tolerance: Tolerance = None,
     worst: Worst = None,
+    time: Seconds = "60s",
     how: options.How = options.UNREAD,
     json: options.Json = False,
 ) -> None:
@@ -50,20 +62,25 @@ def diff(
     Both are fed the same samples; operators are matched by name, and by position where names differ. Then
     every operator is run by itself on the values that A had there: its own error tells where damage is done
     from where it only passes through. Exits with 1 when the outputs differ in shape.
+
+    Where A is float and B is a quantized A, a second table names the operators that cost accuracy with the
+    cause of each, and a third one the remedies: what each gives back, and what it costs.
     """
     from sanderling import verbs
     from sanderling.cli import units
     from sanderling.cli.failure import option_names
-    from sanderling.cli.live import waiting
+    from sanderling.cli.live import working
     from sanderling.cli.output import print_json
 
-    with waiting("comparing", quiet=json), option_names():
+    with working("comparing", quiet=json) as tell, option_names():
         result = verbs.diff(
             a,
             b,
             samples,
             engines=[part.strip() for part in engines.split(",")],
             tolerance=None if tolerance is None else units.share(tolerance, "--tolerance"),
+            seconds=0.0 if time.strip() == "0" else units.seconds(time, "--time"),
+            tell=tell,
             **how,
         )
     if json:
@@ -72,3 +89,7 @@ def diff(
     from sanderling.cli.show_diff import show
 
     show(result, worst)
+    if result.why is not None:
+        from sanderling.cli.show_why import show as show_why
+
+        show_why(result.why)
