@@ -24,6 +24,7 @@ from sanderling.report.data import (
     SamplesInfo,
     Sensitivity,
 )
+from sanderling.report.lost_accuracy import Culprit, LostAccuracy, Remedy
 from sanderling.search.budget import Budget
 from sanderling.search.trial import Trial
 
@@ -177,6 +178,22 @@ def sensitivity(count: int = 22) -> tuple[Sensitivity, ...]:
     return tuple(rows)
 
 
+def lost() -> LostAccuracy:
+    """Why plain int8 loses accuracy: trial 5 of ``typical``."""
+    first = Culprit(
+        "MobilenetV2/Conv/Relu6", "CONV_2D", 0.62, 0.081, "outlier channel",
+        "channel 4 of 32 is 19 times as wide as the median one", "equalize", 0.004,
+    )  # fmt: skip
+    second = Culprit("MobilenetV2/Logits/output", "FULLY_CONNECTED", 0.21, 0.047, "", "", "float", 0.0)
+    remedies = (
+        Remedy("calibration", "0006", "static int8 (percentile 99.99)", 0.0317, 0.0167, 3.35, 3.38),
+        Remedy("float", "0008", "static int8, 3 operators float", 0.0317, 0.0083, 3.35, None),
+    )
+    return LostAccuracy(
+        "t05", (first, second), remedies, "90 of 96 changes were measured before the time was up"
+    )
+
+
 def typical() -> ReportData:
     """A search over a MobileNetV2-like model with a winner."""
     rng = random.Random(11)
@@ -222,6 +239,7 @@ def typical() -> ReportData:
         best=by_name["static int8, 3 operators float, 2 threads"],
         confirm=fidelity(0.00952, 210),
         sensitivity=sensitivity(),
+        lost_accuracy=lost(),
         examples=tuple(example(i) for i in range(8)),
         how=How(
             {"sanderling": "0.1.0", "ai-edge-litert": "2.3.0", "numpy": "2.3.4", "Python": "3.11.2"},
@@ -333,6 +351,12 @@ def hostile() -> ReportData:
         confirm=replace(data.confirm or fidelity(0.0), metric=HOSTILE),
         sensitivity=tuple(
             replace(s, operator=HOSTILE * 5, kind=HOSTILE, note=HOSTILE) for s in data.sensitivity
+        ),
+        lost_accuracy=LostAccuracy(
+            HOSTILE,
+            (Culprit(HOSTILE * 5, HOSTILE, 1.0, math.inf, HOSTILE, HOSTILE, HOSTILE, math.inf),),
+            (Remedy(HOSTILE, HOSTILE, HOSTILE, math.inf, 0.0, None, None),),
+            HOSTILE,
         ),
         examples=(Example(HOSTILE, math.nan, answer, answer, b"<svg onload=alert(1)>"),),
         how=How({HOSTILE: HOSTILE}, (1,), math.inf, (HOSTILE,), (HOSTILE,)),

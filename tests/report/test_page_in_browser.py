@@ -54,7 +54,7 @@ def test_sorting_by_a_click(browser: Any, tmp_path: Path) -> None:
 
     def column(number: int) -> list[str]:
         values = page.eval_on_selector_all(
-            f"table tbody tr > :nth-child({number})", "c => c.map(x => x.dataset.value)"
+            f"table.trials tbody tr > :nth-child({number})", "c => c.map(x => x.dataset.value)"
         )
         return [v for v in values if v]
 
@@ -66,7 +66,7 @@ def test_sorting_by_a_click(browser: Any, tmp_path: Path) -> None:
     button.click()
     times = [float(v) for v in column(4)]
     assert times == sorted(times, reverse=True)
-    last = page.locator("table tbody tr").last
+    last = page.locator("table.trials tbody tr").last
     assert "failed" in last.inner_text()  # what was not measured stays last
     assert trouble == []
 
@@ -92,7 +92,7 @@ def test_tooltips_by_pointer_and_by_keyboard(browser: Any, tmp_path: Path) -> No
 def test_it_works_without_javascript(browser: Any, tmp_path: Path) -> None:
     page, _ = opened(browser, tmp_path, "typical", script=False)
     assert page.locator("svg.wide .point title").count() == 2 * (len(made_up.ROWS) - 2 + 1)
-    assert page.locator("table tbody tr").count() == len(made_up.ROWS)
+    assert page.locator("table.trials tbody tr").count() == len(made_up.ROWS)
     assert page.locator("th button").count() == 0
 
 

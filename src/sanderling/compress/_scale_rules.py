@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sanderling.compress._channel_rules import RULES, Rule
+from sanderling.compress._channel_rules import RULES
+from sanderling.compress._cutter import Rule
 from sanderling.compress._tracer import Tracer
 from sanderling.graph.constant import real
 from sanderling.graph.graph import Graph, Node

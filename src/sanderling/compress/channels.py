@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sanderling.compress._channel_rules import RULES, Rule
-from sanderling.compress._cutter import Cutter
+from sanderling.compress._channel_rules import RULES
+from sanderling.compress._cutter import Cutter, Rule
 from sanderling.compress._tracer import ChannelMap, Frozen, Group, Slots, Tracer
 from sanderling.errors import InvalidGraph
 from sanderling.graph.graph import Graph, Node, Tensor

@@ -23,7 +23,9 @@ from sanderling.report.data import (
     SamplesInfo,
     Sensitivity,
 )
+from sanderling.report.lost_accuracy import LostAccuracy, lost_accuracy
 from sanderling.runtime.doctor import processor_name
+from sanderling.search.explaining import plain_int8
 from sanderling.search.identity import versions
 from sanderling.search.outcome import Outcome
 from sanderling.search.subject import Subject
@@ -58,7 +60,15 @@ def build(outcome: Outcome) -> ReportData:
         rungs=_rungs(outcome),
         seconds=outcome.seconds,
         stopped=outcome.stopped,
+        lost_accuracy=_lost(outcome),
     )
+
+
+def _lost(outcome: Outcome) -> LostAccuracy | None:
+    base = plain_int8(outcome.trials, outcome.subjects[0])
+    if base is None or not (outcome.why or outcome.why_not):
+        return None
+    return lost_accuracy(base, outcome.trials, outcome.why, outcome.why_not)
 
 
 def _model(subject: Subject) -> ModelInfo:

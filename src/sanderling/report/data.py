@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sanderling.errors import RecipeError, UsageError
 from sanderling.measure.results import Fidelity, Latency
+from sanderling.report.lost_accuracy import LostAccuracy
 from sanderling.report.parts import (
     Answer,
     Baseline,
@@ -56,6 +57,7 @@ class ReportData:
         best: id of the winner; None when nothing fits the budget.
         verdict: the result in one sentence; "" lets ``verdict.compose`` write it.
         confirm: the winner's fidelity on samples that took no part in choosing it; None without a winner.
+        lost_accuracy: why plain int8 loses accuracy, and what helps; None where it does not.
         seconds: how long the search took.
         stopped: why the search ended before all that it had in mind was measured; "" when it did not.
 
@@ -79,6 +81,7 @@ class ReportData:
     rungs: tuple[Rung, ...] = ()
     seconds: float = 0.0
     stopped: str = ""
+    lost_accuracy: LostAccuracy | None = None
 
     def __post_init__(self) -> None:
         known = {trial.id for trial in self.trials}
@@ -113,6 +116,7 @@ class ReportData:
             "rungs": [asdict(rung) for rung in self.rungs],
             "seconds": self.seconds,
             "stopped": self.stopped,
+            "lost_accuracy": asdict(self.lost_accuracy) if self.lost_accuracy else None,
         }
         strict: dict[str, Any] = _strict(value)
         return strict
@@ -170,6 +174,7 @@ def _report(cls: type[ReportData], value: dict[str, Any]) -> ReportData:
         rungs=tuple(_read(Rung, rung) for rung in value.get("rungs", ())),
         seconds=value.get("seconds", 0.0),
         stopped=value.get("stopped", ""),
+        lost_accuracy=_lost(value.get("lost_accuracy")),
     )
 
 
@@ -271,6 +276,10 @@ def _latency(value: dict[str, Any] | None) -> Latency | None:
     optional = {f.name for f in fields(Latency) if f.default is not MISSING}
     known = {k: v for k, v in value.items() if v is not None or k not in optional}
     return Latency.from_json({k: _number(v) for k, v in known.items()})
+
+
+def _lost(value: dict[str, Any] | None) -> LostAccuracy | None:
+    return None if value is None else LostAccuracy.from_json(value)
 
 
 def _fidelity(value: dict[str, Any] | None) -> Fidelity | None:

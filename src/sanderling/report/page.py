@@ -5,6 +5,7 @@ from __future__ import annotations
 from sanderling.report import verdict, view
 from sanderling.report.data import ReportData
 from sanderling.report.html import environment, policy, source
+from sanderling.report.lost_view import lost_view
 from sanderling.report.plot import scatter
 
 # Each plot is drawn twice; the style shows the one that fits the screen.
@@ -42,6 +43,7 @@ def render(data: ReportData) -> str:
         plots=[[plot for plot in pair if plot] for pair in plots if pair[0]],
         rows=view.rows(data),
         bars=bars,
+        lost=lost_view(data),
         floats=[bar.operator for bar in bars if bar.keep_float],
         pairs=pairs,
         commands=view.commands(data),

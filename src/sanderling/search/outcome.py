@@ -50,6 +50,8 @@ class Outcome:
         best: id of the winner, None when nothing keeps the budget.
         confirm: the winner's fidelity on samples that took no part in choosing it.
         sensitivity: rows of ``compress.sensitivity``, most damaging first; empty when not measured.
+        why: ``compress.why``'s explanation of plain int8, as JSON values; None where there is none.
+        why_not: why there is none, "" where int8 loses nothing that matters.
         examples: samples with both answers, worst first.
         notes: everything that must be told: guesses, limits, synthetic samples.
         seconds: how long it took.
@@ -69,6 +71,8 @@ class Outcome:
     best: str | None = None
     confirm: Fidelity | None = None
     sensitivity: list[dict[str, Any]] = field(default_factory=list)
+    why: dict[str, Any] | None = None
+    why_not: str = ""
     examples: list[ExampleAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0

@@ -26,6 +26,7 @@ from sanderling.search.events import (
     TrialStarted,
 )
 from sanderling.search.examiner import Examiner
+from sanderling.search.explaining import explained, plain_int8
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.outcome import Outcome
@@ -265,6 +266,7 @@ class Search:
             self._tell(Note(f"which operators do the damage could not be measured: {error}"))
             return []
         self.outcome.sensitivity = rows
+        self._explain(subject)
         return plans
 
     def _widths(self, subject: Subject, steps: tuple[Step, ...]) -> dict[str, dict[str, float]]:
@@ -276,6 +278,19 @@ class Search:
         except (WorkerError, RecipeError) as error:  # the arithmetic decides instead
             self._tell(Note(f"what each width costs could not be measured: {error}"))
             return {}
+
+    def _explain(self, subject: Subject) -> None:
+        """Looks into why plain int8 loses accuracy, where it loses more than is allowed."""
+        outcome = self.outcome
+        trial = plain_int8(outcome.trials, subject)
+        if subject is not outcome.subjects[0] or outcome.why or trial is None or trial.status == "ok":
+            return
+        self._phase("looking into why int8 loses accuracy")
+        try:
+            outcome.why = explained(self.workshop, self.study, subject, trial, self._progress("operators"))
+            outcome.why_not = "" if outcome.why else "there was no time left to look into it"
+        except (RecipeError, WorkerError) as error:  # costs this section, not the search
+            outcome.why_not = f"it could not be looked into: {error}"
 
     def _trial(self, subject: Subject, proposal: Proposal) -> Trial:
         """Measures a proposal, or takes it from the study."""
@@ -346,6 +361,7 @@ class Search:
         """Confirms the winner and writes it."""
         outcome = self.outcome
         self._recipe_worked()
+        self._explain(outcome.subjects[0])
         outcome.trials = [self._with_right_ends(trial) for trial in outcome.trials]
         self.clock.reserve = closing(self.clock.seconds)
         if len(outcome.trials) > 1:
