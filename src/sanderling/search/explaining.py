@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.compress.recipe import Recipe
+from sanderling.errors import RecipeError, WorkerError
+from sanderling.search.outcome import Outcome
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.trial import Trial
@@ -68,3 +70,26 @@ def explained(
     )
     study.remember(key, found)
     return found
+
+
+def explain(
+    outcome: Outcome,
+    subject: Subject,
+    workshop: Workshop,
+    study: Study,
+    phase: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Looks once into why plain int8 loses accuracy, where it loses more than is allowed.
+
+    What is found, or why nothing is, goes into the outcome.
+    """
+    trial = plain_int8(outcome.trials, subject)
+    if subject is not outcome.subjects[0] or outcome.why or trial is None or trial.status == "ok":
+        return
+    phase("looking into why int8 loses accuracy")
+    try:
+        outcome.why = explained(workshop, study, subject, trial, progress)
+        outcome.why_not = "" if outcome.why else "there was no time left to look into it"
+    except (RecipeError, WorkerError) as error:  # costs this section of the report, not the search
+        outcome.why_not = f"it could not be looked into: {error}"

@@ -26,7 +26,7 @@ from sanderling.search.events import (
     TrialStarted,
 )
 from sanderling.search.examiner import Examiner
-from sanderling.search.explaining import explained, plain_int8
+from sanderling.search.explaining import explain
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
 from sanderling.search.outcome import Outcome
@@ -280,17 +280,7 @@ class Search:
             return {}
 
     def _explain(self, subject: Subject) -> None:
-        """Looks into why plain int8 loses accuracy, where it loses more than is allowed."""
-        outcome = self.outcome
-        trial = plain_int8(outcome.trials, subject)
-        if subject is not outcome.subjects[0] or outcome.why or trial is None or trial.status == "ok":
-            return
-        self._phase("looking into why int8 loses accuracy")
-        try:
-            outcome.why = explained(self.workshop, self.study, subject, trial, self._progress("operators"))
-            outcome.why_not = "" if outcome.why else "there was no time left to look into it"
-        except (RecipeError, WorkerError) as error:  # costs this section, not the search
-            outcome.why_not = f"it could not be looked into: {error}"
+        explain(self.outcome, subject, self.workshop, self.study, self._phase, self._progress("operators"))
 
     def _trial(self, subject: Subject, proposal: Proposal) -> Trial:
         """Measures a proposal, or takes it from the study."""
