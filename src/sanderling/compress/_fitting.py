@@ -44,21 +44,35 @@ def fit(
         sampler: took those samples.
         macs: multiply-accumulates of a call.
     """
-    affordable = int(2 * _MACS / (max(len(rounds), 1) * max(macs, 1.0)))
-    few = range(len(sampler.feeds))[: max(_FEWEST, affordable)]
     for batch in rounds:
         readers = [reader for reader, _ in batch]
-        scarce = any(len(before[r.position].feeds) < _SCARCE * len(sampler.feeds) for r in readers)
-        sampled = sampler.rows(model, readers, None if scarce else few)
+        sampled = sampler.rows(model, readers, affordable(sampler, before, readers, len(rounds), macs))
         graph = model.main
         for reader, outputs in batch:
             now = sampled[reader.position]
-            targets = _targets(reader, before[reader.position].of(now.feeds), now, outputs)
+            targets = targets_of(reader, before[reader.position].of(now.feeds), now, outputs)
             start = weights_matrix(graph, graph.nodes[reader.position]).astype(np.float64)
             matrix, bias = refit(now.operand, targets, start, now.feeds, centre=reader.centred)
             graph = with_weights(graph, reader, matrix, bias if reader.centred else None)
         model = model.with_main(graph)
     return model
+
+
+def affordable(
+    sampler: Sampler, before: Mapping[int, Rows], readers: Sequence[Reader], rounds: int, macs: float
+) -> range | None:
+    """Returns: the numbers of the feeds to fit some operators on, None for all.
+
+    Args:
+        sampler, before: as for ``fit``.
+        readers: the operators.
+        rounds: how often the model is run.
+        macs: multiply-accumulates of a call.
+    """
+    if any(len(before[r.position].feeds) < _SCARCE * len(sampler.feeds) for r in readers):
+        return None
+    enough = int(2 * _MACS / (max(rounds, 1) * max(macs, 1.0)))
+    return range(len(sampler.feeds))[: max(_FEWEST, enough)]
 
 
 def in_rounds(graph: Graph, readers: Sequence[Reader]) -> list[list[Reader]]:
@@ -78,8 +92,9 @@ def in_rounds(graph: Graph, readers: Sequence[Reader]) -> list[list[Reader]]:
     return [levels[level] for level in sorted(levels)]
 
 
-def _targets(reader: Reader, before: Rows, now: Rows, outputs: Outputs) -> Floats:
-    """Returns: [n, O] what an operator should give, so that it (or the sum it goes into) is what it was."""
+def targets_of(reader: Reader, before: Rows, now: Rows, outputs: Outputs) -> Floats:
+    """Returns: [n, O] what an operator should give, bias included, so that it (or the sum that it goes into)
+    is what it was."""
     targets = before.operand @ reader.matrix[:, outputs]
     if reader.bias is not None:
         targets += reader.bias[outputs]
