@@ -22,12 +22,6 @@ _INTEGERS = {DType.INT8, DType.UINT8, DType.INT16, DType.INT4}
 CONVERTS, NO_FLOATS, NO_WEIGHTS = "converts only", "no floats", "no weights"
 SILENT = frozenset({CONVERTS, NO_FLOATS, NO_WEIGHTS})
 KEPT = "the recipe says so"
-# Kernels that insist on weights that are constants, or that read them through a delegate of their own.
-CONSTANTS_ONLY = frozenset({
-    "CUSTOM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN",
-    "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF", "PADV2", "CALL_ONCE", "IF", "WHILE",
-    "CALL", "STABLEHLO_COMPOSITE",
-})  # fmt: skip
 MAY_BE_COMPUTED = frozenset({"BATCH_MATMUL"})  # both operands may be results of other operators
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.eligible import CONSTANTS_ONLY, WEIGHTS
+from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.options import Options
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
@@ -21,6 +21,12 @@ NAME = "float16"
 LARGEST = float(np.finfo(np.float16).max)
 # Below this, the DEQUANTIZE, its operands and a second tensor take more room than the halving saves.
 MIN_ELEMENTS = 256
+# Kernels that insist on weights that are constants, or that read them through a delegate of their own.
+_CONSTANTS_ONLY = frozenset({
+    "CUSTOM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN",
+    "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF", "PADV2", "CALL_ONCE", "IF", "WHILE",
+    "CALL", "STABLEHLO_COMPOSITE",
+})  # fmt: skip
 
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
@@ -71,7 +77,7 @@ def _weights(graph: Graph) -> tuple[list[int], list[str]]:
     banned = set(graph.inputs) | set(graph.outputs)
     read: set[int] = set()
     for node in graph.nodes:
-        (banned if node.op in CONSTANTS_ONLY else read).update(node.inputs)
+        (banned if node.op in _CONSTANTS_ONLY else read).update(node.inputs)
         banned.update(node.outputs)
     plain = {i for i in read - banned if i >= 0 and _is_plain(graph.tensors[i])}
     too_large = {i for i in plain if not _fits(graph.tensors[i])}

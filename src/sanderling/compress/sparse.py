@@ -12,7 +12,7 @@ from typing import Any
 
 from sanderling.compress._zipped import sizes_told
 from sanderling.compress.applied import Applied
-from sanderling.compress.eligible import CONSTANTS_ONLY
+from sanderling.compress.eligible import DATA, WEIGHTS
 from sanderling.compress.options import Options
 from sanderling.compress.technique import Technique, Work
 from sanderling.graph.constant import decode
@@ -22,6 +22,10 @@ from sanderling.graph.sparse import encode, sparsify
 from sanderling.graph.types import DType
 
 NAME = "sparse"
+_UNPACKED_READERS = {
+    "DEQUANTIZE": 0,
+    **{op: WEIGHTS[op] for op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")},
+}
 
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
@@ -73,19 +77,34 @@ def _encoded(graph: Graph, direct: bool) -> tuple[Graph, int]:
 
 
 def _candidates(graph: Graph) -> list[int]:
-    """Returns: indices of dense constants that operators read, all of which also take a computed tensor."""
-    banned = set(graph.inputs) | set(graph.outputs)
+    """Returns: indices of dense constants that may as well be computed by a DENSIFY."""
+    banned = {*graph.inputs, *graph.outputs, *(i for node in graph.nodes for i in node.outputs)}
     read: dict[int, None] = {}
     for node in graph.nodes:
-        if node.op in CONSTANTS_ONLY:
-            banned.update(node.inputs)
-        read.update(dict.fromkeys(node.inputs))
-        banned.update(node.outputs)
-    return [
-        i for i in read
-        if i >= 0 and i not in banned and graph.tensors[i].is_constant and graph.tensors[i].sparsity is None
-        and not graph.tensors[i].is_variable
-    ]  # fmt: skip
+        for position, index in enumerate(node.inputs):
+            read[index] = None
+            if not _takes_unpacked(graph, node, position):
+                banned.add(index)
+    return [i for i in read if i >= 0 and i not in banned and _is_dense(graph.tensors[i])]
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.is_constant and tensor.sparsity is None and not tensor.is_variable
+
+
+def _takes_unpacked(graph: Graph, node: Node, position: int) -> bool:
+    """Returns: whether an operator runs on LiteRT when an operand comes from a DENSIFY.
+
+    Found by trying. LiteRT 2.3 does not load models in which FULLY_CONNECTED or operators of dynamic
+    quantization read int8 weights that are unpacked.
+    """
+    if position != _UNPACKED_READERS.get(node.op):
+        return False
+    weights = graph.tensors[node.inputs[position]]
+    if node.op == "DEQUANTIZE" or weights.dtype is not DType.INT8:
+        return True
+    data = graph.tensors[node.inputs[DATA.get(node.op, 0)]]
+    return data.dtype is DType.INT16 or (data.dtype is DType.INT8 and node.op != "FULLY_CONNECTED")
 
 
 def _is_skippable(graph: Graph, index: int) -> bool:
