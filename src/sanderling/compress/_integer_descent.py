@@ -67,7 +67,13 @@ def anchored(found: Moments, weights: Matrix, share: float) -> Moments:
 
 
 def descend(
-    found: Moments, start: Integers, scale: Matrix, steps: int, *, sweeps: int = SWEEPS
+    found: Moments,
+    start: Integers,
+    scale: Matrix,
+    steps: int,
+    *,
+    sweeps: int = SWEEPS,
+    fixed: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Integers, Matrix]:
     """Looks for integers with a smaller error, from a start.
 
@@ -77,16 +83,19 @@ def descend(
         scale: [G, O] what one step stands for.
         steps: the largest integer.
         sweeps: how often each integer is looked at, at most.
+        fixed: [G, d, O] which integers stay.
 
     Returns: integers [G, d, O] and scales [G, O].
     """
+    stays = np.zeros(start.shape, np.bool_) if fixed is None else fixed
     q, s, first = start.copy(), scale.astype(np.float64), scale.astype(np.float64)
     last = error_of(found, q, s)
     for _ in range(sweeps):
         gradient = found.second @ (q * s[:, None]) - found.cross
         for low in range(0, q.shape[1], _BLOCK):
             rows = slice(low, low + _BLOCK)
-            change = _block(found.second[:, rows, rows], gradient[:, rows], q[:, rows], s, steps)
+            inner = found.second[:, rows, rows]
+            change = _block(inner, gradient[:, rows], q[:, rows], s, steps, stays[:, rows])
             gradient += found.second[:, :, rows] @ change
         s = np.clip(_best_scales(found, q, s), first / _FAR, first * _FAR)
         error = error_of(found, q, s)
@@ -96,7 +105,9 @@ def descend(
     return q, s
 
 
-def _block(second: Matrix, gradient: Matrix, q: Integers, s: Matrix, steps: int) -> Matrix:
+def _block(
+    second: Matrix, gradient: Matrix, q: Integers, s: Matrix, steps: int, stays: npt.NDArray[np.bool_]
+) -> Matrix:
     """Moves some rows of integers, in place, one after the other.
 
     Returns: [G, rows, O] by how much the weights changed.
@@ -105,6 +116,7 @@ def _block(second: Matrix, gradient: Matrix, q: Integers, s: Matrix, steps: int)
     for row in range(q.shape[1]):
         curvature = np.maximum(second[:, row, row], _TINY)[:, None]
         best = np.clip(np.round(q[:, row] - own[:, row] / (curvature * s)), -steps, steps)
+        best = np.where(stays[:, row], q[:, row], best)
         change[:, row] = (best - q[:, row]) * s
         q[:, row] = best
         own += second[:, :, row, None] * change[:, row, None]

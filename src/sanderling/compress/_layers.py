@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sanderling.compress._readers import Reader, beside_of, bias_of, bias_position, weights_matrix
+from sanderling.compress._readers import (
+    Floats,
+    Reader,
+    beside_of,
+    bias_of,
+    bias_position,
+    weights_array,
+    weights_matrix,
+)
 from sanderling.compress.eligible import WEIGHTS, operator_name
+from sanderling.graph.constant import decode
 from sanderling.graph.edit import consumers
 from sanderling.graph.graph import Graph, Node, Tensor
-from sanderling.graph.types import DType
+from sanderling.graph.types import Array, DType
 
 _OPERAND = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 2}
 # Recurrent and other operators with weights: which inputs are matrices of them.
@@ -64,6 +73,21 @@ def layers(graph: Graph, *, spare: Collection[str] = (), depthwise: bool = False
             reader = _reader(graph, position, used) if alone else None
             found[index] = Layer(index, operator_name(graph, node), node.op, reader)
     return list(found.values())
+
+
+def matrix_of(graph: Graph, layer: Layer) -> Floats:
+    """Returns: a layer's weights as [d, O]; where it is no matrix product, [last dimension, all others]."""
+    if layer.reader is not None:
+        return layer.reader.matrix
+    data = decode(graph.tensors[layer.tensor])
+    return np.ascontiguousarray(data.reshape(-1, data.shape[-1]).T)
+
+
+def array_of(graph: Graph, layer: Layer, matrix: Array) -> Floats:
+    """Returns: weights as the model stores them, from what ``matrix_of`` lays out."""
+    if layer.reader is not None:
+        return weights_array(graph, graph.nodes[layer.reader.position], matrix)
+    return np.ascontiguousarray(matrix.T.reshape(graph.tensors[layer.tensor].shape), np.float32)
 
 
 def _weights(node: Node) -> list[int]:

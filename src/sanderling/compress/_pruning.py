@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from sanderling.compress._layers import Layer
-from sanderling.compress._quadratic import RIDGES, Floats, Mask, Matrix, Quadratic, Rows, error_of
-from sanderling.compress._readers import weights_array
+from sanderling.compress._layers import Layer, matrix_of
+from sanderling.compress._quadratic import RIDGES, Mask, Matrix, Quadratic, Rows, error_of
 from sanderling.compress._sampling import Rows as Samples
 from sanderling.errors import RecipeError
-from sanderling.graph.constant import decode
 from sanderling.graph.graph import Graph
 from sanderling.graph.types import Array
 
@@ -57,21 +55,6 @@ def saliences(
             strength = np.asarray(np.mean(np.square(operand), axis=0, dtype=np.float64))
             told[layer.tensor] = squares * strength[:, None] / max(energy, _TINY)
     return told
-
-
-def matrix_of(graph: Graph, layer: Layer) -> Floats:
-    """Returns: a layer's weights as [d, O]; where it is no matrix product, [last dimension, all others]."""
-    if layer.reader is not None:
-        return layer.reader.matrix
-    data = decode(graph.tensors[layer.tensor])
-    return np.ascontiguousarray(data.reshape(-1, data.shape[-1]).T)
-
-
-def array_of(graph: Graph, layer: Layer, matrix: Array) -> Floats:
-    """Returns: weights as the model stores them, from what ``matrix_of`` lays out."""
-    if layer.reader is not None:
-        return weights_array(graph, graph.nodes[layer.reader.position], matrix)
-    return np.ascontiguousarray(matrix.T.reshape(graph.tensors[layer.tensor].shape), np.float32)
 
 
 def _among_larger(squares: Matrix) -> Matrix:

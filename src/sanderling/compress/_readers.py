@@ -63,7 +63,7 @@ def readers(graph: Graph, found: ChannelMap) -> list[Reader]:
         slots = found.slots.get(node.inputs[place])
         if node.op not in _OPERAND or slots is None or not _fits(graph, node, slots):
             continue
-        matrix, bias = weights_matrix(graph, node), _bias(graph, node)
+        matrix, bias = weights_matrix(graph, node), bias_of(graph, node)
         columns = np.tile(slots, matrix.shape[0] // slots.size)
         cuttable = bool(np.isin(slots, wanted).any())
         beside = beside_of(graph, position, used) if node.op in _BIAS else -1
@@ -115,7 +115,8 @@ def _fits(graph: Graph, node: Node, slots: Slots) -> bool:
     return plain and weights.shape[3] == slots.size
 
 
-def _bias(graph: Graph, node: Node) -> Floats | None:
+def bias_of(graph: Graph, node: Node) -> Floats | None:
+    """Returns: [O] the operator's constant bias, None where there is none."""
     place = _BIAS.get(node.op, -1)
     if place < 0 or place >= len(node.inputs) or node.inputs[place] < 0:
         return None

@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.compress._layers import Layer, layers
+from sanderling.compress._layers import Layer, array_of, layers, matrix_of
 from sanderling.compress._pruning import (
     IMPORTANCES,
     SCOPES,
     Project,
-    array_of,
     kept_counts,
     largest,
-    matrix_of,
     parse_pattern,
     pattern,
     prune_layer,

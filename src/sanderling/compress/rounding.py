@@ -2,7 +2,8 @@
 
 Operators are rounded in the order of execution. Each reads what the rounded operators before it really give
 in LiteRT, and aims at what it gave in the float model; where its result is only added to something, it also
-makes up for what has gone wrong there. Nothing is trained and no gradients are needed.
+makes up for what has gone wrong there. Nothing is trained and no gradients are needed. Weights
+that are zero stay zero.
 """
 
 from __future__ import annotations
@@ -116,6 +117,8 @@ def _is_rounded(graph: Graph, node: Node, stored: Weights, used: Mapping[int, Se
         return False
     if node.op == "CONV_2D" and weights.shape[3] != data.shape[3]:
         return False
+    if np.array_equal(stored[node.inputs[1]].real(), real(weights)):
+        return False  # integers hold them exactly: weights of few values keep these
     return stored[node.inputs[1]].quant.scale.size == graph.tensors[node.outputs[0]].shape[-1]
 
 
@@ -184,7 +187,7 @@ def _round(
     whole = moments(rows, wanted, centre=centre)
     share = _trusted(rows, wanted, now.feeds, weights, q, scale, steps, centre)
     if share is not None:
-        q, scale = descend(anchored(whole, weights, share), q, scale, steps)
+        q, scale = descend(anchored(whole, weights, share), q, scale, steps, fixed=weights == 0)
     values = np.ascontiguousarray(_ungrouped(q, stored.values.shape)).astype(stored.values.dtype)
     quant = replace(stored.quant, scale=scale.astype(np.float32).ravel())
     mean = np.einsum("gd,gdo->go", whole.operand, q * scale[:, None])
@@ -211,7 +214,8 @@ def _trusted(
     nearest = power + float(error_of(unseen, q, scale).sum())
     errors = []
     for share in _NOISE:
-        tried = descend(anchored(seen, weights, share), q, scale, steps, sweeps=_TRIED_SWEEPS)
+        anchors = anchored(seen, weights, share)
+        tried = descend(anchors, q, scale, steps, sweeps=_TRIED_SWEEPS, fixed=weights == 0)
         errors.append(power + float(error_of(unseen, *tried).sum()))
     return _NOISE[int(np.argmin(errors))] if min(errors) < _WORTH * nearest else None
 

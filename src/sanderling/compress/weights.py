@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from sanderling.compress._grid import exact_bounds
 from sanderling.compress.eligible import BIAS, DATA, WEIGHTS
 from sanderling.compress.entropy import entropy_bounds
 from sanderling.compress.histogram import Range
@@ -72,7 +73,8 @@ def weight_ranges(
         graph: the folded graph.
         nodes: positions of the nodes that will be quantized.
         how: ``minmax``; ``percentile``: 99.9 % of a channel's weights; ``mse``: smallest squared error;
-            ``entropy``: least relative entropy; ``octav``: OCTAV's fixed point.
+            ``entropy``: least relative entropy; ``octav``: OCTAV's fixed point. Weights that integers hold
+            exactly get the bounds with which they do.
         four_bit: positions of nodes whose weights become int4.
         activations: for static quantization, the ranges of tensors. Channels whose weights are so small
             that their bias would not fit int32, or their sums could not be rescaled, get a wider range:
@@ -86,7 +88,7 @@ def weight_ranges(
         index = node.inputs[WEIGHTS[node.op]]
         bits = 4 if position in four_bit else 8
         by_channel = channels_first(real(graph.tensors[index]), AXIS[node.op])
-        bounds = clip(by_channel, bits, how)
+        bounds = exact_bounds(by_channel, clip(by_channel, bits, how), 2 ** (bits - 1) - 1)
         if activations is not None:
             bounds = np.maximum(bounds, _least(graph, node, activations, bits))
         shape = [1] * len(graph.tensors[index].shape)
