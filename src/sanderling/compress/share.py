@@ -96,7 +96,6 @@ def _read(settings: Mapping[str, Any]) -> _Wish:
     return _Wish(
         int(count),
         options.choice("per", ("tensor", "channel"), "tensor"),
-        options.number(0.0, 0.0, 4.0),
         options.flag("fit", True),
         options.flag("vary", True),
         options.flag("keep_zeros", True),
