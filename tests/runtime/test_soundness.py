@@ -11,6 +11,7 @@ import pytest
 from sanderling.engines.litert.operators import supported
 from sanderling.errors import InvalidGraph, UnsupportedOperator
 from sanderling.graph.graph import Graph, Model, Node, Tensor
+from sanderling.graph.sparse import encode
 from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.runtime.loading import read_model
 from sanderling.runtime.session import Session
@@ -158,3 +159,69 @@ def test_operands_that_merely_do_not_fit_are_the_engines_to_judge() -> None:
         for i, t in enumerate(net.main.tensors)
     ]
     check(net.with_main(replace(net.main, tensors=tuple(wrong))))
+
+
+def _sparse(via: str, last: tuple[object, ...] | None = None, **changes: object) -> Model:
+    """A dense layer or a convolution with sparse weights, read directly or through a DENSIFY."""
+    net = Net((1, 4, 4, 16), 0).conv(16, size=1) if via == "convolution" else Net((1, 16), 0).dense(16)
+    graph = net.model().main
+    place = graph.nodes[0].inputs[1]
+    values = np.where(np.arange(256) % 5 == 0, 1, 0).astype(np.float32).reshape(graph.tensors[place].shape)
+    sparsity, data = encode(values, tuple(range(values.ndim)), 1)
+    sparsity = replace(sparsity, **changes)  # type: ignore[arg-type]
+    if last is not None:
+        sparsity = replace(sparsity, dims=(*sparsity.dims[:-1], last))  # type: ignore[arg-type]
+    tensors = [*graph.tensors, replace(graph.tensors[place], sparsity=sparsity, data=data)]
+    node = graph.nodes[0]
+    stored = len(tensors) - 1
+    if via == "densify":
+        tensors[place] = replace(tensors[place], data=None)
+        nodes = (Node("DENSIFY", (stored,), (place,), options="DensifyOptions"), node)
+    else:
+        nodes = (replace(node, version=8, inputs=(node.inputs[0], stored, *node.inputs[2:])),)
+    return Model((replace(graph, tensors=tuple(tensors), nodes=nodes),))
+
+
+def test_sparse_weights_that_are_what_they_say() -> None:
+    check(_sparse("densify"))
+    check(_sparse("direct"))
+
+
+@pytest.mark.parametrize(
+    "segments, indices, text",
+    [
+        ([0, 10**6], [0, 1], "its sparse segments do not fit"),
+        (range(0, 34, 2), [2**30] * 32, "its sparse indices lie outside of its shape"),
+        (range(0, 34, 2), range(3), "its sparse indices do not fit"),
+        ([0, -5, *[3] * 15], range(3), "its sparse segments do not fit"),
+    ],
+)
+def test_sparse_indices_that_lead_elsewhere(segments: object, indices: object, text: str) -> None:
+    """LiteRT 2.3 follows them: it crashes, or writes where it must not."""
+    level = (0, np.array([*segments], np.int32), np.array([*indices], np.int32))  # type: ignore[misc]
+    with pytest.raises(InvalidGraph, match=rf"tensor \d+ 'w0': {text}"):
+        check(_sparse("densify", level))
+
+
+def test_sparse_levels_that_do_not_add_up() -> None:
+    with pytest.raises(InvalidGraph, match="its sparsity does not match its rank"):
+        check(_sparse("densify", traversal_order=(9, 9)))
+    whole = _sparse("densify").main.tensors[-1].sparsity
+    assert whole is not None
+    short = (15, None, None)
+    with pytest.raises(InvalidGraph, match="its sparse levels do not add up to its shape"):
+        check(_sparse("densify", dims=(short, whole.dims[1])))
+
+
+def test_operators_that_take_sparse_weights_for_dense_ones() -> None:
+    with pytest.raises(
+        InvalidGraph, match=r"\(CONV_2D\): it reads tensor \d+, which is sparse, without a DENSIFY"
+    ):
+        check(_sparse("convolution"))
+    direct = _sparse("direct")
+    old = replace(direct.main, nodes=(replace(direct.main.nodes[0], version=4),))
+    with pytest.raises(InvalidGraph, match="in version 4, for dense weights"):
+        check(Model((old,)))
+    turned = _sparse("direct", traversal_order=(1, 0))
+    with pytest.raises(InvalidGraph, match="which is sparse, but not row by row"):
+        check(turned)

@@ -17,6 +17,7 @@ from sanderling.graph.types import Array
 SCOPES = ("global", "layer")
 IMPORTANCES = ("activation", "magnitude")
 _TINY = float(np.finfo(np.float64).tiny)
+_UNSEEN = 1e-3  # how strong an input is taken to be beyond what the samples show, against the mean of all
 _FEWEST_KEPT = 0.01  # of a layer's weights, under a global threshold
 _BIG = 2e9  # multiply-accumulates of one step beyond which only one ridge is tried
 
@@ -53,7 +54,9 @@ def saliences(
             operand = samples.operand - samples.operand.mean(0) * layer.reader.centred
             energy = float(np.var(operand @ layer.reader.matrix, axis=0, dtype=np.float64).sum())
             strength = np.asarray(np.mean(np.square(operand), axis=0, dtype=np.float64))
-            told[layer.tensor] = squares * strength[:, None] / max(energy, _TINY)
+            strength = strength + _UNSEEN * (float(strength.mean()) or 1.0)
+            added = squares * strength[:, None]
+            told[layer.tensor] = added / max(energy, float(added.sum()) * _UNSEEN, _TINY)
     return told
 
 
@@ -81,14 +84,10 @@ def kept_counts(saliences: Mapping[int, Array], sparsity: float, scope: str) -> 
     # Each tensor's dearest few stay whatever the threshold: a layer without weights passes nothing on.
     ranked = {index: np.sort(each, axis=None)[::-1] for index, each in saliences.items()}
     rest = np.concatenate([each[least[index] :] for index, each in ranked.items()])
-    more = wanted - sum(least.values())
-    if more <= 0:
-        return least
-    edge = -np.partition(-rest, more - 1)[more - 1] if more < rest.size else -np.inf
-    return {
-        index: least[index] + int(np.count_nonzero(each[least[index] :] >= edge))
-        for index, each in ranked.items()
-    }
+    homes = np.repeat(np.arange(len(ranked)), [each.size - least[i] for i, each in ranked.items()])
+    dearest = np.argsort(-rest, kind="stable")[: max(wanted - sum(least.values()), 0)]
+    more = np.bincount(homes[dearest], minlength=len(ranked))
+    return {index: least[index] + int(extra) for index, extra in zip(ranked, more, strict=True)}
 
 
 def _kept(size: int, sparsity: float) -> int:

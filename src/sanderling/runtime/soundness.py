@@ -13,6 +13,7 @@ from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.verify import MAX_RANK, verify
 from sanderling.ops import registry
 from sanderling.ops.op import MissingOperand, Op
+from sanderling.runtime.sparse_weights import fault_of_constant, fault_of_reader
 
 # Operator → which operand is the shape of its result.
 _SHAPE_OPERAND = {
@@ -21,6 +22,7 @@ _SHAPE_OPERAND = {
 }  # fmt: skip
 _UNPACKERS = {"DENSIFY", "DEQUANTIZE"}  # of stored weights: engines run them ahead of all calls
 _PRODUCTS = {"BATCH_MATMUL", "MUL"}
+_DAMAGED = "the file is damaged, or was written by a faulty converter"
 # LiteRT aborts from 2^19 for ADD, from 2^31 for others. Either way the result has no values left to tell.
 _COARSEST = 2.0**19
 # LiteRT limits the factor of its operand: a mask that adds -1e38 leaves steps of 1e35, and 0 or 1 behind it.
@@ -37,6 +39,9 @@ def check(model: Model) -> None:
     where = str(model.source or model.name)
     for index, graph in enumerate(model.graphs):
         place = where if index == 0 else f"{where} (subgraph {index})"
+        for number, tensor in enumerate(graph.tensors):
+            if fault := fault_of_constant(tensor):
+                raise InvalidGraph(f"tensor {number} {tensor.name!r}: {fault}", where=place, hint=_DAMAGED)
         stored = {i for i, tensor in enumerate(graph.tensors) if tensor.is_constant}
         kept = {i for node in graph.nodes if node.op == "ASSIGN_VARIABLE" for i in node.inputs[1:]}
         for position, node in enumerate(graph.nodes):
@@ -46,7 +51,7 @@ def check(model: Model) -> None:
                 raise InvalidGraph(
                     f"operator {position} ({node.kind}): {fault}",
                     where=place,
-                    hint="the file is damaged, or was written by a faulty converter",
+                    hint=_DAMAGED,
                 )
 
 
@@ -68,6 +73,8 @@ def _fault(graph: Graph, node: Node, stored: Collection[int], kept: Collection[i
         read, written = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
         if read.shape != written.shape:
             return f"it unpacks {read.type} into {written.type}"
+    if fault := fault_of_reader(graph, node):
+        return fault
     op = registry.find(node.op)
     return "" if op is None else _operands(op, graph, node, kept) or _scales(op, graph, node)
 

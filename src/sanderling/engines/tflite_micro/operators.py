@@ -30,7 +30,7 @@ CUSTOM_KERNELS = frozenset({
     "CIRCULAR_BUFFER", "SignalDelay", "SignalEnergy", "SignalFftAutoScale", "SignalFilterBank",
     "SignalFilterBankLog", "SignalFilterBankSpectralSubtraction", "SignalFilterBankSquareRoot",
     "SignalFramer", "SignalIrfft", "SignalOverlapAdd", "SignalPCAN", "SignalRfft", "SignalStacker",
-    "SignalWindow", "TFLite_Detection_PostProcess",
+    "SignalWindow", "TFLM_DECODE", "TFLite_Detection_PostProcess",
 })  # fmt: skip
 # Type → operators that have kernels, but none for it.
 _NONE_FOR = {
