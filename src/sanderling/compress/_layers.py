@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,9 +78,16 @@ def layers(graph: Graph, *, spare: Collection[str] = (), depthwise: bool = False
 def matrix_of(graph: Graph, layer: Layer) -> Floats:
     """Returns: a layer's weights as [d, O]; where it is no matrix product, [last dimension, all others]."""
     if layer.reader is not None:
-        return layer.reader.matrix
+        return weights_matrix(graph, graph.nodes[layer.reader.position])
     data = decode(graph.tensors[layer.tensor])
     return np.ascontiguousarray(data.reshape(-1, data.shape[-1]).T)
+
+
+def laid_out(graph: Graph, layer: Layer, data: Array) -> Floats:
+    """Returns: an array of the shape of a layer's weights, as ``matrix_of`` lays these out."""
+    tensors = list(graph.tensors)
+    tensors[layer.tensor] = replace(tensors[layer.tensor], data=np.asarray(data, np.float32))
+    return matrix_of(replace(graph, tensors=tuple(tensors)), layer)
 
 
 def array_of(graph: Graph, layer: Layer, matrix: Array) -> Floats:

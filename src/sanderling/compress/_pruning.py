@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from sanderling.compress._layers import Layer, matrix_of
+from sanderling.compress._layers import Layer, laid_out, matrix_of
 from sanderling.compress._quadratic import RIDGES, Mask, Matrix, Quadratic, Rows, error_of
 from sanderling.compress._sampling import Rows as Samples
 from sanderling.errors import RecipeError
@@ -15,7 +15,7 @@ from sanderling.graph.graph import Graph
 from sanderling.graph.types import Array
 
 SCOPES = ("global", "layer")
-IMPORTANCES = ("activation", "magnitude")
+IMPORTANCES = ("activation", "magnitude", "taylor", "fisher")
 _TINY = float(np.finfo(np.float64).tiny)
 _UNSEEN = 1e-3  # how strong an input is taken to be beyond what the samples show, against the mean of all
 _FEWEST_KEPT = 0.01  # of a layer's weights, under a global threshold
@@ -25,7 +25,11 @@ Project = Callable[[Matrix], Mask]
 
 
 def saliences(
-    graph: Graph, found: Sequence[Layer], importance: str, before: Mapping[int, Samples]
+    graph: Graph,
+    found: Sequence[Layer],
+    importance: str,
+    before: Mapping[int, Samples],
+    gradients: Mapping[int, Array] | None = None,
 ) -> dict[int, Matrix]:
     """Says how much every weight matters, on a scale that all layers share.
 
@@ -34,8 +38,9 @@ def saliences(
         found: the layers.
         importance: ``activation``: mean square of what a weight adds to the output, against that of the
             output; ``magnitude``: its square against those of all weights of its layer that are as large or
-            larger.
+            larger; ``taylor``, ``fisher``: by ``gradients``, what the answers lose without it.
         before: samples of the layers' operands, by position.
+        gradients: by tensor, mean sizes for ``taylor`` and mean squares for ``fisher``.
 
     Returns: by tensor, [d, O] as ``matrix_of`` lays weights out.
 
@@ -45,6 +50,11 @@ def saliences(
     told = {}
     for layer in found:
         squares = matrix_of(graph, layer).astype(np.float64) ** 2
+        if gradients is not None:
+            slopes = gradients.get(layer.tensor, np.zeros(graph.tensors[layer.tensor].shape))
+            laid = laid_out(graph, layer, slopes).astype(np.float64)
+            told[layer.tensor] = squares * laid if importance == "fisher" else np.sqrt(squares) * laid
+            continue
         samples = None if layer.reader is None else before.get(layer.reader.position)
         if importance == "magnitude":
             told[layer.tensor] = _among_larger(squares)

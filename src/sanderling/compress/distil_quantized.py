@@ -21,6 +21,7 @@ from sanderling.training.lesson import Lesson
 from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
 from sanderling.training.teach import Group, Schedule, Taught, Teaching
+from sanderling.training.zeros import held_zeros
 
 # By how much of a step an integer's origin moves in a step of training, at most.
 _PACE = 0.02
@@ -68,6 +69,7 @@ def distil_quantized(
         _groups(student, rounding, scheme, schedule),
         lesson,
         schedule,
+        after_step=held_zeros(torch, [student.weights[i] for i in rounding.weights if i in student.weights]),
         progress=work.progress,
         checkpoint=work.checkpoint(f"{schedule}"),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sanderling.compress._layers import layers
 from sanderling.compress.applied import Applied
 from sanderling.compress.eligible import require_float
 from sanderling.compress.options import Options
@@ -23,13 +24,14 @@ from sanderling.training.lesson import Lesson
 from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
 from sanderling.training.teach import Schedule, Teaching, by_size
+from sanderling.training.zeros import held_zeros
 
 NAME = "recover"
 KNOWN = ("minutes", "steps", "seed", "rate", "batch")
 
 
 def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model, Applied]:
-    """Trains all weights.
+    """Trains all weights but those that are zero.
 
     Settings:
         minutes: time at most (5 when absent).
@@ -74,6 +76,7 @@ def taught(model: Model, work: Work, schedule: Schedule) -> tuple[Model, tuple[s
     aims = answers(original.main, model.main)
     inputs = [model.main.tensors[i] for i in model.main.inputs]
     lesson = Lesson(torch, iter(work.feeds(NAME)), model.input_names(), inputs)
+    pruned = [layer.tensor for layer in layers(model.main, depthwise=True)]
     teaching = Teaching(
         torch,
         lambda x: student.answer(x, wanted={a.student for a in aims}),
@@ -82,6 +85,7 @@ def taught(model: Model, work: Work, schedule: Schedule) -> tuple[Model, tuple[s
         by_size(student.weights),
         lesson,
         schedule,
+        after_step=held_zeros(torch, [student.weights[i] for i in pruned if i in student.weights]),
         progress=work.progress,
         checkpoint=work.checkpoint(f"{NAME} {schedule}"),
     )

@@ -19,7 +19,6 @@ from sanderling.compress._rebuild import Rebuilding
 from sanderling.compress._variations import varied
 from sanderling.compress._zipped import sizes_told
 from sanderling.compress.applied import Applied
-from sanderling.compress.calibration import load_feeds
 from sanderling.compress.eligible import check_names, require_float
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold
@@ -56,7 +55,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
     wish = _read(settings)
     require_float(model, NAME)
     check_names(model, wish.keep, NAME)
-    if wish.fit and work.calibration is None:
+    if wish.fit and work.calibration is None and work.lessons is None:
         raise RecipeError(
             f"{NAME} needs samples to choose values by what operators give",
             hint='give --samples, or the setting "fit": false',
@@ -121,9 +120,9 @@ def _shared(folded: Model, found: Sequence[Layer], wish: _Wish, work: Work) -> M
             matrix = solve(layer, None, matrix_of(graph, layer).astype(np.float64))
             tensors[layer.tensor] = replace(tensors[layer.tensor], data=array_of(graph, layer, matrix))
     begun = folded.with_main(replace(graph, tensors=tuple(tensors)))
-    if not wish.fit or work.calibration is None:
+    if not wish.fit:
         return begun
-    feeds = load_feeds(work.calibration)
+    feeds = work.feeds(NAME)
     more = varied(folded, feeds, work) if wish.vary else feeds
     return Rebuilding(folded, found, more, work, len(feeds)).run(begun, solve)
 
