@@ -19,13 +19,12 @@ from sanderling.tflite import read
 from sanderling.training.aims import Aim, answers
 from sanderling.training.gradients import moments
 from sanderling.training.lesson import Lesson
-from sanderling.training.library import pytorch
+from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
 from sanderling.training.regularize import penalty_of
-from sanderling.training.teach import Group, Schedule, Taught, Teaching
+from sanderling.training.teach import Schedule, Taught, Teaching, by_size
 from sanderling.training.zeros import held_zeros
 
-_UNKNOWN = 0.01  # the size of constants that are all zero
 _LAST = 0.5  # share of the time that the last stage gets
 
 # (share of the final sparsity, the graph as it now is, gradients or None) → which weights stay, by tensor.
@@ -87,6 +86,7 @@ class Pupil:
 
         Source: Zhu and Gupta, To prune, or not to prune (2017), eq. 1, for the cubic schedule.
         """
+        settle_threads(self.torch, self._student.macs * training.schedule.batch)
         stages = max(training.stages, 1)
         for stage in range(1, stages + 1):
             graph = self._student.written()
@@ -114,21 +114,13 @@ class Pupil:
             self._answer,
             lambda x: self._teacher.answer(x, wanted={a.teacher for a in self._aims}),
             self._aims,
-            [Group([value], _size(value)) for value in self._student.weights.values()],
+            by_size(self._student.weights),
             self._lesson,
             _part(training.schedule, stage, stages),
             after_step=held_zeros(self.torch, [value for value, _ in weights]),
             penalty=penalty_of(self.torch, weights, training.regularizer, training.strength),
             progress=self._work.progress,
         )
-
-
-def _size(parameter: Any) -> float:
-    """Returns: the mean size of what is not zero, so that all move at one pace: inputs of 0 to 255 make some
-    weights a thousand times smaller than others."""
-    sizes = parameter.detach().abs()
-    count = int((sizes > 0).sum())
-    return float(sizes.sum()) / count if count else _UNKNOWN
 
 
 def _part(schedule: Schedule, stage: int, stages: int) -> Schedule:

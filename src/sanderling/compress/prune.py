@@ -72,8 +72,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         minutes: time for training towards the original's answers, which needs the extra ``train`` (0 when
             absent: not at all).
         steps, seed, batch: as for ``recover``.
-        rate: by what share of the mean size in its tensor a weight moves in a step, at most (0.001
-            when absent).
+        rate: the highest learning rate, as a share of each tensor's typical value (0.001 when absent).
         stages: in how many steps the zeros come while it trains, many at first and few at last; 0 (when
             absent): training begins where the fit ends.
         regularizer: ``none`` (when absent), ``l1``, ``l2`` or ``group``: draws weights towards zero while it
