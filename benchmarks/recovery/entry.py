@@ -77,7 +77,9 @@ def entries(subjects: Sequence[str] = ()) -> list[Entry]:
     for subject in SUBJECTS:
         if subjects and subject.name not in subjects:
             continue
-        found += [Entry(subject.name, peer.name, variant) for peer in PEERS for variant in peer.variants]
+        for peer in PEERS:
+            variants = (*peer.variants, *(peer.for_transformers if subject.transformer else ()))
+            found += [Entry(subject.name, peer.name, variant) for variant in variants]
         for own in OURS:
             if not own.subjects or subject.name in own.subjects:
                 found += [Entry(subject.name, OWN, own.name, seed) for seed in own.seeds]

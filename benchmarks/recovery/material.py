@@ -6,7 +6,7 @@ What belongs to one picture (crops, mirror images) lies on one side. Labels are 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,18 +174,3 @@ def digits(lesson: int, calibrate: int) -> Maker:
         )  # fmt: skip
 
     return make
-
-
-def dealt(groups: Sequence[Sequence[Array]], share: float) -> tuple[Array, Array]:
-    """Deals groups of pictures (all that was made of one) to the two sides; ``share`` goes to the lesson.
-
-    Returns: the lesson's pictures and the evaluation's, [samples, rows, columns, 3].
-    """
-    order = shuffled(len(groups))
-    cut = round(share * len(groups))
-    return _stacked(groups[i] for i in order[:cut]), _stacked(groups[i] for i in order[cut:])
-
-
-def _stacked(groups: Iterable[Sequence[Array]]) -> Array:
-    pictures = [picture for group in groups for picture in group]
-    return np.stack([pictures[i] for i in shuffled(len(pictures))])

@@ -37,6 +37,7 @@ class Peer:
         prepare: writes the float model as the tool reads it, to a path without suffix; returns the file.
         suffix: of the files that it makes.
         variants: its ways.
+        for_transformers: further ways, for transformers.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Peer:
     prepare: Callable[[Path, Path], Path]
     suffix: str
     variants: tuple[str, ...]
+    for_transformers: tuple[str, ...] = ()
 
 
 class PeerFailed(Exception):
@@ -84,11 +86,11 @@ PEERS = (
     ),
     Peer(
         "nncf", ("nncf==3.4.0", "openvino==2026.4.1"), "with_nncf.py", _as_tflite, ".xml",
-        ("performance", "mixed", "mixed+accurate"),
+        ("performance", "mixed", "mixed+accurate"), ("performance+transformer",),
     ),
     Peer(
         "onnxruntime", ("onnxruntime==1.32.0", "onnx==1.23.2", "sympy"), "with_onnxruntime.py", _as_onnx,
-        ".onnx", ("minmax", "entropy", "percentile", "minmax+heavy"),
+        ".onnx", ("minmax", "entropy", "percentile", "minmax+heavy"), ("dynamic",),
     ),
 )  # fmt: skip
 

@@ -37,13 +37,14 @@ class Ready:
         """Returns: the model's calls, to be timed; ``run`` takes and gives arrays in the file's order."""
         return self._contend(feeds)
 
+    def outputs(self, feed: Feed) -> list[Array]:
+        """Returns: the answer to one feed, as the engine gives it."""
+        call = self.contender([feed])
+        return list(call.run(call.feeds[0]))  # type: ignore[call-overload]
+
     def answers(self, feeds: Iterable[Feed], judge: Judge) -> Array:
         """Returns: what the judge keeps of the answers, [samples, …]."""
-        kept = []
-        for feed in feeds:
-            call = self.contender([feed])
-            kept.append(judge.keep(call.run(call.feeds[0])))  # type: ignore[arg-type]
-        return np.stack(kept)
+        return np.stack([judge.keep(self.outputs(feed)) for feed in feeds])
 
 
 def speedup(float_model: Path, candidate: Path, feeds: list[Feed]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recovery import material, scores
+from benchmarks.recovery import material, pictures, scores, sentences
 from benchmarks.recovery.material import Maker
 from benchmarks.recovery.scores import Judge
 
@@ -21,6 +21,7 @@ class Subject:
         material: makes its samples.
         judge: compares answers.
         allowed: the drop that is asked for.
+        transformer: peers have ways of their own for those.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Subject:
     material: Maker
     judge: Judge
     allowed: float
+    transformer: bool = False
 
 
 def _zoo(name: str) -> Callable[[Path], Path]:
@@ -53,6 +55,30 @@ SUBJECTS = (
         material.cifar(500), scores.ACCURACY, 0.005,
     ),
     Subject("digits", _zoo("digits"), material.digits(2000, 500), scores.ACCURACY, 0.005),
+    Subject(
+        "face_landmark_fp32", _beside("face_landmark_fp32.tflite"),
+        pictures.seen(192, 0, 255, lambda outputs: outputs[1].item() > 0, boxes=pictures.faces),
+        scores.points(3, depth=True), 0.01,
+    ),
+    Subject(
+        "selfie_segmentation", _zoo("selfie_segmentation"),
+        pictures.seen(256, 0, 255, lambda outputs: 0.05 < (outputs[0] > 0.5).mean() < 0.95),
+        scores.masks(), 0.03,
+    ),
+    Subject(
+        "pose_landmark_lite", _beside("pose_landmark_lite.tflite"),
+        pictures.seen(256, 0, 255, lambda outputs: outputs[1].item() > 0.5, boxes=pictures.people),
+        scores.points(5, depth=True), 0.01,
+    ),
+    Subject(
+        "deeplabv3_257_mv_gpu", _beside("deeplabv3_257_mv_gpu.tflite"),
+        pictures.seen(257, 127.5, 127.5, lambda outputs: (outputs[0].argmax(axis=-1) > 0).mean() > 0.02),
+        scores.classes(), 0.03,
+    ),
+    Subject(
+        "minilm", _zoo("minilm"), sentences.vader(lesson=3000, calibrate=64, judged=300), scores.COSINE, 0.01,
+        transformer=True,
+    ),
 )  # fmt: skip
 
 

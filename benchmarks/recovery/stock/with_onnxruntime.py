@@ -1,7 +1,8 @@
 """Runs in an environment with ONNX Runtime and onnx alone: FLOAT.onnx FEEDS.npz OUT.onnx VARIANT
 
 quantize_static as QDQ, weights int8 per channel; VARIANT is how activations get their ranges: minmax,
-entropy, percentile; with "+heavy" only convolutions and matrix products are quantized.
+entropy, percentile; with "+heavy" only convolutions and matrix products are quantized. "dynamic" is
+quantize_dynamic, which transformers are usually given.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from onnxruntime.quantization import (
     CalibrationMethod,
     QuantFormat,
     QuantType,
+    quantize_dynamic,
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -50,6 +52,9 @@ def main(model: str, feeds: str, out: str, variant: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = str(Path(folder) / "prepared.onnx")
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        if method == "dynamic":
+            quantize_dynamic(prepared, out, per_channel=True, weight_type=QuantType.QInt8)
+            return
         quantize_static(
             prepared,
             out,
