@@ -55,8 +55,8 @@ def seen(
             lesson, judged, counts = archive["lesson"], archive["judged"], archive["counts"]
         calibrate = min(_CALIBRATE, len(lesson))
         told = (
-            f"{len(lesson)} crops and mirror images of {counts[0]} pictures to train on ({calibrate} of them to "
-            f"calibrate), {len(judged)} of {counts[1]} other pictures to judge"
+            f"{len(lesson)} crops and mirror images of {counts[0]} pictures to train on ({calibrate} of them "
+            f"to calibrate), {len(judged)} of {counts[1]} other pictures to judge"
         )
         return Material(
             Feeds({name: lesson}, mean, std), calibrate, Feeds({name: judged}, mean, std), None, told
