@@ -80,6 +80,12 @@ def seen(
     return make
 
 
+def person(outputs: Sequence[Array]) -> bool:
+    """Returns: whether a mask shows a foreground, and leaves few pixels open."""
+    mask = np.asarray(outputs[0])
+    return bool(0.05 < (mask > 0.5).mean() < 0.95 and ((mask > 0.1) & (mask < 0.9)).mean() < 0.05)
+
+
 def _files(data: Path) -> list[Path]:
     return [*imagenet(data)[0], *sorted(p for p in (data / "photos").iterdir() if p.suffix != ".md")]
 

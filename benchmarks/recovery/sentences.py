@@ -14,6 +14,7 @@ from sanderling.runtime.loading import read_model
 from sanderling.samples.load import load_samples
 
 PACKAGE = "vaderSentiment==3.3.2"
+_INNER = "additional_resources/hutto_ICWSM_2014.tar.gz"
 _SHORTEST = 20  # characters
 
 
@@ -50,7 +51,10 @@ def _sentences(folder: Path) -> list[str]:
          str(folder), PACKAGE], check=True,
     )  # fmt: skip
     found: dict[str, None] = {}
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+    with (
+        tarfile.open(next(folder.glob("*.tar.gz"))) as package,
+        tarfile.open(fileobj=package.extractfile(f"{_package_folder(package)}/{_INNER}")) as archive,
+    ):
         for member in archive.getmembers():
             stream = archive.extractfile(member) if member.name.endswith("_GroundTruth.txt") else None
             for line in stream.read().decode("utf-8", "replace").splitlines() if stream else ():
@@ -58,3 +62,7 @@ def _sentences(folder: Path) -> list[str]:
                 if len(sentence) >= _SHORTEST:
                     found[sentence] = None
     return list(found)
+
+
+def _package_folder(package: tarfile.TarFile) -> str:
+    return package.getnames()[0].split("/")[0]

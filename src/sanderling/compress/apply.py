@@ -16,8 +16,9 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.recipe import Recipe
 from sanderling.compress.registry import find
 from sanderling.compress.technique import Work
-from sanderling.errors import RecipeError, RunError
+from sanderling.errors import InvalidGraph, RecipeError, RunError
 from sanderling.graph.verify import verify
+from sanderling.runtime.soundness import check
 from sanderling.tflite import read, write
 from sanderling.tflite.releases import settled
 
@@ -123,11 +124,18 @@ def _path(value: str | None) -> Path | None:
 
 
 def check_runs(file: Path) -> None:
-    """Loads the file into LiteRT and runs it once.
+    """Makes sure that our engines take a file, loads it into LiteRT and runs it once.
 
     Raises:
-        RecipeError: LiteRT refuses it.
+        RecipeError: scales came out that no operator can compute with, or LiteRT refuses it.
     """
+    try:
+        check(read(file))
+    except InvalidGraph as error:
+        raise RecipeError(
+            f"the result cannot be computed: {error.what}",
+            hint="check that the samples are preprocessed as the model expects",
+        ) from None
     try:
         interpreter = load(file)
         for detail in interpreter.get_input_details():

@@ -73,7 +73,7 @@ def learn_rounding(
     Returns: the graph with new biases, and all weights.
 
     Raises:
-        SampleError: a value is NaN or infinite on the samples.
+        SampleError: a value is NaN, infinite or too large on the samples.
     """
     chosen = dict(weights)
     for batch in in_rounds(graph, _readers(graph, nodes, chosen)):
@@ -171,7 +171,11 @@ def _per_feed(graph: Graph, reader: Reader, feeds: int) -> int:
 def _round(
     original: Graph, node: Node, stored: Stored, before: _Samples, now: _Samples
 ) -> tuple[Stored, Matrix | None]:
-    """Returns: an operator's integers, and its bias [O] where it has one."""
+    """Returns: an operator's integers, and its bias [O] where it has one.
+
+    Raises:
+        SampleError: squares of its operand are too large for float32.
+    """
     groups = original.tensors[node.inputs[0]].shape[-1] if node.op == "DEPTHWISE_CONV_2D" else 1
     weights = _grouped(real(original.tensors[node.inputs[1]]), groups)
     q, outputs = _grouped(stored.values, groups), weights.shape[2]
@@ -184,7 +188,14 @@ def _round(
         wanted += (before.beside - now.beside).reshape(-1, groups, outputs).transpose(1, 0, 2)
     scale = np.broadcast_to(stored.quant.scale.astype(np.float64), groups * outputs).reshape(groups, outputs)
     steps, centre = limits(stored.dtype)[1], _has_bias(node)
-    whole = moments(rows, wanted, centre=centre)
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = moments(rows, wanted, centre=centre)
+    if not (np.isfinite(whole.second).all() and np.isfinite(whole.cross).all()):
+        raise SampleError(
+            f"the values of tensor '{original.tensors[node.inputs[0]].name}' are too large to round by",
+            where=original.name,
+            hint="check that the samples are preprocessed as the model expects",
+        )
     share = _trusted(rows, wanted, now.feeds, weights, q, scale, steps, centre)
     if share is not None:
         q, scale = descend(anchored(whole, weights, share), q, scale, steps, fixed=weights == 0)

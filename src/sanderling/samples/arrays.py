@@ -251,6 +251,8 @@ def array_rows(
     else:
         chosen, labels, notes = _several_inputs(arrays, inputs, where)
     rows = tuple(rows_for(array, spec, where) for array, spec in zip(chosen, inputs, strict=True))
+    for row in rows:
+        _require_finite(row, where)
     lengths = [len(r.array) for r in rows]
     if len(set(lengths)) != 1:
         raise SampleError(f"the arrays have different numbers of rows: {lengths}", where=where)
@@ -258,6 +260,32 @@ def array_rows(
         raise SampleError(f"there are {len(labels)} labels for {lengths[0]} rows", where=where)
     words = f"{lengths[0]} rows of {where}" if lengths[0] != 1 else f"one row of {where}"
     return ArrayRows(rows, words, key, notes, labels)
+
+
+_ROWS_AT_ONCE = 64
+
+
+def _require_finite(rows: Rows, where: str) -> None:
+    """Makes sure that no row stops a search that has run for long.
+
+    Raises:
+        SampleError: a row holds NaN or infinity.
+    """
+    array = rows.array
+    if array.dtype.kind != "f":
+        return
+    broken: list[int] = []
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        part = np.asarray(array[start : start + _ROWS_AT_ONCE])
+        finite = np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+        broken += (start + np.flatnonzero(~finite)).tolist()
+    if broken:
+        count = f"{len(broken)} of {len(array)} rows for input {rows.spec.name!r}"
+        raise SampleError(
+            f"NaN or infinity in {count}, the first is row {broken[0]}",
+            where=where,
+            hint="leave them out",
+        )
 
 
 def _raw_rows(arrays: Mapping[str, Array], where: str, key: str) -> RawRows:

@@ -85,7 +85,8 @@ def split(samples: Samples, *, seed: int = 0) -> Split:
     """
     count = len(samples)
     if count < 6:
-        note = f"only {count} samples: too few to split, the winner was confirmed on those it was chosen on"
+        few = "only 1 sample" if count == 1 else f"only {count} samples"
+        note = f"{few}: too few to split, the winner was confirmed on those it was chosen on"
         return Split(samples, samples, samples, note)
     order = _order(samples, seed)
     calibrate = min(2000, max(2, count // 6))

@@ -86,7 +86,10 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
 
     listen(Phase("reading the models and the samples"))
     a, b = read_subjects(request, bench, tell)
-    task = decide_task(request, a, first_answers(a, bench))
+    look = first_answers(a, bench)
+    if look.poor:
+        tell(Note(look.poor, loud=True))
+    task = decide_task(request, a, look)
     if unused := unused_labels(request, a, task):
         tell(Note(f"the labels are not used: {unused}", loud=True))
     max_drop = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop

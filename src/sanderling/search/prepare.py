@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,13 @@ class FirstLook:
         outputs: per sample, real values.
         labels: theirs, None without labels.
         seconds_per_sample: what reading and running one took.
+        poor: why these samples show little of what a candidate costs; "" if nothing speaks against them.
     """
 
     outputs: list[list[Array]]
     labels: list[Any] | None
     seconds_per_sample: float
+    poor: str = ""
 
 
 def first_answers(subject: Subject, bench: Bench) -> FirstLook:
@@ -172,9 +174,11 @@ def first_answers(subject: Subject, bench: Bench) -> FirstLook:
     samples = subject.split.search.first(LOOK)
     outputs: list[list[Array]] = []
     start = time.monotonic()
+    first, varied = samples[0], False
     while len(outputs) < len(samples):
         stop = min(len(samples), 2 * len(outputs) + 1)
         feeds = [samples[position] for position in range(len(outputs), stop)]
+        varied = varied or not all(_same(first.values(), feed.values()) for feed in feeds)
         outputs += bench.answers(Run(subject.path), feeds, timeout=bench.clock.bound(300, least=2.0))
         if time.monotonic() - start > bench.clock.share(LOOK_SHARE):
             break
@@ -189,7 +193,24 @@ def first_answers(subject: Subject, bench: Bench) -> FirstLook:
             )
     known = samples.labels is not None
     labels = [samples.label(position) for position in range(len(outputs))] if known else None
-    return FirstLook(outputs, labels, taken)
+    return FirstLook(outputs, labels, taken, _poor(outputs, varied))
+
+
+def _poor(outputs: list[list[Array]], varied: bool) -> str:
+    """Returns: why samples show little of what a candidate costs; "" if nothing speaks against them."""
+    count = len(outputs)
+    if count > 1 and not varied:
+        return f"the first {count} samples are identical: what a candidate costs on others is not seen"
+    if count > 1 and all(_same(outputs[0], answer) for answer in outputs[1:]):
+        return (
+            f"the model gives the same answer to the first {count} samples: what a candidate costs is not "
+            "seen; check the samples' normalisation (--mean, --std, --scale)"
+        )
+    return ""
+
+
+def _same(ours: Iterable[Array], theirs: Iterable[Array]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 # A metric may round; one that is not a drop at all is further off.

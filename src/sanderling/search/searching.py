@@ -92,6 +92,8 @@ class Search:
         reference = subjects[0]
         self._phase("asking the original for its answers")
         look = first_answers(reference, self.bench)
+        if look.poor:
+            self._tell(Note(look.poor, loud=True))
         task = decide_task(request, reference, look)
         self._tell(Note(f"compared by: {task.metric}" + (f" ({task.why})" if task.why else "")))
         self.examiner = Examiner(self.bench, reference, request.threads or 1, self.clock)
