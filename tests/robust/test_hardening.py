@@ -55,7 +55,10 @@ def test_hostile_models_are_read_or_refused(kind: str, tmp_path: Path) -> None:
             read_model(path)
         except ModelError:
             refused += 1
-    assert refused < count or "calls" in kind
+    if kind == "sparse":
+        assert refused == count  # LiteRT would follow the indices, or take what is left for dense weights
+    else:
+        assert refused < count or "calls" in kind
 
 
 def test_a_vector_that_all_tables_share_does_not_fill_the_memory(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sanderling.compress._quadratic import Mask, Matrix, Quadratic
 Codes = npt.NDArray[np.int64]
 STEPS = 127
 _ITERATIONS, _STARTS = 60, 3
+_MANY = 1024  # points; of fewer, as a channel has, one start must do: there are thousands of channels
 _ROUNDS, _SWEEPS = 4, 2
 _BLOCK = 64
 _GRADIENT_STEPS = 24
@@ -75,7 +76,8 @@ def kmeans(points: Matrix, weights: Matrix, count: int, *, zero: bool) -> Matrix
     if unique.size > count:
         mass = np.concatenate([[0.0], np.cumsum(weights)])
         sums = np.concatenate([[0.0], np.cumsum(weights * points)])
-        tries = [_lloyd(points, mass, sums, _start(points, weights, count, seed)) for seed in range(_STARTS)]
+        starts = _STARTS if points.size > _MANY else 1
+        tries = [_lloyd(points, mass, sums, _start(points, weights, count, seed)) for seed in range(starts)]
         errors = [float(weights @ np.square(points - _nearest(each, points))) for each in tries]
         unique = np.sort(tries[int(np.argmin(errors))])
     found = np.concatenate([unique, [0.0]]) if zero else unique
