@@ -18,7 +18,7 @@ from sanderling.compress._quadratic import Mask, Matrix, Quadratic
 Codes = npt.NDArray[np.int64]
 STEPS = 127
 _ITERATIONS, _STARTS = 60, 3
-_MANY = 1024  # points; of fewer, as a channel has, one start must do: there are thousands of channels
+_FEW = 8  # groups; of more, as there are thousands of channels, each gets one start
 _ROUNDS, _SWEEPS = 4, 2
 _BLOCK = 64
 _GRADIENT_STEPS = 24
@@ -55,7 +55,7 @@ def on_grid(values: Matrix) -> Matrix:
     return np.asarray(np.clip(np.round(values / scale), -STEPS, STEPS) * scale)
 
 
-def kmeans(points: Matrix, weights: Matrix, count: int, *, zero: bool) -> Matrix:
+def kmeans(points: Matrix, weights: Matrix, count: int, *, zero: bool, starts: int = _STARTS) -> Matrix:
     """Finds values that are near to all points.
 
     Args:
@@ -63,6 +63,7 @@ def kmeans(points: Matrix, weights: Matrix, count: int, *, zero: bool) -> Matrix
         weights: [n] how much each matters.
         count: how many values at most.
         zero: one of them is zero, and what is zero needs no other.
+        starts: how often to begin anew; the best is taken.
 
     Returns: [count] ascending; where there are fewer different points the last one is repeated.
     """
@@ -76,7 +77,6 @@ def kmeans(points: Matrix, weights: Matrix, count: int, *, zero: bool) -> Matrix
     if unique.size > count:
         mass = np.concatenate([[0.0], np.cumsum(weights)])
         sums = np.concatenate([[0.0], np.cumsum(weights * points)])
-        starts = _STARTS if points.size > _MANY else 1
         tries = [_lloyd(points, mass, sums, _start(points, weights, count, seed)) for seed in range(starts)]
         errors = [float(weights @ np.square(points - _nearest(each, points))) for each in tries]
         unique = np.sort(tries[int(np.argmin(errors))])
@@ -144,11 +144,12 @@ def share(
         target = problem.masked(~fixed, weights)
         matters = np.diag(problem.hessian)
     spread = np.broadcast_to(matters[:, None], weights.shape)
-    first = []
-    for group in range(int(groups.max()) + 1):
+    first, total = [], int(groups.max()) + 1
+    starts = _STARTS if total <= _FEW else 1
+    for group in range(total):
         own = groups == group
         zero = bool(fixed[:, own].any())
-        first.append(kmeans(target[:, own].ravel(), spread[:, own].ravel(), count, zero=zero))
+        first.append(kmeans(target[:, own].ravel(), spread[:, own].ravel(), count, zero=zero, starts=starts))
     values = np.sort(on_grid(np.stack(first)), axis=1)
     if problem is None:
         return Shared(values, codes_of(values, groups, weights), groups)
