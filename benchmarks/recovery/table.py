@@ -115,11 +115,18 @@ def _lines(results: Sequence[Result]) -> list[str]:
         by_tool = {t: [r for r in here if r["tool"] == t] for t in (*tools, OWN)}
         theirs = [result for tool in tools for result in by_tool[tool]]
         ahead = is_ahead(by_tool[OWN], theirs, subject.allowed)
-        counted.append(ahead)
         cells = [_best_cell(subject, by_tool[tool]) for tool in (*tools, OWN)]
+        usable = any(r["status"] == "ok" and _drop(r) <= subject.allowed for r in here)
+        counted.append((ahead, usable))
         verdict = NOT_TRIED if ahead is None else "yes" if ahead else "no"
+        verdict += "" if usable else ", but all are over"
         lines.append(f"| {subject.name} ({subject.judge.drop}) | {' | '.join(cells)} | {verdict} |")
-    lines += ["", f"At or ahead of the best stock tool: {counted.count(True)} of {len(counted)} models.", ""]
+    lines += [
+        "",
+        f"At or ahead of the best stock tool: {counted.count((True, True))} of {len(counted)} models; and "
+        f"{counted.count((True, False))} where nothing is within the allowed drop.",
+        "",
+    ]
     return [*lines, *_all(ways), *_where(results)]
 
 
