@@ -256,7 +256,7 @@ class TestRefusals:
         model = chain()
         feeds = _feeds(model, 6)
         next(iter(feeds[2].values()))[:] = np.inf
-        with pytest.raises(SampleError, match=r"sample 2 makes tensor '.*' NaN or infinite"):
+        with pytest.raises(SampleError, match=r"sample 2 makes tensor '.*' NaN, infinite or too large"):
             apply(model, {}, Work(tmp_path, save_feeds(feeds, tmp_path)))
 
     def test_a_quantized_model(self, tmp_path: Path) -> None:

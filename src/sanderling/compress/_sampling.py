@@ -19,6 +19,9 @@ _ROWS = 4096  # samples of one operator's operand, over all feeds
 _FEWEST_ROWS = 256
 _VALUES = 96_000_000  # and of all operators together, in float32 values
 
+# Sums of squares of these still fit into float32.
+_LARGEST = 1e16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
@@ -76,7 +79,7 @@ class Sampler:
         Returns: by the operator's position.
 
         Raises:
-            SampleError: a value is NaN or infinite.
+            SampleError: a value is NaN, infinite or too large.
         """
         operands: dict[int, list[Floats]] = {reader.position: [] for reader in readers}
         beside: dict[int, list[Floats]] = {r.position: [] for r in readers if r.beside >= 0}
@@ -88,7 +91,7 @@ class Sampler:
                 seed = (r.position, number)
                 rng = np.random.default_rng(seed)
                 part = sample_rows(model.main, r, values[r.tensor], self.per_feed, rng)
-                if not np.isfinite(part).all():
+                if not (np.abs(part) < _LARGEST).all():  # NaN is not, either
                     raise _not_finite(model, r.tensor, number)
                 operands[r.position].append(part)
                 if r.beside >= 0:
@@ -128,7 +131,7 @@ class Sampler:
 
 def _not_finite(model: Model, tensor: int, feed: int) -> SampleError:
     return SampleError(
-        f"sample {feed} makes tensor '{model.main.tensors[tensor].name}' NaN or infinite",
+        f"sample {feed} makes tensor '{model.main.tensors[tensor].name}' NaN, infinite or too large",
         where=model.name,
         hint="check that the samples are preprocessed as the model expects",
     )
