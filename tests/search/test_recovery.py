@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from sanderling.errors import UsageError
+from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock
-from sanderling.search.rungs import LEARNED, SLIM, STATIC, TRAINED, Proposal
+from sanderling.search.rungs import LEARNED, SLIM, STATIC, TRAINED, ZEROS, Proposal
 from sanderling.search.training import affordable
+from sanderling.verbs.arguments import regularizer
 from tests.search.test_ladder import climb, names, technique
 
 DAMAGED = 0.05
@@ -96,3 +99,35 @@ def test_the_time_says_how_long_to_train() -> None:
     assert affordable(None, Clock(60.0, start=start), []) == 0.0
     assert affordable(3.0, Clock(600.0, start=start), []) == 3.0
     assert affordable(30.0, Clock(600.0, start=start), []) == 5.0
+
+
+def test_zeros_come_where_the_size_counts() -> None:
+    def small(proposal: Proposal) -> tuple[float, float]:
+        kinds = {step.technique: step.settings for step in proposal.recipe.steps}
+        return 1.0, 0.05 if float(kinds.get("prune", {}).get("sparsity", 0.0)) > 0.8 else 0.001
+
+    trials, _ = climb(small, budget=Budget(0.01, minimize="size"))
+    tried = [t.recipe.steps[0].settings["sparsity"] for t in trials if t.rung == ZEROS]
+    assert tried == [0.5, 0.7, 0.85]
+    assert all(t.recipe.steps[-1].technique == "sparse" for t in trials if t.rung == ZEROS)
+    trials, skipped = climb(small)
+    assert not names(trials, ZEROS)
+    assert any(s.rung == ZEROS and "not faster" in s.reason for s in skipped)
+
+
+def test_a_regularizer_is_for_pruning_that_trains() -> None:
+    trials, _ = climb(machine(), regularizer=("l1", 0.1), training=lambda: 2.0)
+    pruned = next(t for t in trials if t.rung == ZEROS).recipe.steps[0].settings
+    assert (pruned["regularizer"], pruned["lambda"], pruned["minutes"]) == ("l1", 0.1, 2.0)
+
+
+@pytest.mark.parametrize("text", ["l3", "l1:x", "l1:0", "l1:nan", "none", ""])
+def test_a_regularizer_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected one of l1, l2, group"):
+        regularizer(text)
+
+
+def test_a_regularizer_has_a_strength() -> None:
+    assert regularizer("group") == ("group", 0.01)
+    assert regularizer("l2:0.5") == ("l2", 0.5)
+    assert regularizer(None) is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sanderling.compress.recipe import Recipe, Step
-from sanderling.search.recovery import learned, trained
+from sanderling.search.recovery import learned, trained, zeros
 from sanderling.search.rungs import (
     AS_IS,
     DYNAMIC,
@@ -25,6 +25,7 @@ from sanderling.search.rungs import (
     TRAINED,
     WEIGHTS,
     WORTH,
+    ZEROS,
     Proposal,
     Rung,
     Skipped,
@@ -286,6 +287,7 @@ LADDER: tuple[tuple[str, Rung], ...] = (
     (DYNAMIC, dynamic_int8),
     (WEIGHTS, weight_only),
     (INT4, int4),
+    (ZEROS, zeros),
     (TRAINED, trained),
     (ENGINES, engines),
     (THREADS, threads),

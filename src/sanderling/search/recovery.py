@@ -15,6 +15,7 @@ from sanderling.search.rungs import (
     STATIC,
     TRAINED,
     WORTH,
+    ZEROS,
     Proposal,
     Skipped,
     State,
@@ -26,6 +27,7 @@ from sanderling.search.trial import Trial
 _REACH = 12.0
 _TRIES, _NARROWER = 3, 0.7  # with fewer channels: so many, each with this share of the one before
 _NARROWEST = 0.05
+_ZEROS = (0.5, 0.7, 0.85, 0.95)
 _NO_TIME = "there is no time for it, which --time or --train give"
 
 
@@ -57,6 +59,34 @@ def trained(state: State) -> Iterator[Proposal | Skipped]:
         return
     yield from _trained_integers(state)
     yield from _trained_slim(state)
+
+
+def zeros(state: State) -> Iterator[Proposal | Skipped]:
+    """Weights that matter least become zero and are left out of the file, as many as the budget bears."""
+    if not state.summary.is_float:
+        yield Skipped(ZEROS, "the model is quantized already")
+        return
+    if not state.size_matters() and state.regularizer is None:
+        yield Skipped(ZEROS, "zeros make the file smaller, not faster, and the size is not limited")
+        return
+    integers = next((t for t in state.of_rung(STATIC) if t.status == "ok"), None)
+    for share in _ZEROS:
+        pruned = Step("prune", {"sparsity": share, "encode": integers is None, **_regularized(state)})
+        steps, name = [pruned], f"{share:.0%} zeros"
+        if integers is not None:
+            steps += [*integers.recipe.steps[len(state.prefix) :], Step("sparse")]
+            name += ", static int8"
+        yield proposal(state, ZEROS, name, *steps)
+        if not state.keeps_drop(state.trials[-1]):
+            return
+
+
+def _regularized(state: State) -> dict[str, object]:
+    minutes = state.training() if state.regularizer is not None and not state.no_training else 0.0
+    if state.regularizer is None or not minutes:
+        return {}
+    kind, strength = state.regularizer
+    return {"regularizer": kind, "lambda": strength, "minutes": minutes}
 
 
 def _trained_integers(state: State) -> Iterator[Proposal | Skipped]:

@@ -58,6 +58,7 @@ class Request:
         label_names: names of classes, for the report.
         seed: fixes splits and resampling.
         training: minutes that training one candidate may take; 0: none is trained; None: as time allows.
+        regularizer: what draws weights towards zero where pruning trains, and how strongly.
         power_meter: a program that prints watts, which measures energy; None: what the machine has.
         asked: when it was asked (``time.monotonic``): the time that the search may take counts from here.
     """
@@ -80,5 +81,6 @@ class Request:
     label_names: tuple[str, ...] = ()
     seed: int = 0
     training: float | None = None
+    regularizer: tuple[str, float] | None = None
     power_meter: str | None = None
     asked: float = field(default_factory=time.monotonic)

@@ -57,6 +57,7 @@ class State:
             cannot be measured.
         training: how many minutes the training of a candidate may take now; 0 for none.
         no_training: why nothing can be trained here, "" when it can.
+        regularizer: what draws weights towards zero where pruning trains, and how strongly; None: nothing.
     """
 
     summary: Summary
@@ -78,6 +79,7 @@ class State:
     widths: Callable[[tuple[Step, ...]], dict[str, dict[str, float]]] = lambda steps: {}
     training: Callable[[], float] = lambda: 0.0
     no_training: str = ""
+    regularizer: tuple[str, float] | None = None
 
     @property
     def baseline(self) -> Trial:
@@ -109,11 +111,13 @@ class State:
 
 Rung = Callable[[State], Iterator[Proposal | Skipped]]
 
-AS_IS, REWRITE, STATIC, LEARNED, DYNAMIC, FLOAT16, WEIGHTS, INT4, MIXED, SLIM, TRAINED, ENGINES, THREADS = (
-    "as it is", "rewritten", "static int8", "learned rounding", "dynamic int8", "float16 weights",
-    "weight-only int8", "int4 weights", "mixed int8 and float", "fewer channels", "trained", "other engines",
-    "more threads",
+AS_IS, REWRITE, STATIC, LEARNED, MIXED, SLIM = (
+    "as it is", "rewritten", "static int8", "learned rounding", "mixed int8 and float", "fewer channels",
 )  # fmt: skip
+FLOAT16, DYNAMIC, WEIGHTS, INT4, ZEROS = (
+    "float16 weights", "dynamic int8", "weight-only int8", "int4 weights", "zeros",
+)  # fmt: skip
+TRAINED, ENGINES, THREADS = "trained", "other engines", "more threads"  # fmt: skip
 # Faster than the best so far by less than this is not worth a search of its own.
 WORTH = 1.10
 

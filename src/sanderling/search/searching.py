@@ -256,6 +256,7 @@ class Search:
             no_engines=missing(self.request.target) if self.bench.device.local else "LiteRT runs it there",
             training=lambda: affordable(request.training, self.clock, self.outcome.trials),
             no_training=why_untrained(request, subject),
+            regularizer=request.regularizer,
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:

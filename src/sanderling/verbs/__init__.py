@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sanderling.errors import UsageError
+from sanderling.verbs import arguments
 from sanderling.verbs.benching import bench
 from sanderling.verbs.converting import convert
 from sanderling.verbs.distilling import distill
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from sanderling.pipeline.answered import Answered
     from sanderling.report.result import Result
     from sanderling.runtime.analyze import Analysis
-    from sanderling.search.budget import Budget
     from sanderling.search.check import CheckResult
     from sanderling.search.events import Listener
     from sanderling.tasks.spec import TaskSpec
 
 __all__ = ["analyze", "bench", "check", "convert", "diff", "distill", "load", "optimize", "profile", "run"]
 
-MOST_THREADS = 1024
 Labels = str | Path | Sequence[Any]
 Numbers = float | Sequence[float]
 
@@ -243,8 +241,9 @@ def check(
     found, how = find_samples(samples, _reading(**reading), a)
     request = Request(
         models=(find_model(a), find_model(b)), samples=found, output=Path(), reading=how,
-        budget=_positive(budget), task=task, metric=metric, limits=limits, threads=_at_least_one(threads),
-        seed=_not_negative(seed),
+        budget=arguments.positive(budget), task=task, metric=metric, limits=limits,
+        threads=arguments.at_least_one(threads),
+        seed=arguments.not_negative(seed),
     )  # fmt: skip
     return examine(request, listen or silent)
 
@@ -262,7 +261,7 @@ def optimize(
     threads: int | None = None, seconds: float | None = None,
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
     resolutions: Sequence[int] = (), device: str = "local", power_meter: str | None = None,
-    training: float | None = None,
+    training: float | None = None, regularizer: str | None = None,
     listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
@@ -297,6 +296,8 @@ def optimize(
             what the machine has.
         training: minutes that training one candidate may take, with the extra ``train``; 0: none is trained;
             None: where nothing cheaper keeps the budget, or where ``seconds`` leave time.
+        regularizer: ``l1``, ``l2`` or ``group``, with its strength after a colon (``"l1:0.01"``): draws
+            weights towards zero where pruning trains.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -325,52 +326,15 @@ def optimize(
     files = tuple(find.find_model(each) for each in named)
     request = Request(
         models=(*files, *find.at_resolutions(files[0], resolutions, Path(output))), samples=found,
-        output=Path(output), reading=how, budget=_positive(budget), target=target, task=task, metric=metric,
-        evaluate=evaluate, limits=limits, without_passes=_passes(without_passes),
-        threads=_at_least_one(threads),
-        recipe=_recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
-        seed=_not_negative(seed), device=device, power_meter=power_meter, training=training,
-        asked=asked,
+        output=Path(output), reading=how, budget=arguments.positive(budget), target=target, task=task,
+        metric=metric,
+        evaluate=evaluate, limits=limits, without_passes=arguments.passes(without_passes),
+        threads=arguments.at_least_one(threads),
+        recipe=arguments.recipe(recipe, resume), resume=resume, label_names=find.class_names(named[0]),
+        seed=arguments.not_negative(seed), device=device, power_meter=power_meter,
+        training=arguments.minutes(training),
+        regularizer=arguments.regularizer(regularizer), asked=asked,
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 
     return search(request, listen)
-
-
-def _passes(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns: the names of passes, each of which exists."""
-    from sanderling.passes import find
-
-    return tuple(find(name).name for name in names)
-
-
-def _recipe(recipe: str | Path | Recipe | None, resume: bool) -> Recipe | None:
-    from sanderling.search.artifacts import read_recipe
-
-    if recipe is not None and resume:
-        raise UsageError("a recipe is applied as it is: there is no search to resume", where="recipe")
-    return read_recipe(Path(recipe)) if isinstance(recipe, str | Path) else recipe
-
-
-def _at_least_one(threads: int | None) -> int | None:
-    if threads is not None and threads < 1:
-        raise UsageError(f"got {threads}, expected at least 1", where="threads")
-    if threads is not None and threads > MOST_THREADS:
-        raise UsageError(f"got {threads}, expected at most {MOST_THREADS}", where="threads")
-    return threads
-
-
-def _not_negative(seed: int) -> int:
-    if seed < 0:
-        raise UsageError(f"got {seed}, expected 0 or more", where="seed")
-    return seed
-
-
-def _positive(budget: Budget) -> Budget:
-    for name in ("max_latency_ms", "max_size_bytes", "max_memory_bytes", "min_throughput", "seconds"):
-        value = getattr(budget, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"got {value}, expected a number above 0", where=name)
-    if budget.max_drop is not None and not budget.max_drop >= 0:
-        raise UsageError(f"got {budget.max_drop}, expected a share such as 0.01", where="max_drop")
-    return budget

@@ -54,6 +54,15 @@ Train = Annotated[
         show_default=False,
     ),
 ]
+Regularizer = Annotated[
+    str | None,
+    _search(
+        "--regularizer",
+        "NAME[:λ]",
+        "l1, l2 or group: draws weights to zero where pruning trains (l1:0.01).",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, _search("--seed", "N", "Fixes splits and resampling.")]
 WithoutPass = Annotated[
     list[str] | None,
@@ -99,6 +108,7 @@ def optimize(
     resume: Resume = False,
     seed: Seed = 0,
     train: Train = None,
+    regularizer: Regularizer = None,
     resolutions: Resolutions = None,
     power_meter: options.PowerMeter = None,
     output: Output = "optimized",
@@ -129,6 +139,7 @@ def optimize(
         resume=resume,
         seed=seed,
         training=train,
+        regularizer=regularizer,
         resolutions=() if resolutions is None else units.sizes(resolutions, "--resolutions", "160,192"),
         power_meter=power_meter,
         output=output,
