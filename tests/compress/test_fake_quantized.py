@@ -100,12 +100,12 @@ def test_the_original_teaches_after_other_steps(digits: zoo.Bundled, tmp_path: P
     (name,), shape = model.input_names(), model.main.tensors[model.main.inputs[0]].shape
     inputs = [image.reshape(shape) for image in images]
     calibration = save_feeds(({name: x} for x in inputs[:300]), tmp_path / "feeds")
-    slim = Step("slim", {"keep": 0.05})
+    blunt = Step("prune", {"sparsity": 0.8, "fit": False, "importance": "magnitude", "encode": False})
     plain, trained = tmp_path / "plain.tflite", tmp_path / "trained.tflite"
-    apply(Recipe("slim", (slim,)), source, plain, calibration=calibration)
-    recipe = Recipe("slim", (slim, Step("recover", {"minutes": 1, "steps": 300, "rate": 3e-2})))
+    apply(Recipe("zeros", (blunt,)), source, plain, calibration=calibration)
+    recipe = Recipe("zeros", (blunt, Step("recover", {"minutes": 1, "steps": 150})))
     apply(recipe, source, trained, calibration=calibration)
     wanted, before, after = (
         np.concatenate([run_litert(f, x)[0] for x in inputs[300:]]) for f in (source, plain, trained)
     )
-    assert np.square(after - wanted).mean() < 0.8 * np.square(before - wanted).mean()
+    assert np.square(after - wanted).mean() < 0.5 * np.square(before - wanted).mean()

@@ -10,7 +10,7 @@ import numpy as np
 
 from sanderling.compress._layers import Layer, array_of
 from sanderling.compress._quadratic import Mask
-from sanderling.compress.recover import require_same_answers, trainable
+from sanderling.compress.pupils import require_same_answers, trainable
 from sanderling.compress.technique import Work
 from sanderling.compress.weights import AXIS
 from sanderling.graph.graph import Graph, Model

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.compress._layers import layers
 from sanderling.compress._lengths import at_length, length_of
 from sanderling.compress._stream import Block, blocks
 from sanderling.compress.apply import check_runs
 from sanderling.compress.calibration import Feeds, load_feeds
 from sanderling.compress.eligible import require_float
 from sanderling.compress.likeness import likeness
-from sanderling.compress.recover import require_same_answers, trainable
+from sanderling.compress.pupils import require_same_answers, trainable
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array
 from sanderling.graph.verify import verify
@@ -33,6 +34,7 @@ from sanderling.training.lesson import Lesson
 from sanderling.training.library import pytorch, settle_threads
 from sanderling.training.net import Net, require_gradients
 from sanderling.training.teach import Progress, Schedule, Taught, Teaching, by_size
+from sanderling.training.zeros import held_zeros
 
 NAME = "distill"
 _NEARLY_ALL, _STEP = 0.98, 8  # of the samples fit into so many places, a multiple of this
@@ -119,7 +121,7 @@ def distilled(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> tuple[Model, Taught]:
-    """Trains all weights of a student.
+    """Trains all weights of a student but those that are zero.
 
     Args:
         student, teacher: as ``recover.trainable`` and ``in_order_of`` give them.
@@ -138,6 +140,7 @@ def distilled(
     aims = [*answers(teacher.main, student.main), *within]
     mask = _mask(lesson, student.main)
     teacher_net, student_net, places = _nets(torch, teacher.main, student.main, lesson, mask)
+    pruned = [layer.tensor for layer in layers(student.main, depthwise=True)]
     teaching = Teaching(
         torch,
         _answering(student_net, {a.student for a in aims}, {a.student for a in within}, mask, places),
@@ -146,6 +149,7 @@ def distilled(
         by_size(student_net.weights),
         lesson,
         schedule,
+        after_step=held_zeros(torch, [student_net.weights[i] for i in pruned if i in student_net.weights]),
         progress=progress,
         checkpoint=checkpoint,
     )

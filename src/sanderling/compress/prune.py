@@ -33,7 +33,7 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.eligible import check_names, require_float
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold
-from sanderling.compress.recover import trainable
+from sanderling.compress.pupils import trainable
 from sanderling.compress.sparse import encoded_model
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError

@@ -19,7 +19,7 @@ from sanderling.graph.types import Array
 _LIMIT_BYTES = 2**30  # of samples that are kept in memory
 _HELD_EVERY, _MOST_HELD = 8, 256  # of the samples, and at most: they are judged many times
 _FEWEST = 2
-_SMALLEST_IMAGE = 12
+_SMALLEST_IMAGE, _LARGE_IMAGE = 12, 64  # between these, crops lose what they show
 _CHANCE_OF_MIXING = 0.3
 
 
@@ -116,7 +116,7 @@ def variation_of(tensor: Tensor) -> Variation | None:
     if len(shape) != 4 or not tensor.dtype.is_float or min(shape[1:3]) < _SMALLEST_IMAGE:
         return None
     if shape[3] == 3:
-        return Variation(0.6, True)
+        return Variation(0.6 if min(shape[1:3]) >= _LARGE_IMAGE else 0.85, True)
     return Variation(0.85, False) if shape[3] == 1 else None
 
 

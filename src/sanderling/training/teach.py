@@ -15,7 +15,7 @@ from sanderling.training.aims import Aim, loss
 from sanderling.training.checkpoint import Checkpoint
 from sanderling.training.lesson import Lesson
 
-_RISE_STEPS = 10
+_RISE_STEPS, _RISE = 10, 0.05  # at least so many steps, or this share of all
 _CHECKS = 12
 _PATIENCE = 8  # checks without a better one: with a falling rate the best comes late
 _GAIN = 0.995
@@ -239,8 +239,9 @@ class _Pace:
 
     def share(self, step: int) -> float:
         """Returns: the share of the highest rate: a short rise, then half a cosine."""
-        rise = min(1.0, (step + 1) / _RISE_STEPS)
-        done = min(step / max(self.steps(step), 1), 1.0)
+        steps = max(self.steps(step), 1)
+        rise = min(1.0, (step + 1) / max(_RISE_STEPS, _RISE * steps))
+        done = min(step / steps, 1.0)
         return rise * 0.5 * (1 + math.cos(math.pi * done))
 
 
