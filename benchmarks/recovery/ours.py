@@ -39,10 +39,68 @@ class Ours:
         )
 
 
+_LEARNED = {"calibration": "mse", "rounding": "learned"}
+_FOUR_BITS = {"mode": "static", "weights": "octav", "rounding": "learned"}
+_SEEDED = {"seed": "$seed"}
+_HARD = ("face_landmark_fp32", "selfie_segmentation", "pose_landmark_lite", "deeplabv3_257_mv_gpu")
+_EFFICIENTNET, _RESNET, _DIGITS, _MINILM = "efficientnet_lite0", "mlperf_tiny_resnet8", "digits", "minilm"
+
 OURS = (
     Ours("static int8 (min-max)", (("static_int8", {"calibration": "minmax"}),)),
     Ours("static int8 (MSE)", (("static_int8", {"calibration": "mse"}),)),
     Ours("static int8 (entropy)", (("static_int8", {"calibration": "entropy"}),)),
     Ours("static int8 (99.99 %)", (("static_int8", {"calibration": "percentile", "percentile": 99.99}),)),
     Ours("dynamic int8", (("dynamic_int8", {}),)),
+    Ours("static int8 (MSE), learned rounding", (("static_int8", _LEARNED),)),
+    Ours(
+        "equalized, static int8 (MSE), learned rounding",
+        (("equalize", {}), ("static_int8", _LEARNED)),
+        subjects=(*_HARD, _EFFICIENTNET),
+    ),
+    Ours(
+        "static int8 (MSE), learned rounding, trained 6 min",
+        (("static_int8", {**_LEARNED, **_SEEDED, "minutes": 6}),),
+        SEEDS,
+        _HARD,
+    ),
+    Ours("4-bit weights, learned rounding", (("int4_weights", _FOUR_BITS),), subjects=(_EFFICIENTNET,)),
+    Ours(
+        "4-bit weights, learned rounding, trained 8 min",
+        (("int4_weights", {**_FOUR_BITS, **_SEEDED, "minutes": 8}),),
+        SEEDS,
+        (_EFFICIENTNET,),
+    ),
+    Ours(
+        "slim 70 %, trained 4 min, static int8",
+        (
+            ("slim", {"keep": 0.7}),
+            ("recover", {**_SEEDED, "minutes": 4, "batch": 64}),
+            ("static_int8", {"rounding": "learned"}),
+        ),
+        SEEDS,
+        (_RESNET,),
+    ),
+    Ours("16 shared values, static int8", (("share", {}), ("static_int8", {})), subjects=(_RESNET, _DIGITS)),
+    Ours(
+        "30 % zeros, 16 shared values, static int8",
+        (("prune", {"sparsity": 0.3, "encode": False}), ("share", {}), ("static_int8", {})),
+        subjects=(_RESNET,),
+    ),
+    Ours("90 % zeros", (("prune", {"sparsity": 0.9}),), subjects=(_DIGITS,)),
+    Ours(
+        "slim 15 %, trained 2 min, static int8",
+        (
+            ("slim", {"keep": 0.15}),
+            ("recover", {**_SEEDED, "minutes": 2, "batch": 64}),
+            ("static_int8", {"rounding": "learned"}),
+        ),
+        SEEDS,
+        (_DIGITS,),
+    ),
+    Ours(
+        "3 of 6 layers, trained 20 min",
+        (("shorten", {"keep": [0, 2, 5]}), ("recover", {**_SEEDED, "minutes": 20, "batch": 12})),
+        SEEDS,
+        (_MINILM,),
+    ),
 )
