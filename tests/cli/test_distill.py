@@ -11,7 +11,7 @@ import pytest
 import sanderling as sd
 from sanderling import tflite
 from sanderling.cli import main
-from sanderling.compress._stream import blocks
+from sanderling.compress.learning.stream import blocks
 from tests.compress.transformer_nets import transformer
 from tests.models import classifier, save
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sanderling.cli.show_why import helped, show
-from sanderling.compress.why import Culprit, Explanation, Help
+from sanderling.compress.damage.why import Culprit, Explanation, Help
 from sanderling.measure.explaining import Why
 from sanderling.measure.remedies import Attempt, Remedies
 

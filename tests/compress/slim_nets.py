@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sanderling.compress.channels import trace
+from sanderling.compress.slimming.channels import trace
 from sanderling.graph.graph import Model
 from tests.models import Net
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sanderling.compress._layers import layers
 from sanderling.compress.calibration import save_feeds
+from sanderling.compress.fitting.layers import layers
 from sanderling.compress.technique import Work
 from sanderling.graph.constant import decode
 from sanderling.graph.graph import Model

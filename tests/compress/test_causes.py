@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.compress import causes
-from sanderling.compress.causes import Activation, Weights, of_activation, of_weights
-from sanderling.compress.histogram import Histogram, Range, with_zero
+from sanderling.compress.damage import causes
+from sanderling.compress.damage.causes import Activation, Weights, of_activation, of_weights
+from sanderling.compress.quantizing.histogram import Histogram, Range, with_zero
 
 SOUND = (
     lambda rng: rng.standard_normal((4000, 16)),

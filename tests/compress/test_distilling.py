@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from sanderling import tflite
-from sanderling.compress._lengths import at_length
 from sanderling.compress.calibration import load_feeds, save_feeds
-from sanderling.compress.distilling import distil_in_worker, in_order_of, matched
-from sanderling.compress.likeness import likeness
+from sanderling.compress.learning.distilling import distil_in_worker, in_order_of, matched
+from sanderling.compress.learning.lengths import at_length
+from sanderling.compress.learning.likeness import likeness
 from sanderling.compress.shorten import apply as shorten
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sanderling.compress._scale_rules import scale_rules
-from sanderling.compress._scaling import scaled
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.channels import trace
 from sanderling.compress.equalize import BY, balance
+from sanderling.compress.equalizing.scale_rules import scale_rules
+from sanderling.compress.equalizing.scaling import scaled
 from sanderling.compress.prepare import fold
+from sanderling.compress.slimming.channels import trace
 from sanderling.errors import RecipeError, SampleError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Model

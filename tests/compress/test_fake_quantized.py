@@ -10,12 +10,12 @@ import pytest
 from sanderling import zoo
 from sanderling.compress.apply import apply
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.choose_ranges import chooser
 from sanderling.compress.prepare import fold
-from sanderling.compress.quantize import Integers, Plan, design
+from sanderling.compress.quantizing.choose_ranges import chooser
+from sanderling.compress.quantizing.quantize import Integers, Plan, design
+from sanderling.compress.quantizing.write_integer import write_integer
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.compress.technique import Work
-from sanderling.compress.write_integer import write_integer
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Model
 from sanderling.tflite import read, write
@@ -25,7 +25,7 @@ from tests.models import run_litert
 
 torch = pytest.importorskip("torch", reason="the extra 'train' is not installed")
 
-from sanderling.compress._fake_quantized import FakeQuantized  # noqa: E402
+from sanderling.compress.quantizing.fake_quantized import FakeQuantized  # noqa: E402
 from sanderling.training.net import Net  # noqa: E402
 
 

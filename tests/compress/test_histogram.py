@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sanderling.compress.histogram import EPSILON, HALF, Histogram, with_zero
+from sanderling.compress.quantizing.histogram import EPSILON, HALF, Histogram, with_zero
 
 FLOATS = arrays.arrays(
     np.float32,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sanderling.compress.integer_operators import NARROW, SLOW, STATE, between_floats, why_float
+from sanderling.compress.quantizing.integer_operators import NARROW, SLOW, STATE, between_floats, why_float
 from sanderling.graph.graph import Graph, Node
 from tests.models import Net
 

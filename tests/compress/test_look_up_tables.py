@@ -17,8 +17,13 @@ from hypothesis.extra import numpy as hnp
 from sanderling import tflite
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.look_up_tables import MOST_VALUES, OPERATOR, pack_values, with_look_up_tables
 from sanderling.compress.recipe import Recipe, Step
+from sanderling.compress.sparsity.look_up_tables import (
+    MOST_VALUES,
+    OPERATOR,
+    pack_values,
+    with_look_up_tables,
+)
 from sanderling.engines import registry
 from sanderling.tflite.releases import settled
 from tests.compress.sparse_nets import feeds

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from sanderling import tflite, zoo
-from sanderling.compress._pruning import kept_counts, largest, pattern
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
 from sanderling.compress.prune import apply
 from sanderling.compress.recipe import Recipe, Step
+from sanderling.compress.sparsity.pruning import kept_counts, largest, pattern
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError
 from sanderling.graph.constant import decode

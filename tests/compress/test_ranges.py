@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.compress import ranges
 from sanderling.compress.calibration import load_feeds, save_feeds
-from sanderling.compress.choose_ranges import chooser, shown
-from sanderling.compress.histogram import EPSILON
+from sanderling.compress.quantizing import ranges
+from sanderling.compress.quantizing.choose_ranges import chooser, shown
+from sanderling.compress.quantizing.histogram import EPSILON
 from sanderling.errors import InputMismatch, SampleError
 from sanderling.tflite import read, write
 from tests.compress.made import Bench, feeds, network

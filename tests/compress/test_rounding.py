@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanderling.compress._integer_descent import anchored, descend, error_of, moments
+from sanderling.compress.quantizing.integer_descent import anchored, descend, error_of, moments
 from tests.compress.made import Bench
 from tests.models import Net
 

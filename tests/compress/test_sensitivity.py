@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.compress.mixed_plans import mixed_plans
-from sanderling.compress.sensitivity import Sensitivity, sensitivity, sensitivity_in_worker
+from sanderling.compress.damage.mixed_plans import mixed_plans
+from sanderling.compress.damage.sensitivity import Sensitivity, sensitivity, sensitivity_in_worker
 from sanderling.errors import RecipeError
 from tests.compress.made import Bench, network, with_constant
 from tests.models import Net
@@ -62,7 +62,7 @@ def test_prediction_and_the_quantized_model_agree(tmp_path: Path) -> None:
 
 def test_an_operator_alone_in_float_gains_its_weights_only(bench: Bench) -> None:
     found = sensitivity(bench.source, bench.calibration)
-    from sanderling.compress.mixed_plans import _Ledger
+    from sanderling.compress.damage.mixed_plans import _Ledger
 
     ledger = _Ledger(found)
     second, third = names(bench)[1], names(bench)[2]

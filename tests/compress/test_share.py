@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanderling import tflite
-from sanderling.compress._codebook import STEPS, kmeans, on_grid
-from sanderling.compress._grid import exact_bounds, step_of
-from sanderling.compress._zipped import sizes
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
+from sanderling.compress.quantizing.grid import exact_bounds, step_of
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.compress.share import apply
+from sanderling.compress.sparsity.codebook import STEPS, kmeans, on_grid
+from sanderling.compress.sparsity.zipped import sizes
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError
 from sanderling.graph.constant import decode, real

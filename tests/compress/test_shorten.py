@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.compress._stream import Block, blocks
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
+from sanderling.compress.learning.stream import Block, blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.compress.shorten import apply
 from sanderling.compress.technique import Work

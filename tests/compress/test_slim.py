@@ -13,10 +13,10 @@ from sanderling import tflite, zoo
 from sanderling.analysis.cost import rows
 from sanderling.compress.apply import apply as apply_recipe
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.channels import trace
 from sanderling.compress.prepare import own_weights
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.compress.slim import TECHNIQUE, apply
+from sanderling.compress.slimming.channels import trace
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError, SampleError
 from sanderling.graph.graph import Model
@@ -139,7 +139,7 @@ def test_channels_that_are_always_zero_go_first_and_without_loss(name: str, tmp_
 
 def test_fitting_beats_cutting(tmp_path: Path) -> None:
     """Against the same channels gone with all other weights as they were."""
-    from sanderling.compress.channels import cut
+    from sanderling.compress.slimming.channels import cut
 
     model = residual()
     small, _ = apply(model, {"keep": 0.6, "granularity": 4}, _work(model, tmp_path, 100))

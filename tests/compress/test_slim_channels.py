@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanderling import tflite
-from sanderling.compress.channels import cut, trace
 from sanderling.compress.prepare import fold
+from sanderling.compress.slimming.channels import cut, trace
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.verify import verify

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from sanderling import tflite
-from sanderling.compress import slim_parts
-from sanderling.compress._latency import Latency
-from sanderling.compress._widths import Curve, Macs, allocate
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.channels import trace
 from sanderling.compress.slim import apply
-from sanderling.compress.slim_parts import parts_in_worker
+from sanderling.compress.slimming import parts as slim_parts
+from sanderling.compress.slimming.channels import trace
+from sanderling.compress.slimming.latencies import Latency
+from sanderling.compress.slimming.parts import parts_in_worker
+from sanderling.compress.slimming.widths import Curve, Macs, allocate
 from sanderling.compress.technique import Work
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.compress.reconstruct import compensate, eliminate, held_out, pose, refit, taps_of
+from sanderling.compress.fitting.reconstruct import compensate, eliminate, held_out, pose, refit, taps_of
 
 
 def _problem(seed: int, channels: int, taps: int, outputs: int = 5, rows: int = 400):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanderling.compress.weights import METHODS, clip, rounded, weight_ranges
+from sanderling.compress.quantizing.weights import METHODS, clip, rounded, weight_ranges
 from tests.models import Net
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sanderling.compress.integer_operators import INT16
-from sanderling.compress.scheme import Scheme, rule_of
-from sanderling.compress.stored import Stored, quant_of, store_symmetric
-from sanderling.compress.write_integer import write_integer
+from sanderling.compress.quantizing.integer_operators import INT16
+from sanderling.compress.quantizing.scheme import Scheme, rule_of
+from sanderling.compress.quantizing.stored import Stored, quant_of, store_symmetric
+from sanderling.compress.quantizing.write_integer import write_integer
 from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model, Node, Tensor

@@ -7,8 +7,8 @@ import pytest
 
 from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.int4_weights import FOUR_BIT
-from sanderling.compress.weights import store_weights
-from sanderling.compress.write_weights import write_weights
+from sanderling.compress.quantizing.weights import store_weights
+from sanderling.compress.quantizing.write_weights import write_weights
 from sanderling.graph.edit import compact
 from sanderling.graph.types import DType
 from sanderling.graph.verify import verify

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.compress import causes
 from sanderling.compress.apply import apply
 from sanderling.compress.calibration import save_feeds
+from sanderling.compress.damage import causes
+from sanderling.compress.damage.why import Explanation, explain
 from sanderling.compress.recipe import Recipe, Step
-from sanderling.compress.why import Explanation, explain
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 from sanderling.measure.diff import diff

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sanderling.compress.channels import trace
+from sanderling.compress.slimming.channels import trace
 from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock
 from sanderling.search.widths import measured_widths

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sanderling.cli.output import stdout
 from sanderling.cli.tables import common_folder, plain_table
-from sanderling.compress.why import Culprit, Explanation
+from sanderling.compress.damage.why import Culprit, Explanation
 from sanderling.measure.explaining import Why
 from sanderling.measure.remedies import Attempt, Remedies
 from sanderling.report.format import MISSING, format_ms, format_share, plain, shorten

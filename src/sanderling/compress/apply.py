@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sanderling import files
-from sanderling.compress._litert import invoke, load
 from sanderling.compress.applied import Applied
+from sanderling.compress.fitting.litert import invoke, load
 from sanderling.compress.recipe import Recipe
 from sanderling.compress.registry import find
 from sanderling.compress.technique import Work

@@ -8,9 +8,9 @@ from typing import Any
 from sanderling.compress.applied import Applied
 from sanderling.compress.eligible import WEIGHTS
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Plan, quantize_weights
+from sanderling.compress.quantizing.quantize import Plan, quantize_weights
+from sanderling.compress.quantizing.weights import METHODS, method
 from sanderling.compress.technique import Technique, Work
-from sanderling.compress.weights import METHODS, method
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 

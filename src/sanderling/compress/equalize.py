@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sanderling.compress._absorb import absorb
-from sanderling.compress._observe import observe
-from sanderling.compress._scale_rules import BOUNDS, activation, scale_rules
-from sanderling.compress._scaling import Factors, Linear, linears, scaled
-from sanderling.compress._tracer import ChannelMap
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import load_feeds
-from sanderling.compress.channels import trace
 from sanderling.compress.eligible import require_float
+from sanderling.compress.equalizing.absorb import absorb
+from sanderling.compress.equalizing.scale_rules import BOUNDS, activation, scale_rules
+from sanderling.compress.equalizing.scaling import Factors, Linear, linears, scaled
+from sanderling.compress.fitting.observe import observe
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold
+from sanderling.compress.slimming.channels import trace
+from sanderling.compress.slimming.tracer import ChannelMap
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError, SampleError
 from sanderling.graph.edit import compact

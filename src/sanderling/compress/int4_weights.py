@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.choose_ranges import CALIBRATIONS
 from sanderling.compress.eligible import WEIGHTS, operator_name
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Plan, quantize, quantize_weights
+from sanderling.compress.quantizing.choose_ranges import CALIBRATIONS
+from sanderling.compress.quantizing.quantize import Plan, quantize, quantize_weights
+from sanderling.compress.quantizing.weights import METHODS, method
 from sanderling.compress.static_int8 import KNOWN, integers, learns, schedule
 from sanderling.compress.technique import Technique, Work
-from sanderling.compress.weights import METHODS, method
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Graph, Model
 

@@ -12,9 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.compress._layers import Layer, array_of, layers, matrix_of
-from sanderling.compress._prune_training import Pupil, Training
-from sanderling.compress._pruning import (
+from sanderling.compress.applied import Applied
+from sanderling.compress.eligible import check_names, require_float
+from sanderling.compress.fitting.layers import Layer, array_of, layers, matrix_of
+from sanderling.compress.fitting.quadratic import Mask, Matrix, Rows
+from sanderling.compress.fitting.rebuild import Rebuilding
+from sanderling.compress.fitting.variations import varied
+from sanderling.compress.learning.pupils import trainable
+from sanderling.compress.options import Options
+from sanderling.compress.prepare import fold
+from sanderling.compress.sparse import encoded_model
+from sanderling.compress.sparsity.prune_training import Pupil, Training
+from sanderling.compress.sparsity.pruning import (
     IMPORTANCES,
     SCOPES,
     Project,
@@ -25,16 +34,7 @@ from sanderling.compress._pruning import (
     prune_layer,
     saliences,
 )
-from sanderling.compress._quadratic import Mask, Matrix, Rows
-from sanderling.compress._rebuild import Rebuilding
-from sanderling.compress._variations import varied
-from sanderling.compress._zipped import sizes_told
-from sanderling.compress.applied import Applied
-from sanderling.compress.eligible import check_names, require_float
-from sanderling.compress.options import Options
-from sanderling.compress.prepare import fold
-from sanderling.compress.pupils import trainable
-from sanderling.compress.sparse import encoded_model
+from sanderling.compress.sparsity.zipped import sizes_told
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.constant import decode

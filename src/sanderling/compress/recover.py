@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.distilling import distilled
 from sanderling.compress.eligible import require_float
+from sanderling.compress.learning.distilling import distilled
+from sanderling.compress.learning.pupils import trainable
 from sanderling.compress.options import Options
-from sanderling.compress.pupils import trainable
 from sanderling.compress.technique import Technique, Work
 from sanderling.graph.graph import Model
 from sanderling.tflite import read

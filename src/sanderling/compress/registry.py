@@ -19,7 +19,7 @@ def techniques() -> MappingProxyType[str, Technique]:
     package = importlib.import_module(_PACKAGE)
     found: dict[str, Technique] = {}
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_"):
+        if module.ispkg or module.name.startswith("_"):
             continue
         technique = getattr(importlib.import_module(f"{_PACKAGE}.{module.name}"), "TECHNIQUE", None)
         if isinstance(technique, Technique):

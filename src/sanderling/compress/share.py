@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.compress._codebook import Codes, share
-from sanderling.compress._layers import Layer, array_of, layers, matrix_of
-from sanderling.compress._quadratic import Matrix, Quadratic, Rows
-from sanderling.compress._rebuild import Rebuilding
-from sanderling.compress._variations import varied
-from sanderling.compress._zipped import sizes_told
 from sanderling.compress.applied import Applied
 from sanderling.compress.eligible import check_names, require_float
+from sanderling.compress.fitting.layers import Layer, array_of, layers, matrix_of
+from sanderling.compress.fitting.quadratic import Matrix, Quadratic, Rows
+from sanderling.compress.fitting.rebuild import Rebuilding
+from sanderling.compress.fitting.variations import varied
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold
+from sanderling.compress.quantizing.weights import AXIS
+from sanderling.compress.sparsity.codebook import Codes, share
+from sanderling.compress.sparsity.zipped import sizes_told
 from sanderling.compress.technique import Technique, Work
-from sanderling.compress.weights import AXIS
 from sanderling.errors import RecipeError
 from sanderling.graph.constant import decode
 from sanderling.graph.edit import compact

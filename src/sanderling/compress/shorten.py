@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from sanderling.compress._answers import answers, relative_error
-from sanderling.compress._observe import observe
-from sanderling.compress._stream import Block, blocks, without
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import Feeds, load_feeds
 from sanderling.compress.eligible import require_float
+from sanderling.compress.fitting.answers import answers, relative_error
+from sanderling.compress.fitting.observe import observe
+from sanderling.compress.learning.stream import Block, blocks, without
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold
 from sanderling.compress.technique import Technique, Work

@@ -12,15 +12,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sanderling.compress._latency import Latency, check
-from sanderling.compress._slimming import Slimming
-from sanderling.compress._widths import Macs, allowed
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import load_feeds
-from sanderling.compress.channels import ChannelMap, Group
 from sanderling.compress.eligible import require_float
 from sanderling.compress.options import Options
 from sanderling.compress.prepare import fold, own_weights
+from sanderling.compress.slimming.channels import ChannelMap, Group
+from sanderling.compress.slimming.latencies import Latency, check
+from sanderling.compress.slimming.slimmed import Slimming
+from sanderling.compress.slimming.widths import Macs, allowed
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.edit import compact

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sanderling.compress._zipped import sizes_told
 from sanderling.compress.applied import Applied
 from sanderling.compress.eligible import DATA, WEIGHTS
 from sanderling.compress.options import Options
+from sanderling.compress.sparsity.zipped import sizes_told
 from sanderling.compress.technique import Technique, Work
 from sanderling.graph.constant import decode
 from sanderling.graph.edit import compact

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.choose_ranges import CALIBRATIONS, chooser
 from sanderling.compress.options import Options
-from sanderling.compress.quantize import Integers, Plan, quantize
+from sanderling.compress.quantizing.choose_ranges import CALIBRATIONS, chooser
+from sanderling.compress.quantizing.quantize import Integers, Plan, quantize
+from sanderling.compress.quantizing.weights import METHODS, method
 from sanderling.compress.technique import Technique, Work
-from sanderling.compress.weights import METHODS, method
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sanderling.compress.calibration import save_feeds
-from sanderling.compress.why import INPUT, Explanation
+from sanderling.compress.damage.why import INPUT, Explanation
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
 from sanderling.isolation.client import Worker
@@ -68,7 +68,7 @@ def explain_pair(
         with Worker(name="engine") as worker:
             try:
                 value = worker.call(
-                    "sanderling.compress.why:explain_in_worker", source=str(a), quantized=str(b),
+                    "sanderling.compress.damage.why:explain_in_worker", source=str(a), quantized=str(b),
                     calibration=str(calibration), names=names, seconds=seconds * _FOR_CAUSES,
                     timeout=4 * seconds + 120, doing="looking for causes",
                     on_progress=lambda value: tell("operators", int(value[0]), int(value[1])),

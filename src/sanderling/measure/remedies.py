@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sanderling.compress.damage.why import INPUT
 from sanderling.compress.recipe import Recipe, Step
-from sanderling.compress.why import INPUT
 from sanderling.errors import SanderlingError, WorkerError
 from sanderling.graph.types import Array
 from sanderling.isolation.client import Worker
@@ -179,7 +179,7 @@ class _Shop:
         if self.usable * _FOR_RANKING < 1:
             return []
         value = self._worker.call(
-            "sanderling.compress.why:explain_in_worker", source=str(source), quantized=str(quantized),
+            "sanderling.compress.damage.why:explain_in_worker", source=str(source), quantized=str(quantized),
             calibration=str(self._calibration), seconds=self.usable * _FOR_RANKING, helps=False,
             timeout=max(self.usable, 1.0), doing="ranking operators",
         )  # fmt: skip

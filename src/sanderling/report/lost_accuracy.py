@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Any
 
+from sanderling.compress.damage.why import Explanation
 from sanderling.compress.recipe import Recipe
-from sanderling.compress.why import Explanation
 from sanderling.search.trial import Trial
 
 # In the order of price.

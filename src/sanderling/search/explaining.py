@@ -61,7 +61,7 @@ def explained(
     source, _ = workshop.make(subject, Recipe("before quantizing", trial.recipe.steps[:-1]))
     quantized: Path = workshop.make(subject, trial.recipe)[0]
     found: dict[str, Any] = workshop.call(
-        "sanderling.compress.why:explain_in_worker",
+        "sanderling.compress.damage.why:explain_in_worker",
         on_progress=lambda value: progress(int(value[0]), int(value[1])),
         source=str(source.resolve()),
         quantized=str(quantized.resolve()),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.integer_operators import is_narrow
+from sanderling.compress.quantizing.integer_operators import is_narrow
 from sanderling.errors import (
     ConnectionLost,
     MeterError,

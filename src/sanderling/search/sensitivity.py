@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sanderling.compress.mixed_plans import mixed_plans
+from sanderling.compress.damage.mixed_plans import mixed_plans
+from sanderling.compress.damage.sensitivity import Sensitivity
 from sanderling.compress.recipe import Recipe
-from sanderling.compress.sensitivity import Sensitivity
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.workshop import Workshop
@@ -37,7 +37,7 @@ def measured_plans(
         if seconds < 3:
             return [], []
         known = workshop.call(
-            "sanderling.compress.sensitivity:sensitivity_in_worker",
+            "sanderling.compress.damage.sensitivity:sensitivity_in_worker",
             on_progress=lambda value: progress(int(value[0]), int(value[1])),
             source=str(source.resolve()),
             calibration=str(workshop.calibration(subject)),

@@ -73,7 +73,7 @@ def _measured(
 ) -> Table:
     source, _ = workshop.make(subject, steps)
     rows: list[dict[str, Any]] = workshop.call(
-        "sanderling.compress.slim_parts:parts_in_worker", source=str(source.resolve()), folder=str(folder)
+        "sanderling.compress.slimming.parts:parts_in_worker", source=str(source.resolve()), folder=str(folder)
     )
     distinct = {json.dumps(row["parts"]): row["parts"] for row in rows}
     seconds = min(MOST_SECONDS, SHARE_OF_TIME * workshop.clock.usable()) / max(len(distinct), 1)

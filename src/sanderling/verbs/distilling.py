@@ -148,7 +148,7 @@ def _trained(
             if layers is not None:
                 begun = _shortened(worker, files[0], layers, lessons, settings["threads"])
             found = worker.call(
-                "sanderling.compress.distilling:distil_in_worker",
+                "sanderling.compress.learning.distilling:distil_in_worker",
                 timeout=settings["schedule"]["minutes"] * 60 * 1.5 + _PATIENCE,
                 on_progress=None if tell is None else lambda value: tell("training", *_counted(value)),
                 doing=f"training {files[0].name}",

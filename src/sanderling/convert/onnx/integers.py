@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from sanderling.compress.integer_operators import why_float
-from sanderling.compress.scales import fixed_output
-from sanderling.compress.scheme import Scheme, operands_of, real_results, rule_of
-from sanderling.compress.stored import Stored, representable, same_quant, step_of
-from sanderling.compress.write_integer import write_integer
+from sanderling.compress.quantizing.integer_operators import why_float
+from sanderling.compress.quantizing.scales import fixed_output
+from sanderling.compress.quantizing.scheme import Scheme, operands_of, real_results, rule_of
+from sanderling.compress.quantizing.stored import Stored, representable, same_quant, step_of
+from sanderling.compress.quantizing.write_integer import write_integer
 from sanderling.convert.onnx.movements import move_integers
 from sanderling.graph.edit import compact, consumers
 from sanderling.graph.graph import Graph, Model, Node

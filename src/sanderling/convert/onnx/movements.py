@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from sanderling.compress.integer_operators import why_float
-from sanderling.compress.scheme import rule_of
-from sanderling.compress.stored import store_affine
+from sanderling.compress.quantizing.integer_operators import why_float
+from sanderling.compress.quantizing.scheme import rule_of
+from sanderling.compress.quantizing.stored import store_affine
 from sanderling.graph.edit import GraphBuilder, consumers
 from sanderling.graph.graph import Graph, Node
 from sanderling.graph.types import DType, TensorType

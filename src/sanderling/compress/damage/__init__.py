@@ -1,0 +1,1 @@
+"""How much each operator loses by quantization, and why."""

@@ -1,0 +1,1 @@
+"""Scales of channels that move from one operator to the next."""

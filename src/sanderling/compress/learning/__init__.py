@@ -1,0 +1,1 @@
+"""One model learns from another: what they must share, and what is compared."""

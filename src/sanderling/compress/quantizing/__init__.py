@@ -1,0 +1,1 @@
+"""Float graphs as integer graphs: ranges, scales, rounding, and the writer."""
