@@ -71,9 +71,9 @@ OURS = (
         (_EFFICIENTNET,),
     ),
     Ours(
-        "slim 70 %, trained 4 min, static int8",
+        "slim 85 %, trained 4 min, static int8",
         (
-            ("slim", {"keep": 0.7}),
+            ("slim", {"keep": 0.85}),
             ("recover", {**_SEEDED, "minutes": 4, "batch": 64}),
             ("static_int8", {"rounding": "learned"}),
         ),
