@@ -37,7 +37,7 @@ def learned(state: State) -> Iterator[Proposal | Skipped]:
     if best is None:
         yield Skipped(LEARNED, "static int8 gave nothing to start from")
         return
-    if any(t.status == "ok" for t in state.of_rung(STATIC)):
+    if any(state.keeps_drop(t) for t in state.of_rung(STATIC)):
         yield Skipped(LEARNED, "the nearest integers keep the budget")
         return
     if _slow(state, best):
@@ -93,7 +93,7 @@ def _trained_integers(state: State) -> Iterator[Proposal | Skipped]:
     candidates = [_nearest(state, rung) for rung in (LEARNED, STATIC, INT4)]
     start = next((t for t in candidates if t is not None), None)
     integers = [t for rung in (LEARNED, STATIC) for t in state.of_rung(rung)]
-    if start is None or any(t.status == "ok" for t in integers):
+    if start is None or any(state.keeps_drop(t) for t in integers):
         return
     minutes = state.training()
     if not minutes:
