@@ -73,7 +73,9 @@ def apply(
                 )
             folder = Path(scratch) / str(number)
             folder.mkdir()
-            teacher = original or (source if number else None)
+            # Where nothing was done before, the model itself teaches: its inner tensors can be compared too.
+            first = original if number or original != source else None
+            teacher = first or (source if number else None)
             work = Work(folder, calibration, threads, teacher, lessons, kept, progress)
             model, done = technique.apply(model, step.settings, work)
             verify(model)
