@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from sanderling.compress.eligible import BIAS
-from sanderling.compress.prepare import fold
+from sanderling.compress.learning.pupils import trainable
 from sanderling.compress.quantizing.fake_quantized import FakeQuantized
 from sanderling.compress.quantizing.scheme import Scheme
 from sanderling.compress.technique import Work
-from sanderling.graph.edit import compact
 from sanderling.graph.graph import Graph, Model
 from sanderling.tflite import read
 from sanderling.training.aims import answers, bottlenecks, features
@@ -83,7 +82,7 @@ def distil_quantized(
 
 
 def _teacher(folded: Model, work: Work) -> Model:
-    return folded if work.original is None else compact(fold(read(work.original)))
+    return folded if work.original is None else trainable(read(work.original))
 
 
 def _groups(student: Net, rounding: FakeQuantized, scheme: Scheme, schedule: Schedule) -> list[Group]:

@@ -19,6 +19,7 @@ from sanderling.compress.eligible import (
     require_float,
     weights_of,
 )
+from sanderling.compress.learning.pupils import trainable
 from sanderling.compress.prepare import fold, nameless
 from sanderling.compress.quantizing.bias_correction import correct_biases
 from sanderling.compress.quantizing.choose_ranges import Choose
@@ -100,6 +101,8 @@ def quantize(model: Model, plan: Plan, integers: Integers, work: Work) -> tuple[
             or feeds are missing.
     """
     folded = _folded(model, plan)
+    if plan.schedule is not None:
+        folded = trainable(folded)
     found, scheme = design(folded, plan, integers, work)
     graph = found.graph
     if plan.learn:
