@@ -73,9 +73,7 @@ def apply(
                 )
             folder = Path(scratch) / str(number)
             folder.mkdir()
-            # Where nothing was done before, the model itself teaches: its inner tensors can be compared too.
-            first = original if number or original != source else None
-            teacher = first or (source if number else None)
+            teacher = _teacher(original or source, source, number)
             work = Work(folder, calibration, threads, teacher, lessons, kept, progress)
             model, done = technique.apply(model, step.settings, work)
             verify(model)
@@ -119,6 +117,12 @@ def apply_in_worker(
         progress=progress,
     )
     return done.to_json()
+
+
+def _teacher(original: Path, source: Path, number: int) -> Path | None:
+    """Returns: the model that teaches at a step; None for the one that the step is given, of which every inner
+    tensor can be compared: where nothing was done before."""
+    return None if number == 0 and original == source else original
 
 
 def _path(value: str | None) -> Path | None:

@@ -13,7 +13,7 @@ from sanderling.compress.calibration import Feeds
 from sanderling.compress.fitting.observe import observe
 from sanderling.compress.fitting.readers import Floats, Reader, sample_results, sample_rows
 from sanderling.errors import SampleError
-from sanderling.graph.graph import Model
+from sanderling.graph.graph import Graph, Model
 
 _ROWS = 4096  # samples of one operator's operand, over all feeds
 _FEWEST_ROWS = 256
@@ -67,7 +67,12 @@ class Sampler:
         return cls(feeds, max(1, -(-rows // len(feeds))), file, threads)
 
     def rows(
-        self, model: Model, readers: Sequence[Reader], only: Collection[int] | None = None
+        self,
+        model: Model,
+        readers: Sequence[Reader],
+        only: Collection[int] | None = None,
+        *,
+        graph: Graph | None = None,
     ) -> dict[int, Rows]:
         """Takes samples.
 
@@ -75,6 +80,8 @@ class Sampler:
             model: the original or one that was cut: operators have the same positions.
             readers: where to take them.
             only: numbers of the feeds to run; None for all.
+            graph: where the operators stand, where that is not the model's own: it may compute the same
+                tensors by others.
 
         Returns: by the operator's position.
 
@@ -90,7 +97,7 @@ class Sampler:
             for r in readers:
                 seed = (r.position, number)
                 rng = np.random.default_rng(seed)
-                part = sample_rows(model.main, r, values[r.tensor], self.per_feed, rng)
+                part = sample_rows(graph or model.main, r, values[r.tensor], self.per_feed, rng)
                 if not (np.abs(part) < _LARGEST).all():  # NaN is not, either
                     raise _not_finite(model, r.tensor, number)
                 operands[r.position].append(part)

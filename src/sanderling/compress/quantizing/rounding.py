@@ -18,9 +18,9 @@ import numpy.typing as npt
 from sanderling.compress.calibration import Feeds
 from sanderling.compress.eligible import BIAS
 from sanderling.compress.fitting.in_order import in_rounds
-from sanderling.compress.fitting.observe import observe
-from sanderling.compress.fitting.readers import Floats, Reader, beside_of, sample_results, sample_rows
+from sanderling.compress.fitting.readers import Floats, Reader, beside_of
 from sanderling.compress.fitting.reconstruct import held_out
+from sanderling.compress.fitting.sampling import Rows, Sampler
 from sanderling.compress.quantizing.integer_descent import anchored, descend, error_of, moments
 from sanderling.compress.quantizing.stored import Stored
 from sanderling.errors import SampleError
@@ -79,22 +79,14 @@ def learn_rounding(
     for batch in in_rounds(graph, _readers(graph, nodes, chosen)):
         shown = tuple(dict.fromkeys(i for r in batch for i in (r.tensor, r.beside) if i >= 0))
         written = model.with_main(write(replace(graph, outputs=shown), chosen))
-        before, now = _sample(model, graph, batch, runs), _sample(written, graph, batch, runs)
+        sampler = _sampler(graph, batch, runs)
+        before, now = (sampler.rows(each, batch, graph=graph) for each in (model, written))
         for reader in batch:
             place, node = reader.position, graph.nodes[reader.position]
             stored, bias = _round(model.main, node, chosen[node.inputs[1]], before[place], now[place])
             chosen[node.inputs[1]] = stored
             graph = _with_bias(graph, node, bias)
     return graph, chosen
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    """Samples taken at an operator: rows of its operand [n, d], the feed of each [n], what it is added to."""
-
-    rows: Floats
-    feeds: npt.NDArray[np.int64]
-    beside: Floats | None
 
 
 def _readers(graph: Graph, nodes: Collection[int], weights: Weights) -> list[Reader]:
@@ -127,49 +119,15 @@ def _has_bias(node: Node) -> bool:
     return place < len(node.inputs) and node.inputs[place] >= 0
 
 
-def _sample(model: Model, graph: Graph, batch: Sequence[Reader], runs: Runs) -> dict[int, _Samples]:
-    """Runs a model and takes samples at operators, at the same places every time.
-
-    Args:
-        graph: the float graph, in which the operators stand.
-    """
-    rows: dict[int, list[Floats]] = {r.position: [] for r in batch}
-    beside: dict[int, list[Floats]] = {r.position: [] for r in batch}
-    tensors = [index for r in batch for index in (r.tensor, r.beside) if index >= 0]
-    values = observe(model, tensors, runs.feeds, runs.folder / "rounded.tflite", threads=runs.threads)
-    for number, seen in enumerate(values):
-        for r in batch:
-            count = _per_feed(graph, r, len(runs.feeds))
-            seed = (r.position, number)
-            part = sample_rows(graph, r, seen[r.tensor], count, np.random.default_rng(seed))
-            if not np.isfinite(part).all():
-                raise SampleError(
-                    f"sample {number} makes tensor '{graph.tensors[r.tensor].name}' NaN or infinite",
-                    where=model.name,
-                    hint="check that the samples are preprocessed as the model expects",
-                )
-            rows[r.position].append(part)
-            if r.beside >= 0:
-                rng = np.random.default_rng(seed)
-                beside[r.position].append(sample_results(seen[r.beside], count, rng))
-    return {
-        place: _Samples(
-            np.concatenate(parts),
-            np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
-            np.concatenate(beside[place]) if beside[place] else None,
-        )
-        for place, parts in rows.items()
-    }
-
-
-def _per_feed(graph: Graph, reader: Reader, feeds: int) -> int:
-    shape = graph.tensors[graph.nodes[reader.position].inputs[1]].shape
-    columns = int(np.prod(shape[1:]))
-    return max(1, min(_ROWS, _VALUES // max(columns, 1)) // feeds)
+def _sampler(graph: Graph, batch: Sequence[Reader], runs: Runs) -> Sampler:
+    """Returns: what takes as many samples at these operators as fit in memory."""
+    columns = max(int(np.prod(graph.tensors[graph.nodes[r.position].inputs[1]].shape[1:])) for r in batch)
+    per_feed = max(1, min(_ROWS, _VALUES // max(columns, 1)) // len(runs.feeds))
+    return Sampler(runs.feeds, per_feed, runs.folder / "rounded.tflite", runs.threads)
 
 
 def _round(
-    original: Graph, node: Node, stored: Stored, before: _Samples, now: _Samples
+    original: Graph, node: Node, stored: Stored, before: Rows, now: Rows
 ) -> tuple[Stored, Matrix | None]:
     """Returns: an operator's integers, and its bias [O] where it has one.
 
@@ -179,8 +137,8 @@ def _round(
     groups = original.tensors[node.inputs[0]].shape[-1] if node.op == "DEPTHWISE_CONV_2D" else 1
     weights = _grouped(real(original.tensors[node.inputs[1]]), groups)
     q, outputs = _grouped(stored.values, groups), weights.shape[2]
-    rows = _by_group(now.rows, groups)
-    wanted = _by_group(before.rows, groups) @ weights.astype(np.float32)
+    rows = _by_group(now.operand, groups)
+    wanted = _by_group(before.operand, groups) @ weights.astype(np.float32)
     if _has_bias(node):
         bias = real(original.tensors[node.inputs[BIAS[node.op]]])
         wanted += bias.reshape(groups, 1, outputs)
