@@ -120,8 +120,8 @@ def apply_in_worker(
 
 
 def _teacher(original: Path, source: Path, number: int) -> Path | None:
-    """Returns: the model that teaches at a step; None for the one that the step is given, of which every inner
-    tensor can be compared: where nothing was done before."""
+    """Returns: the model that teaches at a step; None, where nothing was done before, for the one that the
+    step is given, whose inner tensors can be compared too."""
     return None if number == 0 and original == source else original
 
 
