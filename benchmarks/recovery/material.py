@@ -35,11 +35,13 @@ class Feeds:
     Attributes:
         stored: by input's name, arrays [samples, …] as they are kept (pictures as uint8).
         mean, std: what a model is fed is (stored − mean) / std; std 0 feeds arrays as they are stored.
+        shake: stored values are moved by up to so much, evenly distributed, the same every time; needs std.
     """
 
     stored: Mapping[str, Array]
     mean: float = 0.0
     std: float = 0.0
+    shake: float = 0.0
 
     def __len__(self) -> int:
         return len(next(iter(self.stored.values())))
@@ -49,16 +51,20 @@ class Feeds:
 
     def one(self, row: int) -> dict[str, Array]:
         """Returns: one call's inputs, with a batch of one."""
-        return {name: self._fed(values[row : row + 1]) for name, values in self.stored.items()}
+        return {name: self._fed(values[row : row + 1], row) for name, values in self.stored.items()}
 
     def first(self, count: int) -> Feeds:
         """Returns: no more than so many of them."""
         return Feeds({name: values[:count] for name, values in self.stored.items()}, self.mean, self.std)
 
-    def _fed(self, values: Array) -> Array:
+    def _fed(self, values: Array, row: int) -> Array:
         if not self.std:
             return np.ascontiguousarray(values)
-        return (values.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        moved = values.astype(np.float32)
+        if self.shake:
+            rng = np.random.default_rng((SEED, row))
+            moved += rng.uniform(-self.shake, self.shake, values.shape).astype(np.float32)
+        return (moved - np.float32(self.mean)) / np.float32(self.std)
 
 
 @dataclass(frozen=True)

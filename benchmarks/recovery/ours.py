@@ -65,16 +65,21 @@ OURS = (
     ),
     Ours("4-bit weights, learned rounding", (("int4_weights", _FOUR_BITS),), subjects=(_EFFICIENTNET,)),
     Ours(
+        "4-bit weights but 15 % in 8 bits, learned rounding",
+        (("int4_weights", {**_FOUR_BITS, "eight_bit_share": 0.15}),),
+        subjects=(_EFFICIENTNET,),
+    ),
+    Ours(
         "4-bit weights, learned rounding, trained 8 min",
         (("int4_weights", {**_FOUR_BITS, **_SEEDED, "minutes": 8}),),
         SEEDS,
         (_EFFICIENTNET,),
     ),
     Ours(
-        "slim 85 %, trained 4 min, static int8",
+        "slim 90 %, trained 10 min, static int8",
         (
-            ("slim", {"keep": 0.85}),
-            ("recover", {**_SEEDED, "minutes": 4, "batch": 64}),
+            ("slim", {"keep": 0.9}),
+            ("recover", {**_SEEDED, "minutes": 10, "batch": 64}),
             ("static_int8", {"rounding": "learned"}),
         ),
         SEEDS,

@@ -31,6 +31,11 @@ class Subject:
     allowed: float
     transformer: bool = False
 
+    @property
+    def pictures(self) -> bool:
+        """Whether its samples are pictures."""
+        return not self.transformer
+
 
 def _zoo(name: str) -> Callable[[Path], Path]:
     def find(_: Path) -> Path:

@@ -116,7 +116,7 @@ def _lines(results: Sequence[Result]) -> list[str]:
         theirs = [result for tool in tools for result in by_tool[tool]]
         ahead = is_ahead(by_tool[OWN], theirs, subject.allowed)
         cells = [_best_cell(subject, by_tool[tool]) for tool in (*tools, OWN)]
-        usable = any(r["status"] == "ok" and _drop(r) <= subject.allowed for r in here)
+        usable = any(r["status"] == "ok" and _drop(r) <= subject.allowed for r in (*theirs, *by_tool[OWN]))
         counted.append((ahead, usable))
         verdict = NOT_TRIED if ahead is None else "yes" if ahead else "no"
         verdict += "" if usable else ", but all are over"

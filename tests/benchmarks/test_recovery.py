@@ -133,3 +133,15 @@ def test_no_sample_is_both_learned_from_and_judged_on(name: str, zoo_dir: Path, 
     assert material.labels is not None
     assert len(material.labels) == len(material.evaluation)
     assert sorted(shuffled(5)) == list(range(5))
+
+
+def test_shaken_pixels_move_by_half_a_level_and_the_same_every_time() -> None:
+    from dataclasses import replace
+
+    stored = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    plain_feeds = Feeds({"x": stored}, 0, 255)
+    shaken = replace(plain_feeds, shake=0.5)
+    moved = [(a["x"] - b["x"]) * 255 for a, b in zip(shaken, plain_feeds, strict=True)]
+    assert 0.4 < np.abs(moved).max() <= 0.501
+    assert not np.array_equal(moved[0], moved[1])
+    assert np.array_equal(shaken.one(2)["x"], shaken.one(2)["x"])

@@ -83,6 +83,20 @@ def test_the_original_comes_first() -> None:
     assert not trials[0].recipe.steps
 
 
+def test_four_bits_keep_as_little_in_eight_as_the_budget_needs() -> None:
+    def machine(proposal: Proposal) -> tuple[float, float]:
+        settings = proposal.recipe.steps[-1].settings
+        return 1.0, 0.05 - settings.get("eight_bit_share", 0.0) * 0.1  # 0.4 of the weights keep 0.01
+
+    trials, _ = climb(machine, budget=Budget(0.011, minimize="size"))
+    shares = [t.recipe.steps[-1].settings.get("eight_bit_share") for t in trials if t.rung == ladder.INT4]
+    assert shares == [None, None, *ladder.EIGHT_BIT_SHARES]
+    trials, _ = climb(lambda p: (1.0, 0.001), budget=Budget(0.011, minimize="size"))
+    assert len(names(trials, ladder.INT4)) == 2
+    trials, _ = climb(machine)  # size does not matter
+    assert len(names(trials, ladder.INT4)) == 1
+
+
 def test_where_int8_is_fast_all_ranges_are_tried_and_combined() -> None:
     trials, skipped = climb(with_vnni)
     assert len(names(trials, ladder.STATIC)) == 4

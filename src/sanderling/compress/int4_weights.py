@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sanderling.compress.applied import Applied
-from sanderling.compress.eligible import WEIGHTS, operator_name
+from sanderling.compress.damage.four_bits import worst_in_four_bits
+from sanderling.compress.eligible import WEIGHTS, operator_name, require_float
 from sanderling.compress.options import Options
 from sanderling.compress.quantizing.choose_ranges import CALIBRATIONS
 from sanderling.compress.quantizing.quantize import Plan, quantize, quantize_weights
@@ -37,17 +38,25 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         minutes, steps, seed: as for ``static_int8``, with ``mode`` static.
         ends: which weights stay int8 because most depends on them: those of the ``first`` operator (when
             absent), of ``both`` the first and the last, or ``none``.
+        eight_bit_share: of the other weights, so much stays int8, too, 0 to 1 (0 when absent): where 4 bits
+            were measured to do most damage for their size. Needs samples.
     """
-    options = Options(NAME, settings, ("mode", "ends", *KNOWN))
+    options = Options(NAME, settings, ("mode", "ends", "eight_bit_share", *KNOWN))
     mode = options.choice("mode", MODES, "dynamic")
     activations = integers(options, options.choice("calibration", CALIBRATIONS, "minmax"))
+    weights = method(options.choice("weights", METHODS, "octav"))
+    spared = _ends(model.main, options.choice("ends", ENDS, "first"))
+    share = options.number("eight_bit_share", 0.0, 0.0, 1.0)
+    if share > 0:
+        require_float(model, NAME)
+        spared += worst_in_four_bits(model, FOUR_BIT, share, weights, work, spared)
     plan = Plan(
         NAME,
         keep_float=options.names("keep_float") or (),
-        weights=method(options.choice("weights", METHODS, "octav")),
+        weights=weights,
         four_bit=FOUR_BIT,
         correct_bias=options.flag("bias_correction", True),
-        eight_bit=_ends(model.main, options.choice("ends", ENDS, "first")),
+        eight_bit=spared,
         learn=learns(options, work),
         schedule=schedule(options),
     )

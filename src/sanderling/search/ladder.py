@@ -7,6 +7,7 @@ is asked for. A rung that cannot pay says so instead. Cheap and likely rungs com
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.search.recovery import learned, trained, zeros
@@ -38,6 +39,7 @@ from sanderling.search.trial import Trial
 NEAR = 4.0
 MIXED_TRIALS = 6
 SLIM_TRIALS, SLIM_FIRST, SLIM_STEP = 6, 0.6, 0.06
+EIGHT_BIT_SHARES = (0.15, 0.4)
 
 
 def as_is(state: State) -> Iterator[Proposal | Skipped]:
@@ -150,8 +152,13 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
         return
     yield proposal(state, INT4, "int4 weights", Step("int4_weights"))
     if state.size_matters() and not state.wrong_ends:
-        settings = {"mode": "static", "rounding": "learned", "io": state.io}
+        settings: dict[str, Any] = {"mode": "static", "rounding": "learned", "io": state.io}
         yield proposal(state, INT4, "int4 weights, learned rounding", Step("int4_weights", settings))
+        for share in EIGHT_BIT_SHARES:
+            if state.trials[-1].status == "failed" or state.keeps_drop(state.trials[-1]):
+                break
+            name = f"int4 weights but {share:.0%} in int8, learned rounding"
+            yield proposal(state, INT4, name, Step("int4_weights", {**settings, "eight_bit_share": share}))
 
 
 def mixed(state: State) -> Iterator[Proposal | Skipped]:
