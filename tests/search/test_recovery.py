@@ -69,6 +69,50 @@ def test_fewer_channels_are_trained_until_one_misses_the_budget() -> None:
     assert max(t.speedup or 0 for t in trained if t.status == "ok") > untrained
 
 
+def transformer(proposal: Proposal) -> tuple[float, float]:
+    """Half of the layers are twice as fast and lose 10 %, trained 0.5 %; only dynamic int8 pays beside."""
+    kinds = [step.technique for step in proposal.recipe.steps]
+    speedup = (1.9 if "shorten" in kinds else 1.0) * (1.8 if "dynamic_int8" in kinds else 1.0)
+    drop = 0.1 if "shorten" in kinds else 0.0
+    drop = 0.005 if "recover" in kinds else drop
+    return (
+        (0.5, 0.9)
+        if kinds[-1] in ("static_int8", "slim")
+        else (speedup, drop + 0.001 * ("int8" in kinds[-1]))
+    )
+
+
+def test_half_of_the_layers_are_trained_and_quantized() -> None:
+    trials, _ = climb(transformer, layers=6, training=lambda: 3.0)
+    kinds = [[s.technique for s in t.recipe.steps] for t in trials if t.rung == TRAINED]
+    assert kinds[-2:] == [["shorten"], ["shorten", "recover", "dynamic_int8"]]
+    assert [t.status for t in trials if t.rung == TRAINED][-1] == "ok"
+
+
+@pytest.mark.parametrize(
+    "given, changes, says",
+    [
+        ((1.9, 0.9), {}, "too far away"),
+        ((1.0, 0.1), {}, "at most 1.80x is foretold"),
+        ((1.9, 0.1), {"training": lambda: 0.0}, "--time or --train"),
+    ],
+)
+def test_layers_that_are_not_worth_training_are_said(
+    given: tuple[float, float], changes: dict[str, Any], says: str
+) -> None:
+    def machine(proposal: Proposal) -> tuple[float, float]:
+        return given if proposal.recipe.steps[0].technique == "shorten" else transformer(proposal)
+
+    trials, skipped = climb(machine, **{"layers": 6, "training": lambda: 3.0, **changes})
+    assert any("fewer layers were not trained" in s.reason and says in s.reason for s in skipped)
+    assert not any("recover" in [s.technique for s in t.recipe.steps] for t in trials)
+
+
+def test_a_network_of_few_layers_keeps_them() -> None:
+    trials, _ = climb(transformer, layers=3, training=lambda: 3.0)
+    assert not any(t.recipe.steps and t.recipe.steps[0].technique == "shorten" for t in trials)
+
+
 @pytest.mark.parametrize(
     "changes, says",
     [

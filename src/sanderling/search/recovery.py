@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from sanderling.compress.recipe import Step
 from sanderling.search.rungs import (
+    DYNAMIC,
     INT4,
     LEARNED,
     SLIM,
@@ -27,6 +28,7 @@ from sanderling.search.trial import Trial
 _REACH = 12.0
 _TRIES, _NARROWER = 3, 0.7  # with fewer channels: so many, each with this share of the one before
 _NARROWEST = 0.05
+_LAYERS = 4  # with fewer, a half of them is too much of the network
 _ZEROS = (0.5, 0.7, 0.85, 0.95)
 _NO_TIME = "there is no time for it, which --time or --train give"
 
@@ -50,7 +52,7 @@ def learned(state: State) -> Iterator[Proposal | Skipped]:
 
 
 def trained(state: State) -> Iterator[Proposal | Skipped]:
-    """What misses the budget by little, trained; then fewer channels than can go without training."""
+    """What misses the budget by little, trained; then fewer channels and layers than can go without."""
     if not state.summary.is_float:
         yield Skipped(TRAINED, "the model is quantized already")
         return
@@ -59,6 +61,7 @@ def trained(state: State) -> Iterator[Proposal | Skipped]:
         return
     yield from _trained_integers(state)
     yield from _trained_slim(state)
+    yield from _trained_shorter(state)
 
 
 def zeros(state: State) -> Iterator[Proposal | Skipped]:
@@ -139,6 +142,45 @@ def _trained_slim(state: State) -> Iterator[Proposal | Skipped]:
         keep = round(keep * _NARROWER, 3)
         if keep < _NARROWEST:
             return
+
+
+def _trained_shorter(state: State) -> Iterator[Proposal | Skipped]:
+    """Half of the layers: first as they are, which tells what they save and how far the answers are off."""
+    if state.layers < _LAYERS:
+        return
+    if not state.training():
+        yield Skipped(TRAINED, f"fewer layers were not trained: {_NO_TIME}")
+        return
+    left = state.layers // 2
+    name = f"{left} of {state.layers} layers"
+    short = Step("shorten", {"layers": left})
+    yield proposal(state, TRAINED, name, short)
+    trial = state.trials[-1]
+    if trial.fidelity is None or trial.fidelity.failure or state.keeps_drop(trial):
+        return
+    integers = _integers(state)
+    foretold = (trial.speedup or 0.0) * (integers.speedup or 1.0 if integers else 1.0)
+    if foretold < state.best_speedup() * WORTH and not state.size_matters():
+        yield Skipped(TRAINED, f"fewer layers were not trained: at most {foretold:.2f}x is foretold")
+        return
+    if _drop(trial) > _REACH * (state.budget.max_drop or 0.0):
+        yield Skipped(TRAINED, f"fewer layers were not trained: a drop of {_drop(trial):.2%} is too far away")
+        return
+    minutes = state.training()
+    if not minutes:
+        yield Skipped(TRAINED, f"fewer layers were not trained: {_NO_TIME}")
+        return
+    steps, name = [short, Step("recover", {"minutes": minutes})], f"{name}, trained {minutes:g} min"
+    if integers is not None:
+        steps += integers.recipe.steps[len(state.prefix) :]
+        name += f", {integers.rung}"
+    yield proposal(state, TRAINED, name, *steps)
+
+
+def _integers(state: State) -> Trial | None:
+    """Returns: the quickest integers that keep the budget by themselves, None where float is as quick."""
+    kept = [t for rung in (STATIC, DYNAMIC) for t in state.of_rung(rung) if t.status == "ok"]
+    return max((t for t in kept if (t.speedup or 0.0) > WORTH), key=lambda t: t.speedup or 0.0, default=None)
 
 
 def _foretold(tried: list[Trial], keep: float) -> float:

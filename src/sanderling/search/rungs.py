@@ -58,6 +58,7 @@ class State:
         training: how many minutes the training of a candidate may take now; 0 for none.
         no_training: why nothing can be trained here, "" when it can.
         regularizer: what draws weights towards zero where pruning trains, and how strongly; None: nothing.
+        layers: how many blocks only add something to what passes by: the network computes without them.
     """
 
     summary: Summary
@@ -80,6 +81,7 @@ class State:
     training: Callable[[], float] = lambda: 0.0
     no_training: str = ""
     regularizer: tuple[str, float] | None = None
+    layers: int = 0
 
     @property
     def baseline(self) -> Trial:

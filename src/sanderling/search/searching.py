@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sanderling import passes
+from sanderling.compress.learning.stream import blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
 from sanderling.search import choose, ladder, rungs
@@ -257,6 +258,7 @@ class Search:
             training=lambda: affordable(request.training, self.clock, self.outcome.trials),
             no_training=why_untrained(request, subject),
             regularizer=request.regularizer,
+            layers=len(blocks(subject.model.main)),
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
