@@ -43,7 +43,19 @@ if TYPE_CHECKING:
     from sanderling.graph.graph import Graph, Model, Node, Tensor
     from sanderling.ops.registry import register_operator
     from sanderling.runtime.session import Session
-    from sanderling.verbs import analyze, bench, check, convert, diff, distill, load, optimize, profile, run
+    from sanderling.verbs import (
+        analyze,
+        bench,
+        check,
+        convert,
+        deploy,
+        diff,
+        distill,
+        load,
+        optimize,
+        profile,
+        run,
+    )
 
     __version__: str
 
@@ -84,6 +96,7 @@ __all__ = [
     "bench",
     "check",
     "convert",
+    "deploy",
     "diff",
     "distill",
     "lite",
@@ -95,7 +108,19 @@ __all__ = [
 ]
 
 _VERBS = frozenset(
-    {"analyze", "bench", "check", "convert", "diff", "distill", "load", "optimize", "profile", "run"}
+    {
+        "analyze",
+        "bench",
+        "check",
+        "convert",
+        "deploy",
+        "diff",
+        "distill",
+        "load",
+        "optimize",
+        "profile",
+        "run",
+    }
 )
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})
 

@@ -10,6 +10,7 @@ from sanderling.cli.commands.analyze import analyze
 from sanderling.cli.commands.bench import bench
 from sanderling.cli.commands.check import check
 from sanderling.cli.commands.convert import convert
+from sanderling.cli.commands.deploy import deploy
 from sanderling.cli.commands.diff import diff
 from sanderling.cli.commands.distill import distill
 from sanderling.cli.commands.doctor import doctor
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (optimize, run, check, analyze, bench, profile, diff, convert, distill, doctor):
+for _command in (optimize, run, check, analyze, bench, profile, diff, convert, distill, deploy, doctor):
     app.command()(guarded(_command))
 app.add_typer(zoo, name="zoo")
 

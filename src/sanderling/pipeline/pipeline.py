@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from sanderling.pipeline.crop import crop_places, image_side
 from sanderling.pipeline.explain import explain
 from sanderling.pipeline.item import Item, Source
 from sanderling.pipeline.items import sources
-from sanderling.pipeline.machine import Machine
 from sanderling.pipeline.seen import Seen
 from sanderling.pipeline.settle import UNASKED, Settled, feed, settle_inputs, settle_ports, settle_task
 from sanderling.samples.pixels import in_colours
@@ -27,6 +26,9 @@ from sanderling.tasks.inputs.state import StateInput
 from sanderling.tasks.placement import Placement
 from sanderling.tasks.spec import TaskSpec
 from sanderling.tasks.together import stacked
+
+if TYPE_CHECKING:
+    from sanderling.pipeline.machine import Machine
 
 _LOOKED_AT = 4  # items that a normalization is guessed from
 Progress = Callable[[int, int], None]
@@ -86,6 +88,19 @@ class Pipeline:
             waiting = self._look(first)
             for item in itertools.chain(first, stream):
                 yield self._answered(item, waiting.pop(id(item), None))
+
+    def examined(self, found: Sequence[Source]) -> Iterator[tuple[Item, Answer, list[Seen]]]:
+        """Answers everything as ``run`` does, and gives what the model saw and said. What cannot be read is
+        left out, and told."""
+        for source in found:
+            for item in source.items():
+                try:
+                    waiting = self._look([item])
+                    answer, seen = self.answer(waiting.get(id(item)) or item.open(), item.name)
+                except SampleError as error:
+                    self._tell(f"left out: {error}")
+                    continue
+                yield item, answer, seen
 
     def _look(self, items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:
         """Opens the first items, and settles from them what is not known yet."""
@@ -190,6 +205,11 @@ class Pipeline:
             labels=self.spec.labels, given=part.given, fed={n: each.array for n, each in fed.items()},
             span=part.span,
         )  # fmt: skip
+
+    @property
+    def cropper(self) -> Pipeline | None:
+        """The detector's pipeline, None where the model sees whole pictures."""
+        return self._cropper if self._crop is not None else None
 
     def close(self) -> None:
         """Frees the models."""

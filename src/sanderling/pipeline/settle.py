@@ -5,19 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanderling import fields
 from sanderling.errors import FormatError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.pipeline.items import Port
-from sanderling.pipeline.machine import Machine
 from sanderling.tasks import guess
 from sanderling.tasks.answer import Answering, Asked, find_task, task_names
 from sanderling.tasks.input_kind import Fed, find_kind, kind_of, recognise_input
 from sanderling.tasks.spec import TaskSpec
 from sanderling.tasks.view import View, finite_view, view_of
+
+if TYPE_CHECKING:
+    from sanderling.pipeline.machine import Machine
 
 # Tasks that rank before this are asked before the guess that the drop is measured by, the others after it.
 _FIRST = 50

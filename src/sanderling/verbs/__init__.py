@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling.verbs import arguments
 from sanderling.verbs.benching import bench
 from sanderling.verbs.converting import convert
+from sanderling.verbs.deploying import deploy
 from sanderling.verbs.distilling import distill
 from sanderling.verbs.reading import reading_of as _reading
 
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     from sanderling.search.events import Listener
     from sanderling.tasks.spec import TaskSpec
 
-__all__ = ["analyze", "bench", "check", "convert", "diff", "distill", "load", "optimize", "profile", "run"]
+__all__ = [
+    "analyze",
+    "bench",
+    "check",
+    "convert",
+    "deploy",
+    "diff",
+    "distill",
+    "load",
+    "optimize",
+    "profile",
+    "run",
+]
 
 Labels = str | Path | Sequence[Any]
 Numbers = float | Sequence[float]

@@ -1,0 +1,91 @@
+"""Examples for a bundle: things given, what the model is fed, and what LiteRT answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sanderling.deploy.order import Example
+from sanderling.engines.registry import find
+from sanderling.errors import DeployError
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+from sanderling.pipeline.pipeline import Pipeline
+from sanderling.samples.inputs import picture_of
+from sanderling.samples.synthetic import synthetic_rows
+
+_SEED = 0
+
+
+def examples_of(
+    pipeline: Pipeline, file: Path, model: Model, samples: Any, count: int
+) -> tuple[Example, ...]:
+    """Answers a few samples, and settles on the way what the pipeline knows of the task.
+
+    Args:
+        pipeline: of the model, on LiteRT.
+        file, model: the model.
+        samples: as ``Pipeline.sources`` takes them; None for noise.
+        count: at most so many.
+
+    Raises:
+        DeployError: no sample can be read, or the model answers with NaN or infinity.
+        SampleError, UsageError: there are no samples there.
+    """
+    given = _noise(model, pipeline, count) if samples is None else samples
+    found = []
+    for item, answer, seen in pipeline.examined(pipeline.sources(given)):
+        for number, each in enumerate(seen, 1):
+            name = item.short or Path(item.name).name  # a bundle says nothing of this machine's folders
+            name = name if len(seen) == 1 else f"{name} ({number})"
+            feeds = {port: fed.array for port, fed in each.fed.items()}
+            found.append(Example(name, each.given, feeds, {}, answer.lines, answer.data))
+        if len(found) >= count:
+            break
+    if not found:
+        raise DeployError("no sample could be read, so nothing could be compared", where=str(samples))
+    return tuple(_answered(file, model, found[:count]))
+
+
+def _answered(file: Path, model: Model, examples: Sequence[Example]) -> Iterator[Example]:
+    """Yields: the examples with the outputs of LiteRT's interpreter, as it stores them."""
+    runner = find("litert").load(file, model)
+    try:
+        for example in examples:
+            runner.reset()
+            arrays = runner.run([example.feeds[port.name] for port in runner.inputs])
+            outputs = dict(zip([port.name for port in runner.outputs], arrays, strict=True))
+            _require_finite(outputs, example.name)
+            yield Example(example.name, example.given, example.feeds, outputs, example.lines, example.data)
+    finally:
+        runner.close()
+
+
+def _require_finite(outputs: Mapping[str, Array], where: str) -> None:
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise DeployError(
+                f"output {name!r} holds NaN or infinity, with which nothing can be compared",
+                where=where,
+                hint="give other samples, or mend the model",
+            )
+
+
+def _noise(model: Model, pipeline: Pipeline, count: int) -> list[Any]:
+    """Returns: noise as the model takes it, pictures where it takes those."""
+    from PIL import Image
+
+    inputs = pipeline.machine.inputs
+    rows = synthetic_rows(model, inputs, count, _SEED)
+    if len(inputs) == 1 and pipeline.ports[0].kind.name == "image" and picture_of(inputs[0]) is not None:
+        pixels = [rows.pixels(n) for n in range(len(rows))]
+        return [Image.fromarray(np.asarray(p, np.uint8).squeeze()) for p in pixels if p is not None]
+    return [dict(rows.feed(n)) for n in range(len(rows))]
+
+
+def picture(item: Mapping[str, Any]) -> Any:
+    """Returns: the first picture (PIL) among what was given, None without."""
+    return next((raw for raw in item.values() if hasattr(raw, "getbands")), None)

@@ -1,0 +1,99 @@
+"""How far an answer on another machine may be from LiteRT's here: kernels differ, and how much is measured.
+
+LiteRT's own sets of kernels differ from each other. An answer elsewhere may be as far from XNNPACK's here as
+twice what LiteRT's builtin kernels are, and never has to be nearer than ``FLOAT`` or ``STEPS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sanderling.engines.registry import find
+from sanderling.errors import UnsupportedOperator
+from sanderling.graph.graph import Model
+from sanderling.graph.types import Array
+
+FLOAT = 1e-3  # of the largest value of an output
+HALF = 2e-2  # the same, where arithmetic is in 16 bits
+STEPS = 2.0  # of an output's integers
+_DRIFT = 2.0
+
+
+def tolerances(
+    file: Path, model: Model, feeds: Sequence[Mapping[str, Array]], outputs: Sequence[Mapping[str, Array]]
+) -> dict[str, float]:
+    """Measures how far answers may be off.
+
+    Args:
+        file, model: the model.
+        feeds: of the examples.
+        outputs: what XNNPACK answers.
+
+    Returns: by output's name, the largest difference as ``difference`` gives it.
+    """
+    others = _builtin(file, model, feeds)
+    return {
+        name: max(
+            STEPS if outputs[0][name].dtype.kind in "iu" else FLOAT,
+            _DRIFT
+            * max((difference(b[name], a[name]) for a, b in zip(outputs, others, strict=False)), default=0.0),
+        )
+        for name in outputs[0]
+    }
+
+
+def _builtin(file: Path, model: Model, feeds: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
+    """Returns: what LiteRT's builtin kernels answer; nothing where they lack an operator that XNNPACK has."""
+    try:
+        runner = find("litert").load(file, model, options={"kernels": "builtin"})
+    except UnsupportedOperator:
+        return []
+    try:
+        answers = []
+        for feed in feeds:
+            runner.reset()
+            arrays = runner.run([feed[port.name] for port in runner.inputs])
+            answers.append(dict(zip([port.name for port in runner.outputs], arrays, strict=True)))
+        return answers
+    finally:
+        runner.close()
+
+
+def difference(mine: Array, wanted: Array) -> float:
+    """Returns: the largest difference of two values: in steps for integers, as a share of the largest right
+    value for floats; infinity where a shape differs, or only one of the two is a number."""
+    if mine.shape != wanted.shape:
+        return float("inf")
+    if wanted.size == 0:
+        return 0.0
+    if wanted.dtype.kind not in "fiub":
+        return 0.0 if np.array_equal(mine, wanted) else float("inf")
+    a, b = (np.asarray(value, np.float64) for value in (mine, wanted))
+    odd = ~(np.isfinite(a) & np.isfinite(b))
+    if not np.array_equal(a[odd], b[odd], equal_nan=True):
+        return float("inf")
+    off = float(np.max(np.abs(a - b), initial=0.0, where=~odd))
+    if wanted.dtype.kind != "f" or off == 0:
+        return off
+    largest = float(np.max(np.abs(b), initial=0.0, where=~odd))
+    return off / largest if largest else float("inf")
+
+
+def worst(
+    answers: Sequence[Mapping[str, Array]],
+    wanted: Sequence[Mapping[str, Array]],
+    tolerance: Mapping[str, float],
+) -> tuple[float, str]:
+    """Compares answers.
+
+    Returns: the largest difference in tolerances, and the output where it is.
+    """
+    found = (0.0, next(iter(tolerance), ""))
+    for mine, right in zip(answers, wanted, strict=True):
+        for name, allowed in tolerance.items():
+            off = difference(mine[name], right[name]) / allowed if name in mine else float("inf")
+            found = max(found, (off, name))
+    return found

@@ -1,0 +1,142 @@
+"""From what a user names to an order for ``deploy``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sanderling import zoo
+from sanderling.errors import UsageError
+from sanderling.files import expanded
+from sanderling.verbs.answering import make_pipeline
+from sanderling.verbs.find import zoo_name
+
+if TYPE_CHECKING:
+    from sanderling.deploy.deploying import Deployed
+    from sanderling.deploy.order import Detector
+    from sanderling.deploy.target import Target, Tell
+    from sanderling.pipeline.pipeline import Pipeline
+
+_NOISE = (
+    "no samples were given: the bundle's examples are noise, which shows that it computes right, not what it "
+    "is good for; give --samples"
+)
+
+
+def deploy(
+    model: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    samples: Any = None,
+    options: Mapping[str, str] | None = None,
+    threads: int = 0,
+    tell: Tell | None = None,
+    **known: Any,
+) -> Deployed:
+    """Makes a folder that runs a model on another machine, with nothing of ours installed there.
+
+    The bundle is tried here as far as the target can be emulated. One whose answers are not the model's is not
+    made.
+
+    Args:
+        model: a ``.tflite``, a ``best.json``, a zoo model, or what ``convert`` reads.
+        to: the target: one of ``deploy.registry.target_names()``.
+        out: a folder that is empty or does not exist.
+        samples: what examples are taken from, as for ``run``; None: a zoo model's own, else noise.
+        options: settings of the target, by name.
+        threads: CPU threads there; 0: the target's choice.
+        tell: is called with (what is being done, how far, of how much).
+        known: ``task``, ``labels``, ``crop``, ``mean``, ``std``, ``scale``, ``front_end``, ``sample_rate``,
+            ``hop`` and ``tokenizer``: see ``run``.
+
+    Returns: the folder, how it was tried, and what is in its ``bundle.json``.
+
+    Raises:
+        UsageError: there is no such target or setting.
+        DeployError: the target does not take the model, the folder cannot be written, or the answers differ.
+        MissingExtra: what builds for the target is not installed.
+    """
+    from sanderling.deploy.deploying import check_order
+    from sanderling.deploy.deploying import deploy as build
+    from sanderling.deploy.examples import examples_of
+    from sanderling.deploy.order import Order
+    from sanderling.deploy.registry import find_target
+    from sanderling.deploy.tolerance import tolerances
+    from sanderling.graph.verify import verify
+
+    notes: list[str] = []
+    step = tell or (lambda what, done, total: None)
+    target, folder = find_target(to), expanded(out)
+    given = _options(options or {}, target)
+    pipeline = make_pipeline(model, engine="litert", threads=1, tell=notes.append, **known)
+    try:
+        loaded = pipeline.machine.model
+        file = Path(loaded.source or "")
+        verify(loaded)
+        early = Order(
+            file,
+            loaded,
+            pipeline.spec,
+            pipeline.machine.inputs,
+            (),
+            False,
+            {},
+            options=given,
+            threads=threads,
+        )
+        check_order(early, target, folder)
+        found = _samples(model) if samples is None else samples
+        if found is None:
+            notes.append(_NOISE)
+        step("answering the examples", 0, 0)
+        examples = examples_of(pipeline, file, loaded, found, target.examples)
+        allowed = tolerances(file, loaded, [e.feeds for e in examples], [e.outputs for e in examples])
+        order = replace(
+            early, spec=pipeline.spec, examples=examples, noise=found is None, tolerance=allowed,
+            detector=_detector(pipeline), notes=tuple(dict.fromkeys(notes)),
+        )  # fmt: skip
+        return build(order, target, folder, step)
+    finally:
+        pipeline.close()
+
+
+def _detector(pipeline: Pipeline) -> Detector | None:
+    from sanderling.deploy.order import Detector
+
+    found = pipeline.cropper
+    if found is None:
+        return None
+    model = found.machine.model
+    return Detector(Path(model.source or ""), model, found.spec)
+
+
+def _samples(model: str | Path) -> Any:
+    """Returns: a zoo model's own samples, None where it has none."""
+    name = zoo_name(model)
+    return zoo.samples_path(name) if name else None
+
+
+def _options(given: Mapping[str, str], target: Target) -> dict[str, str]:
+    for name in given:
+        if name not in target.options:
+            listed = ", ".join(target.options) or "none"
+            raise UsageError(f"{target.name} has no setting {name!r}", where="--set", hint=f"it has {listed}")
+    return dict(given)
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Reads ``--set NAME=VALUE``.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"got {text!r}, expected NAME=VALUE", where="--set")
+        found[name] = value
+    return found
