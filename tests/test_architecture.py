@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sanderling"
-FILES = sorted(SOURCE.rglob("*.py"))
+# Without the programs that are copied into bundles: they are not imported here.
+FILES = sorted(p for p in SOURCE.rglob("*.py") if "/files/" not in p.as_posix())
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

@@ -299,3 +299,12 @@ LADDER: tuple[tuple[str, Rung], ...] = (
     (ENGINES, engines),
     (THREADS, threads),
 )
+
+
+def of_recipe(recipe: Recipe) -> tuple[tuple[str, Rung], ...]:
+    """Returns: the ladder of ``--recipe``: the original, and the given recipe."""
+
+    def given(state: State) -> Iterator[Proposal | Skipped]:
+        yield Proposal(recipe.name, recipe, "given recipe", state.threads)
+
+    return ((AS_IS, as_is), ("given recipe", given))

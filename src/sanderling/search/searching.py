@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -180,7 +180,7 @@ class Search:
         with self.clock.keeping(self._kept_back()):
             self.clock.need(0.0)
         state = self._state(subject)
-        climbed = ladder.LADDER if self.request.recipe is None else self._given(self.request.recipe)
+        climbed = ladder.LADDER if self.request.recipe is None else ladder.of_recipe(self.request.recipe)
         late: list[str] = []
         for name, rung in climbed:
             measured = len(state.trials)
@@ -227,14 +227,6 @@ class Search:
             if state.trials:
                 self.clock.need(least)
             state.trials.append(self._trial(subject, item))
-
-    def _given(self, recipe: Recipe) -> tuple[tuple[str, rungs.Rung], ...]:
-        """The ladder of ``--recipe``: the original, and the given recipe."""
-
-        def rung(state: State) -> Iterator[Proposal | Skipped]:
-            yield Proposal(recipe.name, recipe, "given recipe", state.threads)
-
-        return ((rungs.AS_IS, ladder.as_is), ("given recipe", rung))
 
     def _state(self, subject: Subject) -> State:
         request = self.request

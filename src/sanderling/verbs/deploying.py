@@ -15,7 +15,7 @@ from sanderling.verbs.find import zoo_name
 
 if TYPE_CHECKING:
     from sanderling.deploy.deploying import Deployed
-    from sanderling.deploy.order import Detector
+    from sanderling.deploy.order import Detector, Order
     from sanderling.deploy.target import Target, Tell
     from sanderling.pipeline.pipeline import Pipeline
 
@@ -38,8 +38,8 @@ def deploy(
 ) -> Deployed:
     """Makes a folder that runs a model on another machine, with nothing of ours installed there.
 
-    The bundle is tried here as far as the target can be emulated. One whose answers are not the model's is not
-    made.
+    The bundle is tried here as far as the target can be emulated. With other answers than the model's, there
+    is none.
 
     Args:
         model: a ``.tflite``, a ``best.json``, a zoo model, or what ``convert`` reads.
@@ -59,48 +59,41 @@ def deploy(
         DeployError: the target does not take the model, the folder cannot be written, or the answers differ.
         MissingExtra: what builds for the target is not installed.
     """
-    from sanderling.deploy.deploying import check_order
     from sanderling.deploy.deploying import deploy as build
-    from sanderling.deploy.examples import examples_of
-    from sanderling.deploy.order import Order
     from sanderling.deploy.registry import find_target
-    from sanderling.deploy.tolerance import tolerances
-    from sanderling.graph.verify import verify
 
-    notes: list[str] = []
     step = tell or (lambda what, done, total: None)
     target, folder = find_target(to), expanded(out)
     given = _options(options or {}, target)
+    found = _samples(model) if samples is None else samples
+    notes = [] if found is not None else [_NOISE]
     pipeline = make_pipeline(model, engine="litert", threads=1, tell=notes.append, **known)
     try:
-        loaded = pipeline.machine.model
-        file = Path(loaded.source or "")
-        verify(loaded)
-        early = Order(
-            file,
-            loaded,
-            pipeline.spec,
-            pipeline.machine.inputs,
-            (),
-            False,
-            {},
-            options=given,
-            threads=threads,
-        )
-        check_order(early, target, folder)
-        found = _samples(model) if samples is None else samples
-        if found is None:
-            notes.append(_NOISE)
-        step("answering the examples", 0, 0)
-        examples = examples_of(pipeline, file, loaded, found, target.examples)
-        allowed = tolerances(file, loaded, [e.feeds for e in examples], [e.outputs for e in examples])
-        order = replace(
-            early, spec=pipeline.spec, examples=examples, noise=found is None, tolerance=allowed,
-            detector=_detector(pipeline), notes=tuple(dict.fromkeys(notes)),
-        )  # fmt: skip
+        order = _order(pipeline, target, folder, found, step)
+        order = replace(order, options=given, threads=threads, notes=tuple(dict.fromkeys(notes)))
         return build(order, target, folder, step)
     finally:
         pipeline.close()
+
+
+def _order(pipeline: Pipeline, target: Target, folder: Path, samples: Any, tell: Tell) -> Order:
+    """Returns: what is to be deployed; the pipeline settles the task on the way."""
+    from sanderling.deploy.deploying import check_order
+    from sanderling.deploy.examples import examples_of
+    from sanderling.deploy.order import Order
+    from sanderling.deploy.tolerance import tolerances
+    from sanderling.graph.verify import verify
+
+    model, inputs = pipeline.machine.model, pipeline.machine.inputs
+    file = Path(model.source or "")
+    verify(model)
+    check_order(Order(file, model, pipeline.spec, inputs, (), samples is None, {}), target, folder)
+    tell("answering the examples", 0, 0)
+    examples = examples_of(pipeline, file, model, samples, target.examples)
+    allowed = tolerances(file, model, [e.feeds for e in examples], [e.outputs for e in examples])
+    return Order(
+        file, model, pipeline.spec, inputs, examples, samples is None, allowed, detector=_detector(pipeline)
+    )
 
 
 def _detector(pipeline: Pipeline) -> Detector | None:
