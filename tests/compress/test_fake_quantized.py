@@ -109,3 +109,28 @@ def test_the_original_teaches_after_other_steps(digits: zoo.Bundled, tmp_path: P
         np.concatenate([run_litert(f, x)[0] for x in inputs[300:]]) for f in (source, plain, trained)
     )
     assert np.square(after - wanted).mean() < 0.5 * np.square(before - wanted).mean()
+
+
+@pytest.mark.parametrize("zero_point", [0, -128, 37])
+def test_gradients_of_rounded_values_are_those_of_their_definition(zero_point: int) -> None:
+    from sanderling.compress.quantizing.fake_quantized import _rounding_values
+
+    def defined(x: torch.Tensor, scale: torch.Tensor, low: int, high: int) -> torch.Tensor:
+        real = x / scale
+        held = real.round().clamp(low, high).detach()
+        inside = (real > low - 0.5) & (real < high + 0.5)
+        return torch.where(inside, real + (held - real).detach(), held) * scale
+
+    generator = torch.Generator().manual_seed(0)
+    start, gradient = (torch.randn((4, 5, 6, 7), generator=generator) for _ in range(2))
+    found = []
+    for function in (_rounding_values(torch).apply, defined):
+        x, scale = start.clone().requires_grad_(), torch.tensor(0.013).requires_grad_()
+        out = function(x, scale, -128 - zero_point, 127 - zero_point)
+        out.backward(gradient)
+        found.append((out.detach(), x.grad, scale.grad))
+    (mine, of_x, of_scale), (right, right_x, right_scale) = found
+    assert torch.allclose(mine, right, atol=1e-6)
+    assert torch.allclose(of_x, right_x)
+    assert 0 < np.count_nonzero(of_x == 0) < of_x.numel() / 2 + 50
+    assert torch.allclose(of_scale, right_scale, rtol=1e-3)
