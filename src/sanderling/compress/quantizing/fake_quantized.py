@@ -188,7 +188,7 @@ def _rounding_values(torch: Any) -> Any:
     """
 
     class Rounding(torch.autograd.Function):  # type: ignore[misc]
-        """(values, scale, lowest and highest integer without the zero point) → values as integers hold them."""
+        """(values, scale, lowest and highest integer less the zero point) → values as integers hold them."""
 
         @staticmethod
         def forward(context: Any, x: Any, scale: Any, low: int, high: int) -> Any:
