@@ -50,6 +50,11 @@ class Entry:
         """Its file below the folder of results."""
         return f"{self.subject}/{slug(f'{self.tool} {self.variant}')}-{self.seed}.json"
 
+    @property
+    def engine(self) -> str:
+        """Our engine that runs what is made, where it is a ``.tflite``."""
+        return _ours(self.variant).engine if self.tool == OWN else "litert"
+
     def how(self) -> Any:
         """Returns: what exactly is done, so that another recipe of the same name counts as not done."""
         if self.tool == OWN:
@@ -126,9 +131,8 @@ def perform(entry: Entry, models: Path, sources: Sources) -> dict[str, Any]:
     try:
         made, notes = _made(entry, source, material, folder, target)
         result |= {"made_seconds": round(time.monotonic() - start, 1), "notes": notes}
-        return (
-            result | {"status": "ok"} | _judged(subject, source, made, material, folder, entry.tool == FLOAT)
-        )
+        judged = _judged(subject, source, made, material, folder, entry.engine, entry.tool == FLOAT)
+        return result | {"status": "ok"} | judged
     except (PeerFailed, SanderlingError, RuntimeError, ValueError) as error:
         return result | {"status": "failed", "reason": _sentence(error)}
     finally:
@@ -161,9 +165,9 @@ def _kept(feeds: Feeds, file: Path) -> Path:
 
 
 def _judged(
-    subject: Subject, source: Path, made: Path, material: Material, folder: Path, shaken: bool
+    subject: Subject, source: Path, made: Path, material: Material, folder: Path, engine: str, shaken: bool
 ) -> dict[str, Any]:
-    ready = Ready(made)
+    ready = Ready(made, engine)
     reference = _reference(subject, source, material, folder)
     shown = replace(material.evaluation, shake=_HALF_A_LEVEL) if shaken else material.evaluation
     answers = ready.answers(shown, subject.judge)
@@ -174,7 +178,7 @@ def _judged(
     return {
         "engine": ready.engine, "size_bytes": peers.size_bytes(made),
         "float_size_bytes": source.stat().st_size, "zipped_bytes": _zipped(made),
-        "evaluated": len(material.evaluation), "figures": figures, **speedup(source, made, timed),
+        "evaluated": len(material.evaluation), "figures": figures, **speedup(source, made, timed, engine),
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Our recipes. To add one is a line: a name, its steps, and the seeds that it is tried with.
 
-Where training is a matter of minutes it is given in steps, of so many as those minutes hold on two quiet cores: they
-are the same on a busy machine.
+Long training is given in steps, of so many as the minutes allowed hold on two quiet cores: they come to the same
+on a busy machine.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ class Ours:
         steps: as in ``best.json``; the word "$seed" among the settings becomes the seed.
         seeds: what it is tried with: several where it trains.
         subjects: the models that it is meant for; empty: all.
+        engine: of ours that runs what is made, on one thread.
     """
 
     name: str
     steps: tuple[tuple[str, Mapping[str, Any]], ...]
     seeds: tuple[int, ...] = ONCE
     subjects: tuple[str, ...] = ()
+    engine: str = "litert"
 
     def recipe(self, seed: int) -> Recipe:
         """Returns: what is applied."""
@@ -66,6 +68,18 @@ OURS = (
         (("static_int8", {**_LEARNED, **_SEEDED, "minutes": 6}),),
         SEEDS,
         _HARD,
+    ),
+    Ours(
+        "float, rewritten, in OpenVINO",
+        (("rewrite", {}),),
+        subjects=("selfie_segmentation",),
+        engine="openvino",
+    ),
+    Ours(
+        "equalized, static int8 (MSE), learned rounding, in OpenVINO",
+        (("equalize", {}), ("static_int8", _LEARNED)),
+        subjects=("selfie_segmentation",),
+        engine="openvino",
     ),
     Ours("4-bit weights, learned rounding", (("int4_weights", _FOUR_BITS),), subjects=(_EFFICIENTNET,)),
     Ours(

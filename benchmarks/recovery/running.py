@@ -26,12 +26,16 @@ TIMED_FEEDS = 4
 class Ready:
     """A model that is loaded.
 
+    Args:
+        path: ``.tflite``, ``.xml`` or ``.onnx``.
+        engine: of ours, for a ``.tflite``; others run in what they are made for.
+
     Attributes:
         engine: what runs it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.engine, self._contend = _LOADERS[path.suffix](path)
+    def __init__(self, path: Path, engine: str = "litert") -> None:
+        self.engine, self._contend = _LOADERS[path.suffix](path, engine)
 
     def contender(self, feeds: list[Feed]) -> Contender:
         """Returns: the model's calls, to be timed; ``run`` takes and gives arrays in the file's order."""
@@ -47,12 +51,12 @@ class Ready:
         return np.stack([judge.keep(self.outputs(feed)) for feed in feeds])
 
 
-def speedup(float_model: Path, candidate: Path, feeds: list[Feed]) -> dict[str, Any]:
+def speedup(float_model: Path, candidate: Path, feeds: list[Feed], engine: str) -> dict[str, Any]:
     """Times a model against the float model in LiteRT, by turns.
 
     Returns: ``speedup`` (median of float's time over its own), its 95 % interval, and both medians in ms.
     """
-    racing = [Ready(path).contender(feeds) for path in (float_model, candidate)]
+    racing = [Ready(float_model).contender(feeds), Ready(candidate, engine).contender(feeds)]
     race(racing, seconds=SECONDS, target=PRECISION)
     low, middle, high = ratio(racing[1], racing[0])
     float_ms, own_ms = (float(np.median(each.times)) for each in racing)
@@ -61,18 +65,18 @@ def speedup(float_model: Path, candidate: Path, feeds: list[Feed]) -> dict[str, 
     }  # fmt: skip
 
 
-def _litert(path: Path) -> tuple[str, Callable[[list[Feed]], Contender]]:
-    loaded = load_file(path, "litert", 1)
+def _own(path: Path, engine: str) -> tuple[str, Callable[[list[Feed]], Contender]]:
+    loaded = load_file(path, engine, 1)
     ports = loaded.runner.inputs
 
     def contend(feeds: list[Feed]) -> Contender:
         positional = [dict(zip([p.name for p in ports], feed.values(), strict=True)) for feed in feeds]
         return contender(loaded, positional)
 
-    return "LiteRT", contend
+    return {"litert": "LiteRT", "openvino": "OpenVINO"}[engine], contend
 
 
-def _openvino(path: Path) -> tuple[str, Callable[[list[Feed]], Contender]]:
+def _openvino(path: Path, _: str) -> tuple[str, Callable[[list[Feed]], Contender]]:
     import openvino
 
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
@@ -89,7 +93,7 @@ def _openvino(path: Path) -> tuple[str, Callable[[list[Feed]], Contender]]:
     return "OpenVINO", lambda feeds: Contender(run, [list(feed.values()) for feed in feeds])
 
 
-def _onnxruntime(path: Path) -> tuple[str, Callable[[list[Feed]], Contender]]:
+def _onnxruntime(path: Path, _: str) -> tuple[str, Callable[[list[Feed]], Contender]]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -105,4 +109,4 @@ def _onnxruntime(path: Path) -> tuple[str, Callable[[list[Feed]], Contender]]:
     return "ONNX Runtime", lambda feeds: Contender(run, [list(feed.values()) for feed in feeds])
 
 
-_LOADERS = {".tflite": _litert, ".xml": _openvino, ".onnx": _onnxruntime}
+_LOADERS = {".tflite": _own, ".xml": _openvino, ".onnx": _onnxruntime}
