@@ -1,7 +1,7 @@
 """Our recipes. To add one is a line: a name, its steps, and the seeds that it is tried with.
 
-Long training is given in steps, of so many as the minutes allowed hold on two quiet cores: they come to the same
-on a busy machine.
+Long training is given in steps, of so many as the minutes allowed hold on two quiet cores: they come to the
+same on a busy machine.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ OURS = (
         engine="openvino",
     ),
     Ours(
-        "equalized, static int8 (MSE), learned rounding, in OpenVINO",
-        (("equalize", {}), ("static_int8", _LEARNED)),
+        "rewritten, equalized, static int8 (MSE), learned rounding, in OpenVINO",
+        (("rewrite", {}), ("equalize", {}), ("static_int8", _LEARNED)),
         subjects=("selfie_segmentation",),
         engine="openvino",
     ),
