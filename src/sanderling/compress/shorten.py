@@ -16,7 +16,7 @@ import numpy as np
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import Feeds, load_feeds
 from sanderling.compress.eligible import require_float
-from sanderling.compress.fitting.answers import answers, relative_error
+from sanderling.compress.fitting.answers import answers, unexplained_variance
 from sanderling.compress.fitting.observe import observe
 from sanderling.compress.learning.stream import Block, blocks, without
 from sanderling.compress.options import Options
@@ -133,7 +133,7 @@ class _Judge:
         tensors = [moved.get(index, index) for index in self.tensors]
         got = self._run(self.model.with_main(graph), tensors)
         pairs = list(zip(self.tensors, tensors, strict=True))
-        error = relative_error(
+        error = unexplained_variance(
             self.tensors, self.want, [{old: values[new] for old, new in pairs} for values in got]
         )
         return error if np.isfinite(error) else float("inf")

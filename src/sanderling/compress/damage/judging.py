@@ -18,7 +18,7 @@ Outputs = list[list[Array]]  # per sample, per output
 Damage = Callable[[Outputs, Outputs], float]
 
 
-def relative_error(reference: Outputs, changed: Outputs) -> float:
+def noise_to_signal(reference: Outputs, changed: Outputs) -> float:
     """Returns: squared error over squared values, of each float output over all samples, summed."""
     total = 0.0
     for position in range(len(reference[0])):
@@ -50,7 +50,7 @@ class Bench:
         model: Model,
         feeds: Sequence[Mapping[str, Array]],
         work: Work,
-        damage: Damage = relative_error,
+        damage: Damage = noise_to_signal,
     ) -> None:
         self._model, self._feeds, self._work, self._damage = model, feeds, work, damage
         self._names = model.input_names()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sanderling.compress.calibration import load_feeds
-from sanderling.compress.damage.judging import Bench, Damage, relative_error
+from sanderling.compress.damage.judging import Bench, Damage, noise_to_signal
 from sanderling.compress.eligible import judge, require_float
 from sanderling.compress.prepare import fold
 from sanderling.compress.quantizing.choose_ranges import chooser
@@ -140,7 +140,7 @@ def sensitivity(
         bounds = {w.tensor: w.bounds for w in weights}
         operators, sites = survey(folded.main, eligible.chosen, ranges, observed, bounds)
         feeds = list(islice(iter(load_feeds(calibration)), samples))
-        bench = Bench(folded, feeds, work, damage or relative_error)
+        bench = Bench(folded, feeds, work, damage or noise_to_signal)
         measured = _measure(bench, folded.main, operators, sites, bounds, started + seconds, progress)
         noisy = with_noise_at(with_rounded_weights(folded.main, bounds), {s.tensor: s.quant for s in sites})
         total = bench.measure(noisy)

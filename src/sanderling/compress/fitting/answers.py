@@ -34,7 +34,7 @@ def answers(graph: Graph) -> list[int]:
     return list(found)
 
 
-def relative_error(
+def unexplained_variance(
     tensors: Sequence[int], want: Sequence[Mapping[int, Array]], got: Sequence[Mapping[int, Array]]
 ) -> float:
     """Compares tensors over feeds.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sanderling.compress.calibration import Feeds
 from sanderling.compress.fitting import reconstruct
-from sanderling.compress.fitting.answers import answers, relative_error
+from sanderling.compress.fitting.answers import answers, unexplained_variance
 from sanderling.compress.fitting.in_order import fit, in_rounds, with_weights
 from sanderling.compress.fitting.observe import observe
 from sanderling.compress.fitting.readers import Reader, readers, unfitted
@@ -143,7 +143,7 @@ class Slimming:
             removed = next((n for n in (len(group) - w for w in widths) if order.damage[n] > _HURTS), None)
             removed = len(group) - widths[-1] if removed is None else removed
             got = list(self._run(self._cut(order.order[:removed])[0], compared, feeds))
-            error = relative_error(compared, want, got)
+            error = unexplained_variance(compared, want, got)
             scales.append(max(error / max(order.damage[removed], _TINY), _LEAST))
         return scales
 
