@@ -63,3 +63,8 @@ def settings() -> Settings:
         threads=_integer("SANDERLING_THREADS", 0) or None,
         engines=tuple(filter(None, os.environ.get("SANDERLING_ENGINES", "").replace(" ", "").split(","))),
     )
+
+
+def cores() -> int:
+    """Returns: the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

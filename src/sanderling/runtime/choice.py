@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +23,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import DType
 from sanderling.isolation.client import Worker
 from sanderling.runtime import contest
-from sanderling.settings import settings
+from sanderling.settings import cores, settings
 
 FORMAT = 1
 USUAL = "litert"
@@ -133,8 +132,7 @@ def candidates() -> list[Variant]:
 
 def _counts() -> list[int]:
     """Returns: numbers of threads to try."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return [count for count in (1, 2, 4, 8) if count <= min(usable, MOST_THREADS)]
+    return [count for count in (1, 2, 4, 8) if count <= min(cores(), MOST_THREADS)]
 
 
 def _feedable(model: Model) -> bool:
@@ -235,7 +233,7 @@ def _ms(item: tuple[str, Row]) -> float:
 def _key(path: Path, threads: int | None) -> Path | None:
     """Returns: the file that the choice is remembered in; None where the model cannot be told from others."""
     from sanderling.engines.webgpu.auto import gpu_files
-    from sanderling.engines.webgpu.remember import cores, hash_of, versions
+    from sanderling.engines.webgpu.remember import hash_of, versions
     from sanderling.engines.webgpu.versions import version_of
     from sanderling.runtime.doctor import processor_name
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from sanderling.graph.types import Array
 from sanderling.runtime.loading import announce, default_threads, load_runner, read_model, read_recipe_file
 from sanderling.runtime.placement import Placed, choose_engine, describe, place_runner
 from sanderling.runtime.ports import accept
-from sanderling.settings import settings
+from sanderling.settings import cores, settings
+
+if TYPE_CHECKING:
+    from sanderling.runtime.parallel.mapping import Mapped
 
 Answer = Array | dict[str, Array]
 
@@ -106,6 +109,7 @@ class Session:
         self, path: Path, engine: str, precision: str, options: Mapping[str, object], *, free: bool
     ) -> None:
         self.engine, self.reason, self._reload = engine, "chosen by the caller", None
+        self._path, self._how = path, {"precision": precision, "options": dict(options)}
         if engine == "auto":
             threads = None if free else self.threads
             chosen = choose_engine(
@@ -115,7 +119,7 @@ class Session:
             if chosen.runner is not None:
                 self._runner = chosen.runner
                 return
-            options = {}  # they are wishes for a GPU
+            options = self._how["options"] = {}  # they are wishes for a GPU
         self._reload = partial(
             load_runner,
             path,
@@ -262,6 +266,49 @@ class Session:
             return [accept(v, port) for v, port in zip(values, self._runner.inputs, strict=True)]
         except InputMismatch as error:
             raise InputMismatch(error.what, where=self._model.name, hint=error.hint) from None
+
+    def map(
+        self,
+        stream: Iterable[Any],
+        replicas: int | str = "auto",
+        *,
+        where: str = "auto",
+        threads: int | None = None,
+    ) -> Mapped[Answer]:
+        """Answers a stream of inputs with replicas of the model side by side, in the stream's order.
+
+        The session itself goes on as it is; replicas are loaded beside it and freed at the end.
+
+        Args:
+            stream: what ``__call__`` takes, one after the other: an array, a tuple in ``inputs``' order,
+                or a dict by name. It is read a few pieces ahead, so that it may be endless.
+            replicas: how many; ``"auto"`` measures a few plans on the first inputs and takes the fastest,
+                which may be one replica on all cores.
+            where: ``"threads"`` of this process, ``"processes"`` of their own (where one that dies costs a
+                retry and nothing else), or ``"auto"``: what is measured, threads for a given number.
+            threads: of each replica, where their number is given.
+
+        Returns: an iterator, whose ``plan`` and ``reason`` say what was chosen.
+
+        Raises:
+            UsageError: an argument is wrong.
+            RunError: the model keeps a state, and more than one replica is asked for.
+        """
+        from sanderling.runtime.parallel.mapping import Mapped, Source, wanted_plan
+
+        self._check_open()
+        plan = wanted_plan(self._model, replicas, where, threads)
+        source = Source(self._path, self._model, self.engine, self._how, cores(), self._tell)
+        single = len(self._runner.outputs) == 1
+
+        def arranged(given: Any) -> list[Array]:
+            args = tuple(given) if isinstance(given, tuple) else (given,)
+            return self._arrange(args, {})[0]
+
+        def finish(outputs: list[Array]) -> Answer:
+            return outputs[0] if single else dict(zip(self._output_names, outputs, strict=True))
+
+        return Mapped(source, map(arranged, stream), plan, finish)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from sanderling.errors import MissingExtra
-from sanderling.settings import settings
+from sanderling.settings import cores, settings
 
 # A step of less arithmetic than this is faster on one thread than shared out.
 _WORTH_SHARING = 2e9
@@ -39,12 +39,8 @@ def settle_threads(torch: Any, macs: float) -> None:
         torch: the module.
         macs: multiply-accumulates of a batch forwards.
     """
-    cores = settings().threads or _cores()
-    torch.set_num_threads(1 if macs < _WORTH_SHARING else cores)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = settings().threads or cores()
+    torch.set_num_threads(1 if macs < _WORTH_SHARING else most)
 
 
 def available() -> bool:

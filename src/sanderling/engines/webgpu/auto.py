@@ -24,12 +24,12 @@ from sanderling.engines.webgpu.driver import device as devices
 from sanderling.engines.webgpu.engine import Wanted, checked, precise
 from sanderling.engines.webgpu.pieces.partition import Plan, Rates
 from sanderling.engines.webgpu.pieces.verdicts import pinned
-from sanderling.engines.webgpu.remember import Memory, cores, hash_of, recall
+from sanderling.engines.webgpu.remember import Memory, hash_of, recall
 from sanderling.engines.webgpu.runner import Options, WebGPURunner
 from sanderling.errors import CompileError, ModelError, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.settings import settings
+from sanderling.settings import cores, settings
 
 BEST = 3  # plans that are timed, beside as much on the GPU as possible and all on the CPU
 ROUNDS, SECONDS = 8, 2.0  # of timing, whichever ends first

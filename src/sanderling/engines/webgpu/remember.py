@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -140,8 +139,3 @@ def fingerprint(program: Program) -> str:
     digest = hashlib.sha256(repr([getattr(program, name) for name in _TOLD]).encode())
     digest.update(program.weights.data)
     return digest.hexdigest()[:32]
-
-
-def cores() -> int:
-    """Returns: the processors that this process may use, which decides how fast its CPU is."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
