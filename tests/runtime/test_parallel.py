@@ -123,7 +123,7 @@ def test_more_replicas_that_gain_nothing_are_not_taken() -> None:
 
     plan, lanes, _ = choose(
         [Plan(1, 1), Plan(2, 1)],
-        lambda plan: [Serial(0.004) for _ in range(plan.replicas)],
+        lambda plan: [Serial(0.03) for _ in range(plan.replicas)],
         [[np.zeros(1)]] * 4,
     )
     assert plan == Plan(1, 1)
@@ -143,6 +143,17 @@ def test_a_session_maps_as_it_answers(model: Path, replicas: int | str, where: s
         assert str(mapped.plan) in mapped.reason
         if replicas != "auto":
             assert (mapped.plan.replicas, mapped.measured) == (replicas, [])
+
+
+@pytest.mark.parametrize("stages", [2, ("litert", "reference")])
+def test_a_session_maps_in_stages(model: Path, stages: int | tuple[str, ...]) -> None:
+    with Session(model, engine="litert") as session:
+        given = inputs(10)
+        right = [session(x) for x in given]
+        mapped = session.map(iter(given), stages=stages)
+        for one, many in zip(right, mapped, strict=True):
+            assert np.allclose(one, many, atol=1e-5)
+        assert "pipeline of 2 stages" in mapped.reason
 
 
 def test_an_endless_stream_is_read_a_little_ahead(model: Path) -> None:
@@ -215,6 +226,8 @@ def test_what_cannot_be_meant_is_said(model: Path) -> None:
             session.map([], 0)
         with pytest.raises(UsageError, match="there is no 'clouds'"):
             session.map([], 2, where="clouds")
+        with pytest.raises(UsageError, match="expected a number from 2 on"):
+            session.map([], stages=1)
 
 
 def test_a_model_that_keeps_a_state_is_not_shared_out(tmp_path: Path) -> None:

@@ -274,6 +274,7 @@ class Session:
         *,
         where: str = "auto",
         threads: int | None = None,
+        stages: int | Sequence[str] | None = None,
     ) -> Mapped[Answer]:
         """Answers a stream of inputs with replicas of the model side by side, in the stream's order.
 
@@ -286,7 +287,9 @@ class Session:
                 which may be one replica on all cores.
             where: ``"threads"`` of this process, ``"processes"`` of their own (where one that dies costs a
                 retry and nothing else), or ``"auto"``: what is measured, threads for a given number.
-            threads: of each replica, where their number is given.
+            threads: of each replica, where their number is given, or of each stage.
+            stages: instead of replicas the model in so many stages, one behind the other; or the engines of
+                the stages, as in ``("webgpu", "litert")``. Where to cut is measured.
 
         Returns: an iterator, whose ``plan`` and ``reason`` say what was chosen.
 
@@ -297,8 +300,8 @@ class Session:
         from sanderling.runtime.parallel.mapping import Mapped, Source, wanted_plan
 
         self._check_open()
-        plan = wanted_plan(self._model, replicas, where, threads)
         source = Source(self._path, self._model, self.engine, self._how, cores(), self._tell)
+        plan = wanted_plan(source, replicas, where, threads, stages)
         single = len(self._runner.outputs) == 1
 
         def arranged(given: Any) -> list[Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from sanderling.errors import RunError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.runtime.loading import load_runner
 from sanderling.runtime.parallel.chunks import MOST, chunk_size, in_chunks
-from sanderling.runtime.parallel.plan import Measured, Plan, Where, candidates, choose
+from sanderling.runtime.parallel.plan import Measured, Plan, Stages, Where, candidates, choose
 from sanderling.runtime.parallel.replicas import InProcess, Inputs, InThread, Lane, Outputs
 from sanderling.runtime.parallel.spread import spread
 
@@ -67,11 +67,11 @@ class Mapped(Generic[Answer]):
         self,
         source: Source,
         stream: Iterable[Inputs],
-        wanted: Plan | None,
+        wanted: Plan | Stages | None,
         finish: Callable[[Outputs], Answer],
     ) -> None:
         self._source, self._stream, self._wanted, self._finish = source, stream, wanted, finish
-        self.plan: Plan | None = None
+        self.plan: Plan | Stages | None = None
         self.measured: list[Measured] = []
         self._answers = self._run()
 
@@ -98,6 +98,9 @@ class Mapped(Generic[Answer]):
         first = list(itertools.islice(stream, _LOOKED_AT))
         if not first:
             return
+        if isinstance(self._wanted, Stages):
+            yield from self._staged(self._wanted, itertools.chain(first, stream), first[0])
+            return
         lanes, size = self._begin(first)
         try:
             for answers in spread(lanes, in_chunks(itertools.chain(first, stream), size)):
@@ -106,17 +109,29 @@ class Mapped(Generic[Answer]):
             for lane in lanes:
                 lane.close()
 
+    def _staged(self, plan: Stages, stream: Iterable[Inputs], sample: Inputs) -> Iterator[Answer]:
+        from sanderling.runtime.parallel.pipeline import Pipeline
+
+        source = self._source
+        how = {**source.how, "threads": plan.threads}
+        pipeline = Pipeline(source.model, plan.engines, how, sample=sample)
+        self.plan = plan
+        try:
+            yield from map(self._finish, pipeline(stream))
+        finally:
+            pipeline.close()
+
     def _begin(self, first: list[Inputs]) -> tuple[list[Lane], int]:
         """Returns: the lanes, and how many items a piece has."""
         source = self._source
-        if self._wanted is not None:
+        if isinstance(self._wanted, Plan):
             self.plan, lanes = self._wanted, source.lanes(self._wanted)
         elif len(first) < _FEW:
             self.plan = Plan(1, source.cores)
             lanes = source.lanes(self.plan)
         else:
             self.plan, lanes, self.measured = choose(candidates(source.cores), source.lanes, first)
-        if not self.measured:
+        if not self.measured or not isinstance(self.plan, Plan):
             return lanes, 1
         rate = next(each.per_second for each in self.measured if each.plan == self.plan)
         return lanes, min(chunk_size(self.plan.replicas / rate), MOST)
@@ -134,7 +149,9 @@ class Mapped(Generic[Answer]):
         self.close()
 
 
-def wanted_plan(model: Model, replicas: int | str, where: str, threads: int | None) -> Plan | None:
+def wanted_plan(
+    source: Source, replicas: int | str, where: str, threads: int | None, stages: int | Sequence[str] | None
+) -> Plan | Stages | None:
     """Reads what a caller wants of a map.
 
     Returns: a plan, None for the fastest.
@@ -145,6 +162,9 @@ def wanted_plan(model: Model, replicas: int | str, where: str, threads: int | No
     """
     if where not in ("auto", "threads", "processes"):
         raise UsageError(f"there is no {where!r}", where="where", hint="threads, processes or auto")
+    model = source.model
+    if stages is not None:
+        return _stages(source, stages, threads or 1)
     if keeps_state(model):
         if replicas not in (1, "auto"):
             raise RunError(
@@ -159,3 +179,12 @@ def wanted_plan(model: Model, replicas: int | str, where: str, threads: int | No
         raise UsageError(f"got {replicas!r}, expected a number from 1 on, or auto", where="replicas")
     place: Where = "processes" if where == "processes" else "threads"
     return Plan(replicas, threads or 1, place)
+
+
+def _stages(source: Source, stages: int | Sequence[str], threads: int) -> Stages:
+    engines = (source.engine,) * stages if isinstance(stages, int) else tuple(stages)
+    if isinstance(stages, bool | str) or len(engines) < 2:
+        raise UsageError(
+            f"got {stages!r}, expected a number from 2 on, or an engine for each stage", where="stages"
+        )
+    return Stages(engines, threads)

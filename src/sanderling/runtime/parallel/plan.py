@@ -38,6 +38,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """Another way: the model in stages, one behind the other.
+
+    Attributes:
+        engines: of the stages, in order.
+        threads: of each.
+    """
+
+    engines: tuple[str, ...]
+    threads: int = 1
+
+    def __str__(self) -> str:
+        return f"a pipeline of {len(self.engines)} stages ({', '.join(self.engines)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A plan, measured.
 
