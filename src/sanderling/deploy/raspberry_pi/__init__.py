@@ -9,5 +9,7 @@ TARGET = Target(
     refuse,
     build,
     check,
-    {"arm64": "a folder with an unpacked arm64 system, to try the bundle under QEMU"},
+    {
+        "arm64": "a folder with an unpacked arm64 system, to try the bundle under QEMU; no: it is not tried there"
+    },
 )

@@ -50,4 +50,4 @@ def build(order: Order, folder: Path, tell: Tell) -> Built:
 
 def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     """Tries the bundle on this machine, and on emulated arm64. See ``Target.check``."""
-    return (here(order, folder, tell), emulated(order, folder, tell))
+    return (here(order, folder, tell), *emulated(order, folder, tell))
