@@ -1,12 +1,12 @@
-"""Makes a small arm64 system, for trying the bundles of ``deploy --to raspberry-pi`` on an emulated processor.
+"""Makes a small arm64 system, to try bundles of ``deploy --to raspberry-pi`` under emulation.
 
     .venv/bin/python tools/arm64_root.py                     Debian 12, Python 3.11, into the cache folder
     .venv/bin/python tools/arm64_root.py --suite trixie -o ROOT         Debian 13, Python 3.13, into ROOT
 
-Nothing of this machine is changed and no rights are needed: Debian's packages (checked by apt against Debian's
-keys) and the wheels of the bundle's ``requirements*.txt`` (checked against the hashes there) are unpacked into a
-folder, and QEMU's user emulation beside them. What was fetched is kept until all is done, so the same command
-goes on after a break. Needs apt-get and dpkg-deb, Debian's keys, and uv.
+Nothing of this machine is changed and no rights are needed: Debian's packages, which apt checks against
+Debian's keys, and the wheels of a bundle's ``requirements*.txt``, checked against the hashes there, are
+unpacked into a folder, and QEMU's user emulation beside them. What was fetched is kept until all is done, so
+the same command goes on after a break. Needs apt-get and dpkg-deb, Debian's keys, and uv.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def make(folder: Path, suite: str, mirror: str) -> None:
     """Makes the folder, unless it is there as it should be.
 
     Raises:
-        DeployError: a program is missing, something cannot be fetched or is not what it should be, or the folder
-            holds something else. What was fetched stays beside it.
+        DeployError: a program is missing, something cannot be fetched or is not what it should be, or the
+            folder holds something else. What was fetched stays beside it.
     """
     wanted = {"suite": suite, "wheels": _digest(REQUIREMENTS)}
     if _made(folder) == wanted:

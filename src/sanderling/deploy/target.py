@@ -38,7 +38,7 @@ class Check:
         """Returns: the check in a sentence."""
         if self.reason:
             return f"not tried on {self.where}: {self.reason}"
-        share = f"{self.worst:.0%} of what is allowed"
+        share = f"{self.worst:.1%} of what is allowed"
         return f"{self.examples} answers are correct on {self.where} (the largest difference is {share})"
 
 

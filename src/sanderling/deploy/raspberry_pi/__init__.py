@@ -9,7 +9,5 @@ TARGET = Target(
     refuse,
     build,
     check,
-    {
-        "arm64": "a folder with an unpacked arm64 system, to try the bundle under QEMU; no: it is not tried there"
-    },
+    {"arm64": "a folder with an unpacked arm64 system, to try the bundle under QEMU; no: not tried there"},
 )

@@ -1,4 +1,4 @@
-"""Tries a bundle: with this machine's Python, and with an arm64 one on the processors of two boards, under QEMU.
+"""Tries a bundle: with this machine's Python, and with an arm64 one on two boards' processors, under QEMU.
 
 An arm64 system is a folder with Debian's packages unpacked (``python3``, ``libstdc++6``, what they need), and
 the wheels of ``requirements.txt`` for aarch64 in its folder ``wheels``: ``tools/arm64_root.py`` makes one.
@@ -24,9 +24,11 @@ from sanderling.files import expanded
 from sanderling.settings import settings
 
 _SECONDS = 900  # under emulation everything takes thirty times as long
-_SAID = re.compile(r"(\d+) examples, the largest difference is (\d+)%")
+_SAID = re.compile(r"(\d+) examples, the largest difference is ([0-9.]+)%")
 _OFF = re.compile(r"output '(.*)' is off by ([0-9.e+-]+|inf) times")
 _NONE = "no"
+_ARM64 = "an emulated arm64 processor"
+_NO_SYSTEM = "the cache holds no arm64 system (tools/arm64_root.py makes one)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +80,15 @@ def emulated(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     """
     given = order.options.get("arm64", "")
     if given == _NONE:
-        return (Check("an emulated arm64 processor", reason="that was not asked for"),)
+        return (Check(_ARM64, reason="that was not asked for"),)
     root = expanded(given) if given else settings().cache / "arm64"
     qemu = _qemu(root)
-    reason = (
-        "" if given or root.is_dir() else "the cache holds no arm64 system (tools/arm64_root.py makes one)"
-    )
+    reason = "" if given or root.is_dir() else _NO_SYSTEM
     reason = "this machine is one" if platform.machine() == "aarch64" else reason
     if reason or qemu is None:
-        return (
-            Check("an emulated arm64 processor", reason=reason or "qemu-aarch64-static is not installed"),
-        )
+        return (Check(_ARM64, reason=reason or "qemu-aarch64-static is not installed"),)
     python = _python(root)
-    found = []
+    found: list[Check] = []
     for board in BOARDS:
         tell(f"the bundle tests itself on an emulated {board.name}", len(found), len(BOARDS))
         with _system(root, board) as system:
@@ -120,8 +118,8 @@ def _python(root: Path) -> str:
 
 @contextmanager
 def _system(root: Path, board: Board) -> Iterator[Path]:
-    """Gives the arm64 system as that board sees it. Without its ``cpuinfo`` LiteRT takes the emulating machine's
-    for its own, finds no processor that it knows, and crashes."""
+    """Gives the arm64 system as that board sees it. Without its ``cpuinfo`` LiteRT takes the emulating
+    machine's for its own, finds no processor that it knows, and crashes."""
     with tempfile.TemporaryDirectory(prefix="sanderling-") as name:
         system = Path(name)
         for child in root.resolve().iterdir():
@@ -145,7 +143,7 @@ def _tried(where: str, command: Sequence[str], environment: Mapping[str, str], f
         raise DeployError(f"{command[0]} does not start: {error.strerror or error}") from None
     said = _SAID.search(done.stdout)
     if done.returncode == 0 and said is not None:
-        return Check(where, int(said[1]), int(said[2]) / 100)
+        return Check(where, int(said[1]), float(said[2]) / 100)
     off = _OFF.search(done.stderr)
     if off is not None:
         return Check(where, 1, float(off[2]), off[1])

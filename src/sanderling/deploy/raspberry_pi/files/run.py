@@ -114,7 +114,7 @@ def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
     off, output = worst(answers, wanted, bundle["tolerance"])
     if off > 1:
         raise SystemExit(f"self-test failed: output {output!r} is off by {off:.3g} times what is allowed")
-    told = f"{len(answers)} examples, the largest difference is {off:.0%} of what is allowed"
+    told = f"{len(answers)} examples, the largest difference is {off:.1%} of what is allowed"
     return f"correct on this device: {told}"
 
 
