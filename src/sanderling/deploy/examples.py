@@ -14,10 +14,13 @@ from sanderling.errors import DeployError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.pipeline.pipeline import Pipeline
+from sanderling.pipeline.settle import UNASKED
 from sanderling.samples.inputs import picture_of
 from sanderling.samples.synthetic import synthetic_rows
+from sanderling.tasks.sound import Waveform
 
 _SEED = 0
+_RATE, _SOUND_SECONDS = 16_000, 4
 
 
 def examples_of(
@@ -75,12 +78,18 @@ def _require_finite(outputs: Mapping[str, Array], where: str) -> None:
 
 
 def _noise(model: Model, pipeline: Pipeline, count: int) -> list[Any]:
-    """Returns: noise as the model takes it, pictures where it takes those."""
+    """Returns: noise as the model takes it, pictures and sounds where it takes those. A detector finds
+    nothing in noise: what it would cut out is noise as well."""
     from PIL import Image
 
     inputs = pipeline.machine.inputs
+    asked = [port for port in pipeline.ports if port.kind.name not in UNASKED]
+    if [port.kind.name for port in asked] == ["sound"]:
+        signal = np.random.default_rng(_SEED).normal(0, 0.1, (_RATE * _SOUND_SECONDS, 1))
+        return [Waveform(signal.astype(np.float32), _RATE)]
     rows = synthetic_rows(model, inputs, count, _SEED)
-    if len(inputs) == 1 and pipeline.ports[0].kind.name == "image" and picture_of(inputs[0]) is not None:
+    picture = picture_of(inputs[0]) if len(inputs) == 1 and pipeline.ports[0].kind.name == "image" else None
+    if picture is not None and pipeline.cropper is None:
         pixels = [rows.pixels(n) for n in range(len(rows))]
         return [Image.fromarray(np.asarray(p, np.uint8).squeeze()) for p in pixels if p is not None]
     return [dict(rows.feed(n)) for n in range(len(rows))]
