@@ -17,9 +17,10 @@ from sanderling import files
 from sanderling.deploy.order import Order
 from sanderling.deploy.target import Built, Check, Target
 from sanderling.graph.graph import Graph
+from sanderling.tasks.spec import TaskSpec
 
 SCHEMA = 1
-FILE, EXAMPLES = "bundle.json", "examples.npz"
+FILE, EXAMPLES, TOKENIZER = "bundle.json", "examples.npz", "tokenizer.json"
 
 
 def write_bundle(
@@ -43,7 +44,7 @@ def write_bundle(
             "inputs": _ports(order.model.main, order.model.input_names(), order.model.main.inputs),
             "outputs": _ports(order.model.main, order.model.output_names(), order.model.main.outputs),
         },
-        "task": order.spec.to_json(),
+        "task": _task(order.spec),
         "examples": [{"name": each.name, "lines": list(each.lines)} for each in order.examples],
         "noise": order.noise,
         "tolerance": dict(order.tolerance),
@@ -52,7 +53,7 @@ def write_bundle(
         "placed": [dict(row) for row in built.placed],
         "notes": [*order.notes, *built.notes],
         "start": built.start,
-        "detector": None if order.detector is None else {"task": order.detector.spec.to_json()},
+        "detector": None if order.detector is None else {"task": _task(order.detector.spec)},
         **built.more,
         "files": _files(folder),
     }
@@ -72,6 +73,17 @@ def save_examples(order: Order, file: Path) -> None:
             arrays |= {f"{number}/{side}/{i}": values[name] for i, name in enumerate(names)}
     with files.whole(file) as stream:
         np.savez_compressed(stream, **arrays)
+
+
+def _task(spec: TaskSpec) -> dict[str, Any]:
+    """Returns: the task, without the folders of this machine that a tokenizer or a detector lies in."""
+    told = spec.to_json()
+    if told.get("crop", {}).get("model"):
+        told["crop"]["model"] = Path(told["crop"]["model"]).name
+    for each in told.get("inputs", ()):
+        if each.get("tokenizer"):
+            each["tokenizer"] = TOKENIZER
+    return told
 
 
 def _ports(graph: Graph, names: list[str], indices: tuple[int, ...]) -> list[dict[str, Any]]:

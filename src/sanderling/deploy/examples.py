@@ -90,8 +90,10 @@ def _noise(model: Model, pipeline: Pipeline, count: int) -> list[Any]:
     rows = synthetic_rows(model, inputs, count, _SEED)
     picture = picture_of(inputs[0]) if len(inputs) == 1 and pipeline.ports[0].kind.name == "image" else None
     if picture is not None and pipeline.cropper is None:
-        pixels = [rows.pixels(n) for n in range(len(rows))]
-        return [Image.fromarray(np.asarray(p, np.uint8).squeeze()) for p in pixels if p is not None]
+        found = [rows.pixels(n) for n in range(len(rows))]
+        pixels = [np.asarray(each, np.uint8).squeeze() for each in found if each is not None]
+        if len(pixels) == len(rows) and all(p.ndim == 2 or p.shape[2] in (3, 4) for p in pixels):
+            return [Image.fromarray(each) for each in pixels]
     return [dict(rows.feed(n)) for n in range(len(rows))]
 
 

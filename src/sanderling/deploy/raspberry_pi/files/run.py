@@ -1,49 +1,62 @@
 #!/usr/bin/env python3
-"""Runs the model of this folder: on pictures, sounds, texts or a camera. Needs what requirements.txt lists.
+"""Runs the model of this folder: on pictures, sounds, sentences, arrays or a camera.
 
 python run.py picture.jpg              the answer in words
 python run.py folder/ -o answers/      many, drawn into a folder
-python run.py --camera                 a camera, frame by frame, until Ctrl-C
+python run.py --camera                 a camera, picture by picture, until Ctrl-C
 python run.py --self-test              the stored examples: does this machine compute right?
 python run.py --bench                  how fast it is here
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
-import statistics
-import subprocess
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - it is copied to machines that we do not know
+    sys.exit(f"error: this is Python {sys.version.split()[0]}, and 3.11 or newer is needed")
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "lib"))
+sys.path[:0] = [str(HERE), str(HERE / "lib")]
 sys.dont_write_bytecode = True  # the folder may be read-only
 
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+try:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+    from PIL import Image
+except ImportError as error:
+    sys.exit(
+        f"error: {error.name or error} is missing; run: {sys.executable} -m pip install --require-hashes -r "
+        f"{HERE / 'requirements.txt'}"
+    )
+
+from camera import CameraError, frames
 
 from sanderling.deploy.tolerance import worst
-from sanderling.errors import SanderlingError
+from sanderling.engines.litert.log import captured
+from sanderling.errors import MissingExtra, SanderlingError, UsageError
 from sanderling.pipeline.answered import Answered
 from sanderling.pipeline.pipeline import Pipeline
+from sanderling.pipeline.video import VideoWriter
 from sanderling.samples.inputs import model_inputs
-from sanderling.tasks.spec import from_json
+from sanderling.tasks.spec import TaskSpec, from_json
+from sanderling.tasks.words import strict_json
 from sanderling.tflite import read
 
-# Programs that write a camera's pictures as JPEGs, one after the other, to their output; {n} is its number.
-CAMERAS = (
-    "rpicam-vid -n -t 0 --camera {n} --width 1280 --height 720 --codec mjpeg -o -",
-    "libcamera-vid -n -t 0 --camera {n} --width 1280 --height 720 --codec mjpeg -o -",
-    "ffmpeg -loglevel error -f v4l2 -i /dev/video{n} -c:v mjpeg -q:v 3 -f mjpeg -",
-)
-JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+EXTRAS = {"text": "tokenizers", "video": "opencv-python-headless"}  # what some inputs need besides
 
 
 class Machine:
@@ -54,9 +67,10 @@ class Machine:
     def __init__(self, file: Path, threads: int) -> None:
         self.model = read(file)
         self.inputs, self.outputs = model_inputs(self.model), tuple(self.model.output_names())
-        self.seconds = 0.0
-        self._interpreter = Interpreter(model_path=str(file), num_threads=threads or None)
-        self._interpreter.allocate_tensors()
+        self.threads, self.seconds = threads, 0.0
+        with captured():
+            self._interpreter = Interpreter(model_path=str(file), num_threads=threads)
+            self._interpreter.allocate_tensors()
 
     def stored(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Runs once. Returns: the outputs as the model stores them."""
@@ -66,7 +80,8 @@ class Machine:
         if any(array.shape != tuple(detail["shape"]) for array, detail in zip(arrays, details, strict=True)):
             for array, detail in zip(arrays, details, strict=True):
                 interpreter.resize_tensor_input(detail["index"], array.shape)
-            interpreter.allocate_tensors()
+            with captured():
+                interpreter.allocate_tensors()
         for array, detail in zip(arrays, details, strict=True):
             interpreter.set_tensor(detail["index"], array)
         interpreter.invoke()
@@ -100,8 +115,14 @@ def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
     """Returns: what came of the stored examples, in a sentence.
 
     Raises:
-        SystemExit: this machine computes something else.
+        SystemExit: a file is not the one that was made, or this machine computes something else.
     """
+    for name, wanted in bundle["files"].items():
+        if not (HERE / name).is_file():
+            raise SystemExit(f"self-test failed: {name} is missing")
+        with (HERE / name).open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
+                raise SystemExit(f"self-test failed: {name} is not the file that belongs here")
     names = [port.name for port in machine.inputs], machine.outputs
     answers: list[dict[str, np.ndarray]] = []
     wanted: list[dict[str, np.ndarray]] = []
@@ -119,7 +140,7 @@ def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
 
 
 def bench(machine: Machine, bundle: Mapping[str, Any], seconds: float = 5.0) -> dict[str, Any]:
-    """Returns: the time of the model's calls on the first example, as JSON values."""
+    """Returns: the time of the model's calls on the first example, as 'sanderling bench --from' reads it."""
     with np.load(HERE / "examples.npz", allow_pickle=False) as stored:
         feeds = {port.name: stored[f"0/in/{i}"] for i, port in enumerate(machine.inputs)}
     for _ in range(3):
@@ -129,87 +150,38 @@ def bench(machine: Machine, bundle: Mapping[str, Any], seconds: float = 5.0) -> 
         machine.stored(feeds)
         times.append(1e3 * machine.seconds)
     return {
+        "sanderling_bench": 1,
         "model": bundle["model"]["name"],
         "sha256": bundle["model"]["sha256"],
         "engine": "litert",
-        "device": _device(),
+        "device": device(),
+        "precision": "f32",  # of what the model computes in floats
+        "threads": machine.threads,
         "p50_ms": statistics.median(times),
         "p90_ms": float(np.percentile(times, 90)),
         "runs": len(times),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _device() -> str:
+def device() -> dict[str, Any]:
+    """Returns: what this machine is."""
     board = Path("/proc/device-tree/model")
-    if board.exists():
-        return board.read_text(errors="replace").strip("\0\n ")
-    import platform
-
-    return f"{platform.system()} {platform.machine()}"
+    name = board.read_text(errors="replace").strip("\0\n ") if board.exists() else platform.machine()
+    return {"name": name, "system": f"{platform.system()} {platform.release()}", "cores": cores()}
 
 
-def frames(number: int) -> Iterator[Image.Image]:
-    """Yields: a camera's pictures, of which those are left out that come while the model is busy."""
-    commands = [each.format(n=number).split() for each in CAMERAS if shutil.which(each.split()[0])]
-    if not commands:
-        raise SystemExit(
-            "no program for cameras is installed: run 'sudo apt install rpicam-apps' or '… ffmpeg'"
-        )
-    with subprocess.Popen(commands[0], stdout=subprocess.PIPE, bufsize=0) as process:
-        try:
-            for jpeg in jpegs(process.stdout):
-                from io import BytesIO
-
-                yield Image.open(BytesIO(jpeg)).convert("RGB")
-        finally:
-            process.terminate()
-    raise SystemExit(
-        f"camera {number} gives no pictures: {' '.join(commands[0])} ended with {process.returncode}"
-    )
-
-
-def jpegs(stream: Any) -> Iterator[bytes]:
-    """Yields: the newest whole JPEG of a stream, again and again until it ends."""
-    waiting = b""
-    while True:
-        chunk = stream.read(1 << 16)
-        if not chunk:
-            return
-        waiting += chunk
-        end = waiting.rfind(JPEG_END)
-        start = waiting.rfind(JPEG_START, 0, end) if end > 0 else -1
-        if start >= 0:
-            yield waiting[start : end + 2]
-            waiting = waiting[end + 2 :]
-
-
-def show(answered: Answered, out: Path | None, as_json: bool, many: bool) -> None:
-    """Prints an answer, and draws it where that is asked for."""
-    if as_json:
-        print(json.dumps(answered.to_json(), ensure_ascii=False), flush=True)
-    else:
-        print(*([f"{answered.name}:"] if many else []), answered.text, sep="\n", flush=True)
-    if out is not None and answered.answer is not None:
-        target = out / f"{Path(answered.short or answered.name).stem}.png" if many else out
-        target.parent.mkdir(parents=True, exist_ok=True)
-        answered.save(target)
+def cores() -> int:
+    """Returns: how many processors this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns: the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("input", nargs="*", help="pictures, sounds, texts, arrays or folders of them")
-    parser.add_argument("-o", "--output", type=Path, help="a file to draw the answer into; a folder for many")
-    parser.add_argument(
-        "--camera", nargs="?", type=int, const=0, metavar="N", help="look through camera N (0)"
-    )
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads; 0: all")
-    parser.add_argument("--json", action="store_true", help="a JSON document per answer")
-    parser.add_argument("--self-test", action="store_true", help="compare with the stored answers")
-    parser.add_argument("--bench", action="store_true", help="time the model")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     bundle = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
-    machine = Machine(HERE / "model.tflite", given.threads)
+    threads = given.threads or bundle["threads"] or cores()
+    machine = Machine(HERE / "model.tflite", threads)
     if given.self_test or given.bench:
         if given.self_test:
             print(self_test(machine, bundle))
@@ -218,33 +190,149 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     cropper = None
     if bundle["detector"]:
-        detector = Machine(HERE / "detector.tflite", given.threads)
-        cropper = Pipeline(detector, from_json(bundle["detector"]["task"], "bundle.json", HERE))
-    spec = from_json(bundle["task"], "bundle.json", HERE)
-    pipeline = Pipeline(machine, spec, cropper=cropper, tell=_told)
+        detector = Machine(HERE / "detector.tflite", threads)
+        cropper = Pipeline(detector, _spec(bundle["detector"]["task"]))
+    pipeline = Pipeline(machine, _spec(bundle["task"]), cropper=cropper, tell=_told)
+    shown = Shown(given.output, given.json)
     if given.camera is not None:
-        return _watch(pipeline, given)
+        return shown.camera(pipeline, given.camera)
     if not given.input:
-        parser.error("give a picture, a folder, --camera, --self-test or --bench")
-    sources = pipeline.sources(given.input)
-    many = len(sources) > 1 or sources[0].count != 1
-    failed = 0
-    for answered in pipeline.run(sources):
-        failed += answered.error is not None
-        show(answered, given.output, given.json, many)
-    return 1 if failed else 0
-
-
-def _watch(pipeline: Pipeline, given: argparse.Namespace) -> int:
-    name = pipeline.machine.inputs[0].name
-    for number, picture in enumerate(frames(given.camera)):
-        answer, _ = pipeline.answer({name: picture}, "camera")
-        spent = 1e3 * pipeline.machine.seconds
-        answered = Answered(f"frame {number}", answer, model_ms=spent, picture=picture)
-        show(
-            answered, None if given.output is None else given.output / f"{number:06d}.png", given.json, False
+        raise UsageError(
+            "nothing was given", hint="give a picture, a folder, --camera, --self-test or --bench"
         )
-    return 0
+    return shown.all(pipeline, given.input)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "input", nargs="*", help="pictures, videos, sounds, sentences, arrays, or folders of them"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="a file to draw the answer into; a folder for many")
+    parser.add_argument(
+        "--camera", nargs="?", type=_count, const=0, metavar="N", help="look through camera N (0)"
+    )
+    parser.add_argument(
+        "--threads", type=_count, default=0, metavar="N", help="CPU threads (as deployed, or one a core)"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON document per answer, one a line")
+    parser.add_argument("--self-test", action="store_true", help="compare with the stored answers")
+    parser.add_argument("--bench", action="store_true", help="time the model")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 999:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 0 to 999")
+    return int(text)
+
+
+def _spec(task: Mapping[str, Any]) -> TaskSpec:
+    """Returns: a task out of ``bundle.json``, whose tokenizer lies in this folder."""
+    spec = from_json(task, "bundle.json", HERE)
+    inputs = [
+        replace(each, tokenizer=str(HERE / each.tokenizer)) if getattr(each, "tokenizer", "") else each
+        for each in spec.inputs
+    ]
+    return replace(spec, inputs=tuple(inputs))
+
+
+class Shown:
+    """Prints answers, and draws them where that is asked for.
+
+    Args:
+        out: a file or a folder, None for none.
+        as_json: a JSON document per answer.
+    """
+
+    def __init__(self, out: Path | None, as_json: bool) -> None:
+        self._out, self._json = out, as_json
+        self._written: set[Path] = set()
+        self._failed = 0
+
+    def all(self, pipeline: Pipeline, given: Sequence[str]) -> int:
+        """Answers all that was given. Returns: the exit code."""
+        sources = pipeline.sources(list(given))
+        many = len(sources) > 1 or sources[0].count != 1
+        videos = [source for source in sources if source.fps is not None]
+        out = self._out
+        if out is not None:
+            one = bool(out.suffix) and not out.is_dir()
+            if one and many and not len(videos) == len(sources) == 1:
+                raise UsageError("there are several answers", where=str(out), hint="give a folder")
+            if any(
+                Path(source.name).exists() and out.resolve() == Path(source.name).resolve()
+                for source in sources
+            ):
+                raise UsageError("this is an input, which the answer would replace", where=str(out))
+            (out.parent if one else out).mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            file = None if source.fps is None or out is None else self._video(source.name)
+            with nullcontext() if file is None else VideoWriter(file, source.fps) as video:
+                for answered in pipeline.run([source]):
+                    self._show(answered, many)
+                    if answered.answer is None or out is None:
+                        continue
+                    if video is None:
+                        answered.save(self._target(answered))
+                    else:
+                        video.write(self._drawn(answered))
+        return 1 if self._failed else 0
+
+    def camera(self, pipeline: Pipeline, number: int) -> int:
+        """Answers a camera's pictures until Ctrl-C, the newest drawn into the file or the folder."""
+        name = pipeline.machine.inputs[0].name
+        if pipeline.ports[0].kind.name != "image":
+            raise UsageError("the model does not look at pictures", where="--camera")
+        out = self._out
+        if out is not None and (not out.suffix or out.is_dir()):
+            out = out / "camera.png"
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        for count, picture in enumerate(frames(number)):
+            answer, _ = pipeline.answer({name: picture}, "camera")
+            spent = 1e3 * pipeline.machine.seconds
+            answered = Answered(f"frame {count}", answer, frame=count, model_ms=spent, picture=picture)
+            self._show(answered, True)
+            if out is not None:
+                answered.save(out)
+        return 0
+
+    def _show(self, answered: Answered, many: bool) -> None:
+        self._failed += answered.error is not None
+        if self._json:
+            print(json.dumps(strict_json(answered.to_json()), ensure_ascii=False), flush=True)
+        elif answered.error is not None:
+            print(f"error: {answered.error}", file=sys.stderr)
+        else:
+            name = [f"{answered.short or answered.name}:"] if many else []
+            print(*name, answered.text, sep="\n", flush=True)
+
+    def _target(self, answered: Answered) -> Path:
+        out = self._out
+        if out.suffix and not out.is_dir():
+            return out
+        drawable = answered.answer.draw is not None and (
+            answered.picture is not None or answered.answer.arrays
+        )
+        suffix = ".png" if drawable else ".npz" if answered.answer.arrays else ".json"
+        short = Path(answered.short or "answer").with_suffix("")
+        target, number = out / f"{short}{suffix}", 2
+        while target in self._written or (answered.path and target.resolve() == answered.path.resolve()):
+            target, number = out / f"{short}-{number}{suffix}", number + 1
+        self._written.add(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def _video(self, name: str) -> Path:
+        out = self._out
+        return out if out.suffix and not out.is_dir() else out / f"{Path(name).stem.replace(' ', '-')}.mp4"
+
+    def _drawn(self, answered: Answered) -> Image.Image:
+        drawn = answered.drawn()
+        if drawn is None:
+            raise UsageError("there is nothing to draw these answers on", where="-o", hint="take --json")
+        return drawn
 
 
 def _told(sentence: str) -> None:
@@ -254,7 +342,15 @@ def _told(sentence: str) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except SanderlingError as error:
+    except MissingExtra as error:
+        package = EXTRAS.get(error.extra, error.extra)
+        sys.exit(f"error: {error.what}; run: {sys.executable} -m pip install {package}")
+    except (SanderlingError, CameraError) as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # whoever read the answers has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"error: {error.filename or ''}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(130)
