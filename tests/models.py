@@ -148,3 +148,33 @@ def noise(model: Model, seed: int | np.random.Generator = 0) -> list[np.ndarray]
 def computes_with_integers(graph: Graph) -> bool:
     """Returns: whether a graph computes with quantized values."""
     return any(t.type.is_quantized for node in graph.nodes for t in graph.results(node))
+
+
+WORDS = ("[PAD]", "[UNK]", "bird", "gull", "sea", "shore")
+
+
+def token_encoder(folder: Path) -> Path:
+    """A model that looks up a vector for each token, with its tokenizer beside it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((len(WORDS), 32)).astype(np.float32)
+    table[3], table[5] = table[2] + 0.1 * table[3], table[4] + 0.1 * table[5]  # alike: bird, gull; sea, shore
+    tensors = (
+        Tensor("input_ids", TensorType((1, 6), DType.INT32)),
+        Tensor("attention_mask", TensorType((1, 6), DType.INT32)),
+        Tensor("table", TensorType(table.shape, DType.FLOAT32), table),
+        Tensor("tokens", TensorType((1, 6, 32), DType.FLOAT32)),
+        Tensor("seen", TensorType((1, 6), DType.INT32)),
+    )
+    nodes = (
+        Node("GATHER", (2, 0), (3,), {"axis": 0, "batch_dims": 0}, "GatherOptions"),
+        Node("ADD", (1, 1), (4,), {"fused_activation_function": "NONE"}, "AddOptions"),
+    )
+    names = {"input_ids": 0, "attention_mask": 1}
+    signature = Signature("serving_default", tuple(names.items()), (("tokens", 3), ("seen", 4)))
+    model = Model((Graph(tensors, nodes, (0, 1), (3, 4)),), (signature,))
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.save(str(folder / "tokenizer.json"))
+    return save(model, folder / "encoder.tflite")

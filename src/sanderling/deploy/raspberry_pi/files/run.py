@@ -117,12 +117,9 @@ def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
     Raises:
         SystemExit: a file is not the one that was made, or this machine computes something else.
     """
-    for name, wanted in bundle["files"].items():
-        if not (HERE / name).is_file():
-            raise SystemExit(f"self-test failed: {name} is missing")
-        with (HERE / name).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
-                raise SystemExit(f"self-test failed: {name} is not the file that belongs here")
+    for name, digest in bundle["files"].items():
+        if Path(name).suffix in (".tflite", ".npz") and _digest(HERE / name) != digest:
+            raise SystemExit(f"self-test failed: {name} is not the file that belongs here")
     names = [port.name for port in machine.inputs], machine.outputs
     answers: list[dict[str, np.ndarray]] = []
     wanted: list[dict[str, np.ndarray]] = []
@@ -137,6 +134,11 @@ def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
         raise SystemExit(f"self-test failed: output {output!r} is off by {off:.3g} times what is allowed")
     told = f"{len(answers)} examples, the largest difference is {off:.1%} of what is allowed"
     return f"correct on this device: {told}"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def bench(machine: Machine, bundle: Mapping[str, Any], seconds: float = 5.0) -> dict[str, Any]:
@@ -166,9 +168,13 @@ def bench(machine: Machine, bundle: Mapping[str, Any], seconds: float = 5.0) -> 
 
 def device() -> dict[str, Any]:
     """Returns: what this machine is."""
-    board = Path("/proc/device-tree/model")
-    name = board.read_text(errors="replace").strip("\0\n ") if board.exists() else platform.machine()
-    return {"name": name, "system": f"{platform.system()} {platform.release()}", "cores": cores()}
+    board, info = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
+    name = board.read_text(errors="replace").strip("\0\n ") if board.exists() else ""
+    if not name and info.exists():
+        lines = info.read_text(errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    name = name or platform.machine()
+    return {"name": name, "system": f"{platform.system()} {platform.machine()}", "cores": cores()}
 
 
 def cores() -> int:
