@@ -20,6 +20,7 @@ demo: setup-core
 
 test: setup-dev lint
 	@tools/system-packages.sh
+	@[[ -z "$${CI:-}" ]] || $(PY) tools/arm64_root.py  # elsewhere bundles are tried under emulation if it is there
 	$(PY) -m pytest -n $(JOBS)
 
 # The house from end to end, small: under five seconds.

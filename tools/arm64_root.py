@@ -161,7 +161,7 @@ def wheels(folder: Path, python: str) -> None:
 def _require_programs() -> None:
     missing = [name for name in ("apt-get", "dpkg", "dpkg-deb") if shutil.which(name) is None]
     if missing:
-        raise DeployError(f"{' and '.join(missing)} is not here", hint="run this on Debian or Ubuntu")
+        raise DeployError(f"{', '.join(missing)}: not installed", hint="run this on Debian or Ubuntu")
     if not KEYS.is_file():
         raise DeployError(
             "Debian's keys are not here", where=str(KEYS), hint="install debian-archive-keyring"

@@ -39,7 +39,8 @@ class Check:
         if self.reason:
             return f"not tried on {self.where}: {self.reason}"
         share = f"{self.worst:.1%} of what is allowed"
-        return f"{self.examples} answers are correct on {self.where} (the largest difference is {share})"
+        words = "1 answer is" if self.examples == 1 else f"{self.examples} answers are"
+        return f"{words} correct on {self.where} (the largest difference is {share})"
 
 
 @dataclass(frozen=True, slots=True)

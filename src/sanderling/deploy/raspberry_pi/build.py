@@ -21,7 +21,7 @@ _PACKAGE = "sanderling.deploy.raspberry_pi"
 _NEEDED = (
     "sanderling.pipeline.pipeline", "sanderling.pipeline.answered", "sanderling.tasks.answers.*",
     "sanderling.tasks.inputs.*", "sanderling.samples.features.*", "sanderling.tflite",
-    "sanderling.deploy.tolerance", "sanderling.engines.litert.log",
+    "sanderling.deploy.tolerance", "sanderling.engines.litert.runner", "sanderling.runtime.ports",
 )  # fmt: skip
 
 

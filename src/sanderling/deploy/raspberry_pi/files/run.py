@@ -34,8 +34,8 @@ sys.path[:0] = [str(HERE), str(HERE / "lib")]
 sys.dont_write_bytecode = True  # the folder may be read-only
 
 try:
+    import ai_edge_litert.interpreter  # noqa: F401
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
     from PIL import Image
 except ImportError as error:
     sys.exit(
@@ -46,11 +46,12 @@ except ImportError as error:
 from camera import CameraError, frames
 
 from sanderling.deploy.tolerance import worst
-from sanderling.engines.litert.log import captured
+from sanderling.engines.litert.runner import LiteRTRunner
 from sanderling.errors import MissingExtra, SanderlingError, UsageError
 from sanderling.pipeline.answered import Answered
 from sanderling.pipeline.pipeline import Pipeline
 from sanderling.pipeline.video import VideoWriter
+from sanderling.runtime.ports import dequantize
 from sanderling.samples.inputs import model_inputs
 from sanderling.tasks.spec import TaskSpec, from_json
 from sanderling.tasks.words import strict_json
@@ -60,55 +61,33 @@ EXTRAS = {"text": "tokenizers", "video": "opencv-python-headless"}  # what some 
 
 
 class Machine:
-    """The model in LiteRT's interpreter: stored arrays in, real values out."""
+    """The model in LiteRT: stored arrays in, real values out."""
 
     engine, reason = "litert", ""
 
     def __init__(self, file: Path, threads: int) -> None:
         self.model = read(file)
-        self.inputs, self.outputs = model_inputs(self.model), tuple(self.model.output_names())
+        self.inputs = model_inputs(self.model)
         self.threads, self.seconds = threads, 0.0
-        with captured():
-            self._interpreter = Interpreter(model_path=str(file), num_threads=threads)
-            self._interpreter.allocate_tensors()
+        self._runner = LiteRTRunner(file, self.model, threads=threads)
+        self.outputs = tuple(port.name for port in self._runner.outputs)
 
     def stored(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Runs once. Returns: the outputs as the model stores them."""
-        interpreter, begin = self._interpreter, time.perf_counter()
-        details = interpreter.get_input_details()
-        arrays = [np.asarray(feeds[port.name]) for port in self.inputs]
-        if any(array.shape != tuple(detail["shape"]) for array, detail in zip(arrays, details, strict=True)):
-            for array, detail in zip(arrays, details, strict=True):
-                interpreter.resize_tensor_input(detail["index"], array.shape)
-            with captured():
-                interpreter.allocate_tensors()
-        for array, detail in zip(arrays, details, strict=True):
-            interpreter.set_tensor(detail["index"], array)
-        interpreter.invoke()
-        found = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+        begin = time.perf_counter()
+        found = self._runner.run([np.asarray(feeds[port.name]) for port in self._runner.inputs])
         self.seconds = time.perf_counter() - begin
         return found
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        pairs = zip(self.stored(feeds), self._interpreter.get_output_details(), strict=True)
-        return [_real(array, detail["quantization_parameters"]) for array, detail in pairs]
+        arrays = self.stored(feeds)
+        return [dequantize(array, port) for array, port in zip(arrays, self._runner.outputs, strict=True)]
 
     def forget(self) -> None:
-        self._interpreter.reset_all_variables()
+        self._runner.reset()
 
     def close(self) -> None:
-        self._interpreter = None
-
-
-def _real(array: np.ndarray, quantized: Mapping[str, Any]) -> np.ndarray:
-    scales = quantized["scales"]
-    if array.dtype.kind not in "iu" or not len(scales):
-        return array
-    shape = [1] * array.ndim
-    if len(scales) > 1:
-        shape[quantized["quantized_dimension"]] = -1
-    zero, scale = (quantized[name].astype(np.float32).reshape(shape) for name in ("zero_points", "scales"))
-    return (array.astype(np.float32) - zero) * scale
+        self._runner.close()
 
 
 def self_test(machine: Machine, bundle: Mapping[str, Any]) -> str:
