@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -12,13 +11,13 @@ import sys
 import textwrap
 import wave
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import sanderling as sd
+from sanderling.deploy import camera
 from tests.models import WORDS, token_encoder
 
 FILES = Path(sd.__file__).parent / "deploy" / "raspberry_pi" / "files"
@@ -204,17 +203,7 @@ def test_ctrl_c_ends_the_camera_and_its_program(bundle: Path, programs: Path, tm
         os.kill(int(note.read_text()), 0)
 
 
-@pytest.fixture
-def camera() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bundle_camera", FILES / "camera.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_pictures_are_cut_out_of_a_stream(camera: ModuleType) -> None:
+def test_pictures_are_cut_out_of_a_stream() -> None:
     """Whatever the pieces that it comes in; the small picture inside of one is not taken for its end."""
     exif = Image.Exif()
     exif[0x010E] = "x" * 200

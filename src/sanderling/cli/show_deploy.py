@@ -7,7 +7,7 @@ from rich.text import Text
 from sanderling.cli.output import print_notes, stdout
 from sanderling.cli.tables import plain_table
 from sanderling.deploy.deploying import Deployed
-from sanderling.report.format import format_bytes, plain, significant
+from sanderling.report.format import format_bytes, plain
 
 _MOST_ROWS = 12
 
@@ -26,8 +26,7 @@ def show(done: Deployed) -> None:
             console.print(Text(f"and {len(elsewhere) - _MOST_ROWS} more, see bundle.json", "dim"))
     for figure in built.figures:
         kind = "estimated" if figure.estimated else "measured"
-        value = f"{significant(figure.value)} {figure.unit}".strip()
-        console.print(plain(f"{figure.what}: {value} ({kind}: {figure.where})"), soft_wrap=True)
+        console.print(plain(f"{figure.what}: {figure.told} ({kind}: {figure.where})"), soft_wrap=True)
     for check in done.checks:
         style = "green" if check.passed else "yellow"
         console.print(Text(check.told(), style), soft_wrap=True)

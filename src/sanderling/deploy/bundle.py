@@ -17,6 +17,7 @@ from sanderling import files
 from sanderling.deploy.order import Order
 from sanderling.deploy.target import Built, Check, Target
 from sanderling.graph.graph import Graph
+from sanderling.graph.types import Array
 from sanderling.tasks.spec import TaskSpec
 
 SCHEMA = 1
@@ -44,7 +45,7 @@ def write_bundle(
             "inputs": _ports(order.model.main, order.model.input_names(), order.model.main.inputs),
             "outputs": _ports(order.model.main, order.model.output_names(), order.model.main.outputs),
         },
-        "task": _task(order.spec),
+        "task": task_json(order.spec),
         "examples": [{"name": each.name, "lines": list(each.lines)} for each in order.examples],
         "noise": order.noise,
         "tolerance": dict(order.tolerance),
@@ -53,7 +54,7 @@ def write_bundle(
         "placed": [dict(row) for row in built.placed],
         "notes": [*order.notes, *built.notes],
         "start": built.start,
-        "detector": None if order.detector is None else {"task": _task(order.detector.spec)},
+        "detector": None if order.detector is None else {"task": task_json(order.detector.spec)},
         **built.more,
         "files": _files(folder),
     }
@@ -61,21 +62,32 @@ def write_bundle(
     return told
 
 
-def save_examples(order: Order, file: Path) -> None:
+def save_examples(
+    order: Order,
+    file: Path,
+    feeds: Sequence[Mapping[str, Array]] | None = None,
+    most: int | None = None,
+) -> None:
     """Writes what the examples are fed and must be answered with, as an ``.npz``.
 
     Its keys are ``EXAMPLE/in/PORT`` and ``EXAMPLE/out/PORT``, both counted from zero in the model's order.
+
+    Args:
+        file: to write.
+        feeds: what they are fed there, where that is not what the model stores.
+        most: so many at most.
     """
     arrays: dict[str, Any] = {}
-    for number, example in enumerate(order.examples):
-        for side, values in (("in", example.feeds), ("out", example.outputs)):
+    for number, example in enumerate(order.examples[:most]):
+        fed = example.feeds if feeds is None else feeds[number]
+        for side, values in (("in", fed), ("out", example.outputs)):
             names = order.model.input_names() if side == "in" else order.model.output_names()
             arrays |= {f"{number}/{side}/{i}": values[name] for i, name in enumerate(names)}
     with files.whole(file) as stream:
         np.savez_compressed(stream, **arrays)
 
 
-def _task(spec: TaskSpec) -> dict[str, Any]:
+def task_json(spec: TaskSpec) -> dict[str, Any]:
     """Returns: the task, without the folders of this machine that a tokenizer or a detector lies in."""
     told = spec.to_json()
     if told.get("crop", {}).get("model"):

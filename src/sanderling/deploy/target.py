@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.deploy.order import Order
+from sanderling.deploy.tolerance import DRIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Figure:
     where: str
     estimated: bool = False
 
+    @property
+    def told(self) -> str:
+        """The value with its unit: all digits of a count, four of anything else."""
+        whole = float(self.value).is_integer()
+        return f"{f'{self.value:,.0f}' if whole else f'{self.value:.4g}'} {self.unit}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -101,6 +108,8 @@ class Target:
         options: names of settings that the user may give, each with a line of help.
         extra: the extra that it needs, "" for none.
         examples: how many are asked for.
+        drift: how far answers may be off, in differences between LiteRT's own kernels: more where a processor
+            rounds integers in ways of its own.
     """
 
     name: str
@@ -111,3 +120,4 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     extra: str = ""
     examples: int = 3
+    drift: float = DRIFT

@@ -69,14 +69,16 @@ def deploy(
     notes = [] if found is not None else [_NOISE]
     pipeline = make_pipeline(model, engine="litert", threads=1, tell=notes.append, **known)
     try:
-        order = _order(pipeline, target, folder, found, step)
-        order = replace(order, options=given, threads=threads, notes=tuple(dict.fromkeys(notes)))
+        order = _order(pipeline, target, folder, found, given, step)
+        order = replace(order, threads=threads, notes=tuple(dict.fromkeys(notes)))
         return build(order, target, folder, step)
     finally:
         pipeline.close()
 
 
-def _order(pipeline: Pipeline, target: Target, folder: Path, samples: Any, tell: Tell) -> Order:
+def _order(
+    pipeline: Pipeline, target: Target, folder: Path, samples: Any, options: Mapping[str, str], tell: Tell
+) -> Order:
     """Returns: what is to be deployed; the pipeline settles the task on the way."""
     from sanderling.deploy.deploying import check_order
     from sanderling.deploy.examples import examples_of
@@ -87,13 +89,16 @@ def _order(pipeline: Pipeline, target: Target, folder: Path, samples: Any, tell:
     model, inputs = pipeline.machine.model, pipeline.machine.inputs
     file = Path(model.source or "")
     verify(model)
-    check_order(Order(file, model, pipeline.spec, inputs, (), samples is None, {}), target, folder)
+    bare = Order(file, model, pipeline.spec, inputs, (), samples is None, {}, options=options)
+    check_order(bare, target, folder)
     tell("answering the examples", 0, 0)
     examples = examples_of(pipeline, file, model, samples, target.examples)
-    allowed = tolerances(file, model, [e.feeds for e in examples], [e.outputs for e in examples])
+    fed, right = [e.feeds for e in examples], [e.outputs for e in examples]
+    allowed = tolerances(file, model, fed, right, target.drift)
     return Order(
-        file, model, pipeline.spec, inputs, examples, samples is None, allowed, detector=_detector(pipeline)
-    )
+        file, model, pipeline.spec, inputs, examples, samples is None, allowed,
+        detector=_detector(pipeline), options=options,
+    )  # fmt: skip
 
 
 def _detector(pipeline: Pipeline) -> Detector | None:

@@ -7,25 +7,21 @@ the wheels of ``requirements.txt`` for aarch64 in its folder ``wheels``: ``tools
 from __future__ import annotations
 
 import platform
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sanderling.deploy.order import Order
 from sanderling.deploy.target import Check, Tell
+from sanderling.deploy.tried import self_tested
 from sanderling.errors import DeployError
 from sanderling.files import expanded
 from sanderling.settings import settings
 
-_SECONDS = 900  # under emulation everything takes thirty times as long
-_SAID = re.compile(r"(\d+) examples, the largest difference is ([0-9.]+)%")
-_OFF = re.compile(r"output '(.*)' is off by ([0-9.e+-]+|inf) times")
 _NONE = "no"
 _ARM64 = "an emulated arm64 processor"
 _NO_SYSTEM = "the cache holds no arm64 system (tools/arm64_root.py makes one)"
@@ -69,7 +65,7 @@ BOARDS = (
 def here(order: Order, folder: Path, tell: Tell) -> Check:
     """Returns: what came of the bundle's self-test on this machine, with its own copies of our modules."""
     tell("the bundle tests itself on this machine", 0, 0)
-    return _tried(f"this machine ({platform.machine()})", [sys.executable, "-P"], {}, folder)
+    return self_tested(f"this machine ({platform.machine()})", [sys.executable, "-P"], folder)
 
 
 def emulated(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
@@ -94,7 +90,8 @@ def emulated(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
         with _system(root, board) as system:
             command = [qemu, "-cpu", board.cpu, "-L", str(system), str(system / python), "-P"]
             where = f"an emulated {board.name} ({board.cpu})"
-            found.append(_tried(where, command, {"PYTHONPATH": str(system / "wheels")}, folder))
+            wheels = {"PYTHONPATH": str(system / "wheels")}
+            found.append(self_tested(where, command, folder, environment=wheels))
     return tuple(found)
 
 
@@ -128,25 +125,3 @@ def _system(root: Path, board: Board) -> Iterator[Path]:
         (system / "proc").mkdir()
         (system / "proc" / "cpuinfo").write_text(board.cpuinfo(), encoding="ascii")
         yield system
-
-
-def _tried(where: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Check:
-    try:
-        done = subprocess.run(
-            [*command, str(folder / "run.py"), "--self-test"],
-            capture_output=True, text=True, check=False, timeout=_SECONDS, cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Check(where, reason=f"its self-test did not end within {_SECONDS // 60} minutes")
-    except OSError as error:
-        raise DeployError(f"{command[0]} does not start: {error.strerror or error}") from None
-    said = _SAID.search(done.stdout)
-    if done.returncode == 0 and said is not None:
-        return Check(where, int(said[1]), float(said[2]) / 100)
-    off = _OFF.search(done.stderr)
-    if off is not None:
-        return Check(where, 1, float(off[2]), off[1])
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    last = lines[-1] if lines else f"it ended with {done.returncode}"
-    raise DeployError(f"the bundle does not run on {where}: {last}", where="run.py")

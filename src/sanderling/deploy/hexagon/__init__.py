@@ -1,0 +1,21 @@
+"""Qualcomm's Hexagon, the NPU of Snapdragon processors: QDQ ONNX for ONNX Runtime's QNN provider."""
+
+from sanderling.deploy.hexagon.build import build, check, refuse
+from sanderling.deploy.hexagon.choices import ARCHITECTURES, EMULATORS, USUAL
+from sanderling.deploy.target import Target
+
+TARGET = Target(
+    "hexagon",
+    "QDQ ONNX and a context binary for the Hexagon NPU of Snapdragon processors",
+    refuse,
+    build,
+    check,
+    {
+        "arch": f"version of the Hexagon: {', '.join(f'{n} ({w})' for n, w in ARCHITECTURES.items())}; "
+        f"default: {USUAL}",
+        "emulator": f"{' or '.join(EMULATORS)}: whether the bundle is compiled and tried here",
+    },
+    extra="onnx",
+    examples=50,
+    drift=4.0,  # its median is LiteRT's builtin kernels', its tails are longer: see the guide
+)
