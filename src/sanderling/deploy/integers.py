@@ -15,7 +15,7 @@ def refusal(model: Model, target: str, processor: str) -> str:
     """Returns: why no such processor can run a model, "" where one may.
 
     Args:
-        target: the name of the target that ``optimize`` has for it.
+        target: further arguments that make ``optimize`` work for it.
         processor: for people: ``an Ethos-U``.
     """
     graph = model.main
@@ -35,7 +35,7 @@ def refusal(model: Model, target: str, processor: str) -> str:
     more = f", and so do {len(floats) - 1} more operators" if len(floats) > 1 else ""
     return (
         f"{floats[0].kind} computes in floating point{more}; {processor} computes in 8- and 16-bit integers "
-        f"(sanderling optimize MODEL {target} --samples PATH makes it so)"
+        f"(sanderling optimize MODEL{target} --samples PATH makes it so)"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sanderling.deploy.order import Order
-from sanderling.deploy.tolerance import DRIFT
+from sanderling.deploy.tolerance import DRIFT, STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ class Target:
         options: names of settings that the user may give, each with a line of help.
         extra: the extra that it needs, "" for none.
         examples: how many are asked for.
-        drift: how far answers may be off, in differences between LiteRT's own kernels: more where a processor
-            rounds integers in ways of its own.
+        drift, steps: how far answers may be off, see ``tolerance.tolerances``: more where a processor rounds
+            integers in ways of its own.
     """
 
     name: str
@@ -121,3 +121,4 @@ class Target:
     extra: str = ""
     examples: int = 3
     drift: float = DRIFT
+    steps: float = STEPS

@@ -22,7 +22,7 @@ STEPS = 2.0  # of an output's integers
 DRIFT = 2.0
 # Of so many examples and more, half must be nearer than the tolerance by this factor: one answer in fifty may
 # tip over, most do not.
-MANY, TYPICAL = 10, 4.0
+MANY, TYPICAL = 10, 2.0
 
 
 def tolerances(
@@ -31,6 +31,7 @@ def tolerances(
     feeds: Sequence[Mapping[str, Array]],
     outputs: Sequence[Mapping[str, Array]],
     drift: float = DRIFT,
+    steps: float = STEPS,
 ) -> dict[str, float]:
     """Measures how far answers may be off.
 
@@ -39,18 +40,39 @@ def tolerances(
         feeds: of the examples.
         outputs: what XNNPACK answers.
         drift: so many times as far as LiteRT's own kernels are from each other.
+        steps: so many of an integer's steps in any case, and of floats in proportion.
 
     Returns: by output's name, the largest difference as ``difference`` gives it.
     """
     others = _builtin(file, model, feeds)
     return {
         name: max(
-            (STEPS if outputs[0][name].dtype.kind in "iu" else FLOAT) * drift / DRIFT,
+            least(model, name, [each[name] for each in outputs]) * steps / STEPS,
             drift
             * max((difference(b[name], a[name]) for a, b in zip(outputs, others, strict=False)), default=0.0),
         )
         for name in outputs[0]
     }
+
+
+def least(model: Model, name: str, values: Sequence[Array]) -> float:
+    """Returns: how far an output may be off in any case: ``STEPS``, or ``FLOAT``; where floats are integers
+    times a scale, as much as ``STEPS`` of these.
+
+    Args:
+        name: of the output.
+        values: what it is for some examples.
+    """
+    if values[0].dtype.kind in "iu":
+        return STEPS
+    graph = model.main
+    index = dict(zip(model.output_names(), graph.outputs, strict=True))[name]
+    made = next((node for node in graph.nodes if index in node.outputs), None)
+    stored = graph.tensors[made.inputs[0]].quant if made is not None and made.kind == "DEQUANTIZE" else None
+    if stored is None or stored.scale.size == 0:
+        return FLOAT
+    largest = min(float(np.abs(each).max(initial=0)) for each in values)
+    return max(FLOAT, STEPS * float(stored.scale.max()) / largest) if largest else FLOAT
 
 
 def _builtin(file: Path, model: Model, feeds: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sanderling.graph.graph import Graph, Model
 
 _OURS = re.compile(r"t(\d+)")
+_NAMED = re.compile(r"'?\bt(\d+)\b'?")
 
 
 def numbered(model: Model) -> Model:
@@ -20,6 +21,16 @@ def number(name: str) -> int | None:
     """Returns: which tensor of the main graph a name begins with, None where it is none of ours."""
     match = _OURS.match(name)
     return int(match[1]) if match else None
+
+
+def with_names(text: str, graph: Graph) -> str:
+    """Returns: a text with the names that the tensors have in a graph, in quotes, for our numbers."""
+
+    def name(match: re.Match[str]) -> str:
+        index = int(match[1])
+        return repr(graph.tensors[index].name) if index < len(graph.tensors) else match[0]
+
+    return _NAMED.sub(name, text)
 
 
 def _graph(graph: Graph, prefix: str) -> Graph:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from sanderling.errors import DeployError, MissingExtra, UsageError
 from sanderling.graph.graph import Graph, Model, Node
-from sanderling.graph.numbered import numbered
+from sanderling.graph.numbered import numbered, with_names
 from sanderling.tflite import read, write
 
 NPUS = (
@@ -33,7 +33,6 @@ _KIB = 1024
 _REFUSED = re.compile(r"Warning \([\w ]+\) operator: (\w+), ofm: '([^']*)'")
 _LONGEST_REASON = 300
 _NAMELESS = "Vela leaves it there, and does not say why"
-_NUMBER = re.compile(r"\(t(\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,10 @@ def compile_for(model: Model, setup: Setup, *, seconds: float = SECONDS) -> Comp
     with TemporaryDirectory(prefix="sanderling-vela-") as name:
         folder = Path(name)
         write(plain, folder / "model.tflite")
-        said = _run(folder, setup, seconds)
+        try:
+            said = _run(folder, setup, seconds)
+        except DeployError as error:
+            raise DeployError(with_names(error.what, model.main), where=model.name) from None
         return _found(folder, plain, model, setup, said)
 
 
@@ -176,10 +178,11 @@ def _run(folder: Path, setup: Setup, seconds: float) -> str:
 
 
 def _refused(done: subprocess.CompletedProcess[str], setup: Setup) -> None:
-    """Raises what Vela said when it gave up."""
+    """Raises what Vela said when it gave up: the last line that speaks of an error, and what follows."""
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()] or lines
-    reason = errors[-1][:_LONGEST_REASON] if errors else "without a word"
+    last = max((n for n, line in enumerate(lines) if "error" in line.lower()), default=len(lines) - 1)
+    told = [line.strip("-,. ") for line in lines[last:] if not line.startswith("Failed to parse")]
+    reason = "; ".join(told)[:_LONGEST_REASON] or "without a word"
     for given, what in ((setup.system, "system"), (setup.memory, "memory")):
         if given and given in reason:
             raise UsageError(f"Vela does not take {given!r}: {reason}", where=what)
@@ -254,14 +257,9 @@ def _placed(plain: Graph, given: Graph, compiled: Graph, reasons: Mapping[str, s
         on_cpu = any(name in left for name in names) if names else node.kind in kinds
         told = [reasons[key] for key in (*names, f"{node.kind} ") if key in reasons]
         name = given.tensors[own.outputs[0]].name if own.outputs else own.kind
-        reason = _named(told[0], given) if told else _NAMELESS
+        reason = with_names(told[0], given) if told else _NAMELESS
         rows.append(Placed(position, name, own.kind, CPU if on_cpu else NPU, reason if on_cpu else ""))
     return tuple(rows)
-
-
-def _named(reason: str, given: Graph) -> str:
-    """Returns: a reason with the model's own names instead of our numbers."""
-    return _NUMBER.sub(lambda match: f"({given.tensors[int(match[1])].name})", reason)
 
 
 def _is_npu(node: Node) -> bool:

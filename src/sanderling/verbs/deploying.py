@@ -94,7 +94,7 @@ def _order(
     tell("answering the examples", 0, 0)
     examples = examples_of(pipeline, file, model, samples, target.examples)
     fed, right = [e.feeds for e in examples], [e.outputs for e in examples]
-    allowed = tolerances(file, model, fed, right, target.drift)
+    allowed = tolerances(file, model, fed, right, target.drift, target.steps)
     return Order(
         file, model, pipeline.spec, inputs, examples, samples is None, allowed,
         detector=_detector(pipeline), options=options,

@@ -17,7 +17,7 @@ def refuse(order: Order) -> str:
     """
     setup_of(order)
     vela.require()
-    return refusal(order.model, "--target ethos-u", "an Ethos-U")
+    return refusal(order.model, " --target ethos-u", "an Ethos-U")
 
 
 def setup_of(order: Order) -> vela.Setup:

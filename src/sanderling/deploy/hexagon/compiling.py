@@ -15,7 +15,7 @@ from typing import Any
 
 from sanderling.errors import DeployError
 from sanderling.graph.graph import Graph, Model
-from sanderling.graph.numbered import number, numbered
+from sanderling.graph.numbered import number, numbered, with_names
 from sanderling.onnx.write import export
 
 QNN = "QNNExecutionProvider"
@@ -66,7 +66,10 @@ def place(python: Path, model: Model, arch: str) -> Placement:
     with TemporaryDirectory(prefix="sanderling-hexagon-") as name:
         file = Path(name) / "model.onnx"
         file.write_bytes(export(numbered(model)))
-        told, log = _compiled(python, file, arch)
+        try:
+            told, log = _compiled(python, file, arch)
+        except DeployError as error:
+            raise DeployError(with_names(error.what, model.main), where=model.name) from None
     return Placement(tuple(_rows(model.main, told["assigned"], _reasons(log))), told["versions"])
 
 
