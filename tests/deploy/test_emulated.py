@@ -1,7 +1,6 @@
 """Bundles for Linux on emulated boards, with the system of ``tools/arm64_root.py``.
 
-It is looked for in the cache folder, or where ``SANDERLING_ARM64`` says. Without it they are skipped, but
-not in CI.
+It is looked for in the cache folder, or where ``SANDERLING_ARM64`` says; without it they are skipped.
 """
 
 from __future__ import annotations

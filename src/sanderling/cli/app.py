@@ -17,6 +17,7 @@ from sanderling.cli.commands.doctor import doctor
 from sanderling.cli.commands.optimize import optimize
 from sanderling.cli.commands.profile import profile
 from sanderling.cli.commands.run import run
+from sanderling.cli.commands.serve_page import serve_page
 from sanderling.cli.commands.zoo import zoo
 from sanderling.cli.failure import guarded
 
@@ -28,7 +29,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (optimize, run, check, analyze, bench, profile, diff, convert, distill, deploy, doctor):
+for _command in (
+    optimize,
+    run,
+    check,
+    analyze,
+    bench,
+    profile,
+    diff,
+    convert,
+    distill,
+    deploy,
+    serve_page,
+    doctor,
+):
     app.command()(guarded(_command))
 app.add_typer(zoo, name="zoo")
 

@@ -1,0 +1,1 @@
+"""Serves what runs in a browser to the machines around."""
