@@ -81,4 +81,5 @@ def opened(folder: Path, path: str) -> tuple[BinaryIO, int, str] | None:
     if not stat.S_ISREG(told.st_mode):
         os.close(descriptor)
         return None
-    return os.fdopen(descriptor, "rb"), told.st_size, _TYPES.get(real.suffix.lower(), "application/octet-stream")
+    kind = _TYPES.get(real.suffix.lower(), "application/octet-stream")
+    return os.fdopen(descriptor, "rb"), told.st_size, kind
