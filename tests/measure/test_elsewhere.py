@@ -170,7 +170,9 @@ def test_whatever_stands_in_it_is_read_or_refused(
         json.dumps(row.to_json(), allow_nan=False)
 
 
-def test_they_stand_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_they_stand_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     phone, board = save(tmp_path, PHONE), save(tmp_path, BOARD, "board.json")
     assert main(["bench", "--from", str(board), "--from", str(phone)]) == 0
     printed = capsys.readouterr()
@@ -178,6 +180,11 @@ def test_they_stand_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Raspberry Pi 5" in lines[0]
     assert [re.search(r"[\d.]+×", line)[0] for line in lines] == ["1.00×", "0.40×", "0.20×"]  # type: ignore[index]
     assert printed.err == ""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["bench", "--from", str(board), "--from", str(phone)]) == 0
+    narrow = capsys.readouterr().out.splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert [line.split()[0] for line in narrow if "×" in line] == ["digits"] * 3
     assert main(["bench", "--from", str(board), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["elsewhere"]
     assert row["p50_ms"] == 0.5
@@ -206,7 +213,7 @@ def test_wrong_answers_and_odd_letters_are_told(tmp_path: Path, capsys: pytest.C
     path = save(tmp_path, PHONE | {"correct": False, "device": device, "model": "m\x1b[2J", "others": []})
     assert main(["bench", "--from", str(path)]) == 0
     printed = capsys.readouterr()
-    assert "webgpu !" in printed.out
+    assert "webgpu f16 !" in printed.out
     assert "the answers there were not those of the model" in " ".join(printed.err.split())
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", printed.out + printed.err)
     assert main(["bench", "--from", str(path), "--json"]) == 0

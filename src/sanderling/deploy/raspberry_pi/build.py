@@ -51,7 +51,9 @@ def build(order: Order, folder: Path, tell: Tell) -> Built:
     if "image" in kinds:
         files.write_text(folder / f"{order.name}.service", render(_PACKAGE, "service.j2", order=order))
     notes = copy_tokenizer(order, folder)
-    more = {"threads": order.threads, "takes": sorted(kinds)}
+    more = {
+        "threads": order.threads, "takes": sorted(kinds), "tokenizer": (folder / TOKENIZER).is_file(),
+    }  # fmt: skip
     return Built(notes=notes, start="python run.py --self-test", more=more)
 
 
