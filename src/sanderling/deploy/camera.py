@@ -8,9 +8,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 # They write a camera's pictures as JPEGs, one after the other, to their output; {n} is the camera's number.
 PROGRAMS = (
@@ -34,6 +35,8 @@ def frames(number: int) -> Iterator[Image.Image]:
     Raises:
         CameraError: it gives none, or no longer.
     """
+    from PIL import Image
+
     commands = [each.format(n=number).split() for each in PROGRAMS if shutil.which(each.split()[0])]
     if not commands:
         raise CameraError(

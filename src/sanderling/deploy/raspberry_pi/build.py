@@ -7,7 +7,7 @@ from importlib.resources import files as resources
 from pathlib import Path
 
 from sanderling import files
-from sanderling.deploy.bundle import save_examples
+from sanderling.deploy.bundle import TOKENIZER, save_examples
 from sanderling.deploy.order import Order
 from sanderling.deploy.parts import copy_modules
 from sanderling.deploy.raspberry_pi.emulate import emulated, here
