@@ -29,11 +29,11 @@ PHONE: dict[str, Any] = {
         "fallback": False,
         "user_agent": "Mozilla/5.0 (Linux; Android 15; K) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36",
     },
-    "precision": "f16",
+    "precision": "float16",
     "p50_ms": 1.25,
     "p90_ms": 2,
     "runs": 200,
-    "others": [{"precision": "f32", "p50_ms": 2.5, "p90_ms": 3.0, "runs": 199}],
+    "others": [{"precision": "float32", "p50_ms": 2.5, "p90_ms": 3.0, "runs": 199}],
     "correct": True,
     "date": "2026-11-28T18:28:09.123Z",
 }
@@ -41,7 +41,7 @@ BOARD = {
     **{name: value for name, value in PHONE.items() if name not in ("others", "correct")},
     "engine": "litert",
     "device": {"name": "Raspberry Pi 5 Model B Rev 1.0", "system": "Linux aarch64", "cores": 4},
-    "precision": "f32",
+    "precision": "float32",
     "threads": 4,
     "p50_ms": 0.5,
 }
@@ -55,8 +55,8 @@ def save(folder: Path, content: Any, name: str = "result.json") -> Path:
 
 def test_a_page_tells_of_every_precision(tmp_path: Path) -> None:
     half, single = read_results(save(tmp_path, PHONE))
-    assert (half.precision, half.p50_ms, half.p90_ms, half.runs) == ("f16", 1.25, 2.0, 200)
-    assert (single.precision, single.p50_ms, single.runs) == ("f32", 2.5, 199)
+    assert (half.precision, half.p50_ms, half.p90_ms, half.runs) == ("float16", 1.25, 2.0, 200)
+    assert (single.precision, single.p50_ms, single.runs) == ("float32", 2.5, 199)
     assert half.device == single.device == "qualcomm adreno-7xx, Chrome 131 on Android"
     assert half.correct is True
     assert half.threads is None
@@ -213,7 +213,7 @@ def test_wrong_answers_and_odd_letters_are_told(tmp_path: Path, capsys: pytest.C
     path = save(tmp_path, PHONE | {"correct": False, "device": device, "model": "m\x1b[2J", "others": []})
     assert main(["bench", "--from", str(path)]) == 0
     printed = capsys.readouterr()
-    assert "webgpu f16 !" in printed.out
+    assert "webgpu float16 !" in printed.out
     assert "the answers there were not those of the model" in " ".join(printed.err.split())
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", printed.out + printed.err)
     assert main(["bench", "--from", str(path), "--json"]) == 0

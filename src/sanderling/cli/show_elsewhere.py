@@ -55,7 +55,7 @@ def _room(cells: Sequence[Sequence[str]], count: int, width: int) -> int:
 def _here(result: BenchResult | None) -> list[tuple[list[str], float]]:
     found = []
     for row in result.rows if result else ():
-        start = [row.name, _HERE, _engine(row.engine, "f32" if row.exact else "fewer bits", row.threads)]
+        start = [row.name, _HERE, _engine(row.engine, "float32" if row.exact else "fewer bits", row.threads)]
         if row.latency is None:
             found.append(([*start, "failed", "", ""], 0.0))
         else:

@@ -5,8 +5,8 @@ It comes from a stranger's clipboard: every value of it is checked.
 ::
 
     {"sanderling_bench": 1, "model": "digits", "sha256": "…", "engine": "webgpu", "device": {"vendor": "arm"},
-     "precision": "f16", "p50_ms": 1.2, "p90_ms": 1.4, "runs": 200, "date": "2026-11-28T18:28:09Z",
-     "others": [{"precision": "f32", "p50_ms": 2.0, "p90_ms": 2.1, "runs": 200}], "correct": true}
+     "precision": "float16", "p50_ms": 1.2, "p90_ms": 1.4, "runs": 200, "date": "2026-11-28T18:28:09Z",
+     "others": [{"precision": "float32", "p50_ms": 2.0, "p90_ms": 2.1, "runs": 200}], "correct": true}
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Elsewhere:
         engine: what ran it: ``webgpu``, ``litert``.
         device: the machine, in a few words.
         facts: all that is told of it.
-        precision: that floats were computed in: ``f32``, ``f16``.
+        precision: that floats were computed in: ``float32``, ``float16``.
         threads: CPU threads, None where that was not told.
         p50_ms, p90_ms: milliseconds of a call: the median, and what nine of ten took at most.
         runs: how many calls that is of.
@@ -182,7 +182,7 @@ def _named(facts: Mapping[str, Any]) -> str:
 def _system(agent: str) -> str:
     """Returns: browser and system, as far as a browser's own words tell."""
     browsers = (("Edg", "Edge"), ("Firefox", ""), ("Chrome", ""), ("Version", "Safari"))
-    versions = ((told or key, re.search(rf"\b{key}\w*/(\d{{1,4}})", agent)) for key, told in browsers)
+    versions = ((told or key, re.search(rf"{key}\w*/(\d{{1,4}})", agent)) for key, told in browsers)
     found = next((f"{browser} {version[1]}" for browser, version in versions if version), "")
     systems = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "CrOS", "Linux")
     system = next((each for each in systems if each in agent), "")
