@@ -122,6 +122,7 @@ def test_bench_says_what_can_be_read_elsewhere(bundle: Path) -> None:
     assert told["p90_ms"] >= told["p50_ms"] > 0
     assert told["runs"] >= 5
     assert told["threads"] == 1
+    assert told["precision"] == "float32"
     assert told["sha256"] == json.loads((bundle / "bundle.json").read_text())["model"]["sha256"]
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 EXTRAS = {"text": "tokenizers", "video": "opencv-python-headless"}  # what some inputs need besides
 EXAMPLES = "examples.npz"
+PRECISIONS = {"f32": "float32", "f16": "float16"}  # of floats, as results of every bundle call them
 
 
 class Machine(Protocol):
@@ -155,7 +156,7 @@ def bench(
         "sha256": bundle["model"]["sha256"],
         "engine": machine.engine,
         "device": device(),
-        "precision": machine.precision,  # of what the model computes in floats
+        "precision": PRECISIONS.get(machine.precision, machine.precision),
         "threads": machine.threads,
         "p50_ms": statistics.median(times),
         "p90_ms": float(np.percentile(times, 90)),

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -107,7 +108,11 @@ class PageServer(ThreadingHTTPServer):
         """Takes a connection; the handshake is its own thread's, so that nobody can hold up the others."""
         plain, who = self.socket.accept()
         plain.settimeout(ASKING_SECONDS)
-        return self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), who
+        try:
+            return self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), who
+        except OSError:  # it has gone already
+            plain.close()
+            raise
 
     def process_request(self, request: object, client_address: object) -> None:
         """Answers in a thread, or hangs up where too many are being answered."""
@@ -124,7 +129,9 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Leaves connections alone that broke off: phones do that, and the server goes on."""
+        """Says nothing of connections that broke off, which phones do; anything else is a fault of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _deaf(error: OSError, address: str, port: int) -> UsageError:
@@ -149,9 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._deadline.start()
         try:
             self.request.do_handshake()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:  # ValueError: it was hung up on meanwhile
             self._deadline.cancel()
-            raise
+            raise ConnectionAbortedError from error
         super().setup()
         self.rfile = _Limited(self.rfile, LARGEST_REQUEST)  # type: ignore[assignment]
 

@@ -45,7 +45,7 @@ from sanderling.tflite import read
 class Machine:
     """The model in LiteRT: stored arrays in, real values out."""
 
-    engine, reason, precision = "litert", "", "float32"
+    engine, reason, precision = "litert", "", "f32"
 
     def __init__(self, file: Path, threads: int) -> None:
         self.model = read(file)
