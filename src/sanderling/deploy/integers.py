@@ -18,15 +18,9 @@ def refusal(model: Model, target: str, processor: str) -> str:
         target: further arguments that make ``optimize`` work for it.
         processor: for people: ``an Ethos-U``.
     """
+    if why := open_sizes(model, processor):
+        return why
     graph = model.main
-    for index, name in zip(graph.inputs, model.input_names(), strict=True):
-        signature = graph.tensors[index].shape_signature
-        if -1 in signature[1:]:
-            sizes = ", ".join("?" if size < 0 else str(size) for size in signature)
-            return (
-                f"input {name!r} is [{sizes}]: the memory of {processor} is laid out beforehand, so sizes "
-                "must be known (sanderling convert MODEL --shape settles them)"
-            )
     if any(_computes_in(graph, node, _INTEGERS.__contains__) for node in graph.nodes):
         return ""
     floats = [node for node in graph.nodes if _computes_in(graph, node, lambda dtype: dtype.is_float)]
@@ -37,6 +31,20 @@ def refusal(model: Model, target: str, processor: str) -> str:
         f"{floats[0].kind} computes in floating point{more}; {processor} computes in 8- and 16-bit integers "
         f"(sanderling optimize MODEL{target} --samples PATH makes it so)"
     )
+
+
+def open_sizes(model: Model, processor: str) -> str:
+    """Returns: which input's sizes are open, in a sentence, "" where none are: a batch becomes the file's."""
+    graph = model.main
+    for index, name in zip(graph.inputs, model.input_names(), strict=True):
+        signature = graph.tensors[index].shape_signature
+        if -1 in signature[1:]:
+            sizes = ", ".join("?" if size < 0 else str(size) for size in signature)
+            return (
+                f"input {name!r} is [{sizes}]: the memory of {processor} is laid out beforehand, so sizes "
+                "must be known (sanderling convert MODEL --shape settles them)"
+            )
+    return ""
 
 
 def _computes_in(graph: Graph, node: Node, fits: Callable[[DType], bool]) -> bool:

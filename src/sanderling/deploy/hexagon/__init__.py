@@ -1,7 +1,7 @@
 """Qualcomm's Hexagon, the NPU of Snapdragon processors: QDQ ONNX for ONNX Runtime's QNN provider."""
 
 from sanderling.deploy.hexagon.build import build, check, refuse
-from sanderling.deploy.hexagon.choices import ARCHITECTURES, EMULATORS, USUAL
+from sanderling.deploy.hexagon.choices import CHIPS, EMULATORS, USUAL
 from sanderling.deploy.target import Target
 
 TARGET = Target(
@@ -11,8 +11,7 @@ TARGET = Target(
     build,
     check,
     {
-        "arch": f"version of the Hexagon: {', '.join(f'{n} ({w})' for n, w in ARCHITECTURES.items())}; "
-        f"default: {USUAL}",
+        "chip": f"{', '.join(f'{name} ({chip.told})' for name, chip in CHIPS.items())}; default: {USUAL}",
         "emulator": f"{' or '.join(EMULATORS)}: whether the bundle is compiled and tried here",
     },
     extra="onnx",

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from sanderling.deploy.bundle import save_examples, task_json
 from sanderling.deploy.ends import ends_of
 from sanderling.deploy.hexagon import compiling, environment
-from sanderling.deploy.hexagon.choices import ARCHITECTURES, Choices
+from sanderling.deploy.hexagon.choices import Choices
 from sanderling.deploy.hexagon.compiling import Placement
-from sanderling.deploy.integers import refusal
+from sanderling.deploy.integers import open_sizes, refusal
 from sanderling.deploy.order import Order
 from sanderling.deploy.parts import copy_modules
 from sanderling.deploy.target import Built, Check, Figure, Tell
@@ -30,6 +30,7 @@ from sanderling.onnx.write.refusals import refusals
 from sanderling.passes import run
 
 MODEL, CONTEXT = "model.onnx", "model_ctx.onnx"
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "CAST")
 STORED = 3  # examples that the bundle holds; it is tried on all of them
 _PACKAGE = "sanderling.deploy.hexagon"
 _NEEDED = (
@@ -46,14 +47,16 @@ def refuse(order: Order) -> str:
         MissingExtra: ``onnx`` is not installed.
         UsageError: a setting has a wrong value.
     """
-    Choices.of(order.options)
+    choices = Choices.of(order.options)
     if find_spec("onnx") is None:
         raise MissingExtra("writing ONNX for the Hexagon", "onnx")
     if order.spec.name == "custom":
         return "its task is a function of your own, which a bundle cannot carry: leave --task out"
     if keeps_state(order.model):
         return "it keeps a state from call to call, and the programs of this target do not"
-    if why := refusal(order.model, "", "a Hexagon"):
+    if why := open_sizes(order.model, "a Hexagon"):
+        return why
+    if not choices.of_chip.floats and (why := refusal(order.model, "", f"a {choices.told}")):
         return why
     model = _exported(order.model)
     for node, reason in zip(model.main.nodes, refusals(model), strict=True):
@@ -81,14 +84,14 @@ def build(order: Order, folder: Path, tell: Tell) -> Built:
         notes.append(f"not compiled for the Hexagon, and which operators it takes is not known: {reason}")
     else:
         python = environment.python(tell)
-        tell(f"QNN compiles for Hexagon v{choices.arch}", 0, 0)
-        placed = compiling.place(python, model, choices.arch)
+        tell(f"QNN compiles for {choices.told}", 0, 0)
+        placed = compiling.place(python, model, choices)
         if not placed.on_htp:
             raise DeployError(
                 f"QNN takes no operator of the model: {placed.rows[0]['reason']}", where=order.file.name
             )
-        compiling.make_context(python, folder / MODEL, choices.arch, folder / CONTEXT)
-    more = {"graph": ends_of(model), "hexagon": _told(placed, choices), "threads": order.threads}
+        compiling.make_context(python, folder / MODEL, choices, folder / CONTEXT)
+    more = {"graph": ends_of(model), "hexagon": _told(order.model, placed, choices), "threads": order.threads}
     if order.detector is not None:
         more["detector"] = _detector(order, folder)
         notes.append("the detector that finds what the model is to see runs on the CPU")
@@ -126,25 +129,30 @@ def _untried(choices: Choices) -> str:
 
 
 def _notes(order: Order) -> Iterator[str]:
-    floats = sum(t.dtype.is_float for t in order.model.main.tensors)
-    if floats:
-        yield (
-            "parts of the model are in floating point, which a Hexagon computes in float16 and its "
-            "emulator in float32"
-        )
+    if _has_floats(order.model):
+        yield "parts of the model are in floating point, which a Hexagon computes in float16"
     yield "Qualcomm's emulator computes as the Hexagon does, and says nothing of its speed"
 
 
+def _has_floats(model: Model) -> bool:
+    """Returns: whether some operator, conversions aside, gives floats."""
+    graph = model.main
+    made = (graph.tensors[i] for n in graph.nodes if n.kind not in _CONVERSIONS for i in n.outputs)
+    return any(tensor.dtype.is_float for tensor in made)
+
+
 def _figure(placed: Placement, choices: Choices) -> Figure:
-    where = f"onnxruntime-qnn {placed.versions['onnxruntime-qnn']} for v{choices.arch}"
+    where = f"onnxruntime-qnn {placed.versions['onnxruntime-qnn']} for {choices.told}"
     return Figure("operators on the Hexagon", placed.on_htp, f"of {len(placed.rows)}", where)
 
 
-def _told(placed: Placement | None, choices: Choices) -> dict[str, object]:
+def _told(model: Model, placed: Placement | None, choices: Choices) -> dict[str, object]:
     context = CONTEXT if placed is not None else None
     return {
-        "arch": choices.arch,
-        "processors": ARCHITECTURES[choices.arch],
+        "chip": choices.chip,
+        "soc_model": choices.of_chip.number,
+        "told": choices.told,
+        "floats": _has_floats(model),
         "context": context,
         "versions": {"onnx": version("onnx"), **({} if placed is None else placed.versions)},
     }
@@ -153,7 +161,7 @@ def _told(placed: Placement | None, choices: Choices) -> dict[str, object]:
 def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     """Tries the bundle on Qualcomm's emulator, and on the CPU. See ``Target.check``."""
     choices = Choices.of(order.options)
-    cpu, htp = "ONNX Runtime's CPU provider", f"Qualcomm's emulator of Hexagon v{choices.arch}"
+    cpu, htp = "ONNX Runtime's CPU provider", f"Qualcomm's emulator of {choices.told}"
     snapdragon = Check("a Snapdragon", reason="there is none here")
     reason = _untried(choices)
     with TemporaryDirectory(prefix="sanderling-hexagon-") as name:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sanderling.deploy.hexagon.choices import Choices
 from sanderling.errors import DeployError
 from sanderling.graph.graph import Graph, Model
 from sanderling.graph.numbered import number, numbered, with_names
@@ -53,7 +54,7 @@ class Placement:
         return sum(row["on"] == HTP for row in self.rows)
 
 
-def place(python: Path, model: Model, arch: str) -> Placement:
+def place(python: Path, model: Model, choices: Choices) -> Placement:
     """Finds out which operators the Hexagon takes.
 
     Args:
@@ -67,25 +68,28 @@ def place(python: Path, model: Model, arch: str) -> Placement:
         file = Path(name) / "model.onnx"
         file.write_bytes(export(numbered(model)))
         try:
-            told, log = _compiled(python, file, arch)
+            told, log = _compiled(python, file, choices)
         except DeployError as error:
             raise DeployError(with_names(error.what, model.main), where=model.name) from None
     return Placement(tuple(_rows(model.main, told["assigned"], _reasons(log))), told["versions"])
 
 
-def make_context(python: Path, file: Path, arch: str, context: Path) -> None:
+def make_context(python: Path, file: Path, choices: Choices, context: Path) -> None:
     """Writes an ONNX file whose parts for the Hexagon are compiled, and the binary beside it.
 
     Raises:
         DeployError: QNN cannot compile the model, with its reason.
     """
-    _compiled(python, file, arch, context)
+    _compiled(python, file, choices, context)
 
 
-def _compiled(python: Path, file: Path, arch: str, context: Path | None = None) -> tuple[dict[str, Any], str]:
+def _compiled(
+    python: Path, file: Path, choices: Choices, context: Path | None = None
+) -> tuple[dict[str, Any], str]:
     """Returns: what the program in the environment told, and QNN's log."""
+    chip = str(choices.of_chip.number)
     with as_file(resources(_PACKAGE) / "files" / "compile.py") as program:
-        command = [str(python), "-P", str(program), str(file), arch, *([str(context)] if context else [])]
+        command = [str(python), "-P", str(program), str(file), chip, *([str(context)] if context else [])]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS,
@@ -94,7 +98,7 @@ def _compiled(python: Path, file: Path, arch: str, context: Path | None = None) 
         except subprocess.TimeoutExpired:
             raise DeployError(f"QNN is not done after {SECONDS / 60:.0f} minutes of compiling") from None
     if done.returncode:
-        raise DeployError(f"QNN cannot compile the model for Hexagon v{arch}: {_why(done)}")
+        raise DeployError(f"QNN cannot compile the model for {choices.told}: {_why(done)}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     found: dict[str, Any] = json.loads(lines[-1])
     return found, done.stdout + done.stderr

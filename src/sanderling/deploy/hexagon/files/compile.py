@@ -1,6 +1,6 @@
 """Compiles an ONNX model for the Hexagon, and prints as JSON what runs where. Not part of the bundle.
 
-python compile.py MODEL.onnx ARCH [CONTEXT.onnx]
+python compile.py MODEL.onnx CHIP [CONTEXT.onnx]
 
 What QNN says of operators that it does not take goes to the standard error.
 """
@@ -17,7 +17,7 @@ import onnxruntime_qnn as qnn
 QNN = "QNNExecutionProvider"
 
 
-def main(model: str, arch: str, context: str = "") -> int:
+def main(model: str, chip: str, context: str = "") -> int:
     """Returns: the exit code."""
     ort.register_execution_provider_library(QNN, qnn.get_library_path())
     options = ort.SessionOptions()
@@ -28,7 +28,7 @@ def main(model: str, arch: str, context: str = "") -> int:
         options.add_session_config_entry("ep.context_file_path", context)
         options.add_session_config_entry("ep.context_embed_mode", "0")
     devices = [each for each in ort.get_ep_devices() if each.ep_name == QNN]
-    options.add_provider_for_devices(devices, {"backend_path": qnn.get_qnn_htp_path(), "htp_arch": arch})
+    options.add_provider_for_devices(devices, {"backend_path": qnn.get_qnn_htp_path(), "soc_model": chip})
     session = ort.InferenceSession(model, options, enable_fallback=0)
     assigned = [
         (part.ep_name, node.op_type, node.name)

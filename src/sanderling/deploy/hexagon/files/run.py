@@ -59,7 +59,8 @@ class Machine:
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         if device == "htp":
-            hexagon(options, bundle["hexagon"]["arch"])
+            self.precision = "f16" if bundle["hexagon"]["floats"] else "f32"
+            hexagon(options, bundle["hexagon"]["soc_model"])
             self._session = ort.InferenceSession(str(file), options, enable_fallback=0)
             if QNN not in self._session.get_providers():
                 raise SystemExit(
@@ -88,7 +89,7 @@ class Machine:
         self._session = None
 
 
-def hexagon(options: ort.SessionOptions, arch: str) -> None:
+def hexagon(options: ort.SessionOptions, chip: int) -> None:
     """Asks for the Hexagon; on x86 for the emulator of one."""
     import onnxruntime_qnn as qnn
 
@@ -98,7 +99,7 @@ def hexagon(options: ort.SessionOptions, arch: str) -> None:
     if not found:
         raise SystemExit("the QNN provider finds no device here: is this a Snapdragon with its driver?")
     settings = {"backend_path": qnn.get_qnn_htp_path()}
-    settings |= {"htp_arch": arch} if EMULATED else {"htp_performance_mode": "burst"}
+    settings |= {"soc_model": str(chip)} if EMULATED else {"htp_performance_mode": "burst"}
     options.add_provider_for_devices(npus or found, settings)
 
 
