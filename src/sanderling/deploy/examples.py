@@ -85,7 +85,7 @@ def _noise(model: Model, pipeline: Pipeline, count: int) -> list[Any]:
     inputs = pipeline.machine.inputs
     asked = [port for port in pipeline.ports if port.kind.name not in UNASKED]
     if [port.kind.name for port in asked] == ["sound"]:
-        signal = np.random.default_rng(_SEED).normal(0, 0.1, (_RATE * _SOUND_SECONDS, 1))
+        signal = np.random.default_rng(_SEED).normal(0, 0.1, (_RATE * max(_SOUND_SECONDS, count), 1))
         return [Waveform(signal.astype(np.float32), _RATE)]
     rows = synthetic_rows(model, inputs, count, _SEED)
     picture = picture_of(inputs[0]) if len(inputs) == 1 and pipeline.ports[0].kind.name == "image" else None

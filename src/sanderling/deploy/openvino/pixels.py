@@ -19,6 +19,7 @@ from sanderling.tasks.inputs.image import ImageInput
 # Pillow's filters, which OpenVINO repeats; to it the picture of any size is given where there is one.
 _RESIZING = {"bilinear": "RESIZE_BILINEAR_PILLOW", "bicubic": "RESIZE_BICUBIC_PILLOW"}
 _LAYOUTS = ("NHWC", "NCHW")
+_MOST_STEPS = 32  # of 256: beyond, it is another picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,28 @@ def resized_off(one: Inside, example: Example) -> float:
     given = library.core().compile_model(alone, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([whole])[0]
     wanted = pixels(one, example)
     assert wanted is not None  # else its pixels would not be prepared there
-    return float(np.abs(np.rint(_back(one, given)) - wanted.astype(np.float64)).max(initial=0))
+    return _steps_off(one, np.asarray(given), wanted)
+
+
+def _steps_off(one: Inside, given: Array, wanted: Array) -> float:
+    """Returns: by how many steps of brightness the pixels at most differ that stored values come from."""
+    for steps in range(_MOST_STEPS):
+        ends = [
+            _stored(one, np.clip(wanted.astype(np.int16) + by, 0, 255).astype(np.uint8)).astype(np.float64)
+            for by in (-steps, steps)
+        ]
+        slack = 1e-5 * max(1.0, float(np.abs(ends).max(initial=0)))  # of floats
+        low, high = np.minimum(*ends) - slack, np.maximum(*ends) + slack
+        if ((low <= given) & (given <= high)).all():
+            return float(steps)
+    return float(_MOST_STEPS)
+
+
+def _stored(one: Inside, shown: Array) -> Array:
+    """Returns: what the model stores for pixels [N,H,W,C]."""
+    seen = shown[0, ..., ::-1] if _reversed(one) else shown[0]
+    seen = 255 - seen if one.settings.invert else seen
+    return encode(seen, one.spec, one.picture, one.settings.normalization, one.spec.name)
 
 
 def _back(one: Inside, stored: Array) -> Array:
