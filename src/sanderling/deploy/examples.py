@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ def examples_of(
     given = _noise(model, pipeline, count) if samples is None else samples
     found = []
     for item, answer, seen in pipeline.examined(pipeline.sources(given)):
+        whole = None if pipeline.cropper is None else picture(item.open())
         for number, each in enumerate(seen, 1):
             name = item.short or Path(item.name).name  # a bundle says nothing of this machine's folders
             name = name if len(seen) == 1 else f"{name} ({number})"
             feeds = {port: fed.array for port, fed in each.fed.items()}
-            found.append(Example(name, each.given, feeds, {}, answer.lines, answer.data))
+            found.append(Example(name, each.given, feeds, {}, answer.lines, answer.data, whole))
         if len(found) >= count:
             break
     if not found:
@@ -62,7 +64,7 @@ def _answered(file: Path, model: Model, examples: Sequence[Example]) -> Iterator
             arrays = runner.run([example.feeds[port.name] for port in runner.inputs])
             outputs = dict(zip([port.name for port in runner.outputs], arrays, strict=True))
             _require_finite(outputs, example.name)
-            yield Example(example.name, example.given, example.feeds, outputs, example.lines, example.data)
+            yield replace(example, outputs=outputs)
     finally:
         runner.close()
 

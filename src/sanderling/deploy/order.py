@@ -23,6 +23,7 @@ class Example:
         name: for people.
         given: opened, by input's name: a PIL image, (waveform, rate), a text, an array. Where a detector
             found the part of a picture, that part.
+        whole: the picture of which ``given`` holds a part, None where that is all of it.
         feeds: the inputs by name, as the model stores them.
         outputs: the outputs by name, as the model stores them.
         lines: the answer in words.
@@ -35,6 +36,7 @@ class Example:
     outputs: Mapping[str, Array]
     lines: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    whole: Any = None
 
     @property
     def told(self) -> str:
