@@ -44,18 +44,26 @@ class Blob:
 
     def back(self, mark: int) -> None:
         """Forgets what was added since."""
-        self._size -= sum(map(len, self._parts[mark:]))
+        self._size -= self.size(mark)
         del self._parts[mark:]
+
+    def size(self, mark: int) -> int:
+        """Returns: how many bytes were added since a mark."""
+        return sum(map(len, self._parts[mark:]))
 
     def text_size(self, mark: int) -> int:
         """Returns: about how many bytes of text come of what was added since a mark."""
         return len(zlib.compress(b"".join(self._parts[mark:]), 6)) * 8 // 7 + 300
 
     def packed(self, head: Mapping[str, Any]) -> str:
-        """Returns: head and bytes as text: how many bytes it stands for, a colon, and those, deflated: first the
-        length of the JSON in 4 bytes, then the JSON, then the parts."""
+        """Returns: head and bytes as text: first the length of the JSON in 4 bytes, then the JSON, then the
+        parts."""
         text = json.dumps(head, separators=(",", ":")).encode()
-        data = b"".join([len(text).to_bytes(4, "little"), text, *self._parts])
-        squeezer = zlib.compressobj(9 if len(data) < _LARGE else 6, zlib.DEFLATED, -15)
-        squeezed = squeezer.compress(data) + squeezer.flush()
-        return f"{len(squeezed)}:{to_text(squeezed)}"
+        return packed(b"".join([len(text).to_bytes(4, "little"), text, *self._parts]))
+
+
+def packed(data: bytes) -> str:
+    """Returns: bytes as a page holds them: how many they are deflated, a colon, and the text for those."""
+    squeezer = zlib.compressobj(9 if len(data) < _LARGE else 6, zlib.DEFLATED, -15)
+    squeezed = squeezer.compress(data) + squeezer.flush()
+    return f"{len(squeezed)}:{to_text(squeezed)}"

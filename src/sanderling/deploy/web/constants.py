@@ -108,7 +108,7 @@ def _cost(steps: Floats, period: int) -> int:
 
 
 def derived(program: Program, whole: Program, blob: Blob) -> list[Rule]:
-    """Makes the constants of the program in 16 bits out of those of the one in 32 bits.
+    """Makes the constants of another program out of those of the one in 32 bits.
 
     What cannot be made is put into the blob.
 
@@ -119,7 +119,7 @@ def derived(program: Program, whole: Program, blob: Blob) -> list[Rule]:
     for start, size in ranges(program):
         raw = program.weights[start : start + size]
         found = next(_matches(raw, sources), None)
-        rules.append({"at": start, **(found or {"as": "bytes", "from": blob.add(raw)})})
+        rules.append({"at": start, **(found or _rule(raw, None, blob))})
     return rules
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sanderling.deploy.web.blob import Blob, Part
 from sanderling.deploy.web.constants import derived, kept
-from sanderling.deploy.web.programs import HALF, WHOLE, Prepared, prepare, unit_weights
+from sanderling.deploy.web.programs import HALF, SOFTWARE, WHOLE, Prepared, prepare, unit_weights
 from sanderling.engines.webgpu.compiler.program import Program, to_json
 from sanderling.engines.webgpu.compiler.target import Target
 from sanderling.errors import CompileError
@@ -27,6 +27,7 @@ from sanderling.tasks.labels import fit_labels
 from sanderling.tasks.spec import TaskSpec
 
 _SHADES = 256
+_MORE = 0.02  # of the weights: what a program for browsers without a GPU may add
 
 
 def described(model: Model, spec: TaskSpec, blob: Blob, half: Target | None) -> dict[str, Any]:
@@ -116,9 +117,17 @@ def _states(prepared: Prepared, blob: Blob) -> list[dict[str, Any]]:
 def _programs(model: Model, prepared: Prepared, blob: Blob, half: Target | None) -> dict[str, Any]:
     whole = prepared.compiled(WHOLE)
     told = {"float32": {"program": _plain(whole), "constants": kept(whole, _unit(model), blob)}}
-    if half is not None:
-        narrow = prepared.compiled(half)
-        told["float16"] = {"program": _plain(narrow), "constants": derived(narrow, whole, blob)}
+    mark, room = blob.mark(), _MORE * whole.weights.size
+    for name, target in (("float16", half), ("software", SOFTWARE)):
+        if target is None:
+            continue
+        other = prepared.compiled(target)
+        constants = derived(other, whole, blob)
+        if name == "software" and blob.size(mark) > room:
+            blob.back(mark)  # its weights are in another order: they would be there twice
+            continue
+        told[name] = {"program": _plain(other), "constants": constants}
+        mark = blob.mark()
     return told
 
 

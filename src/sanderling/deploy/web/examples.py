@@ -16,7 +16,7 @@ from sanderling.deploy.web.pictures import coarse, keep_pixels, shown
 from sanderling.engines.registry import find
 from sanderling.graph.types import Array
 from sanderling.samples.inputs import picture_of
-from sanderling.samples.pixels import encode
+from sanderling.samples.pixels import encode, side_or_default
 from sanderling.tasks.inputs.image import ImageInput, input_side, pixels_of, placed
 
 MOST = 4096  # values of an output that are kept
@@ -75,16 +75,16 @@ def _pictures(order: Order) -> list[int]:
 
 
 def _pixels(order: Order, example: Example, number: int) -> dict[str, Array]:
+    """Returns: uint8 [H,W,C] of the inputs that take pictures, by name; a page makes noise itself."""
     found = {}
     for position in _pictures(order):
         spec, settings = order.inputs[position], order.spec.inputs[position]
         raw, form = example.given[spec.name], picture_of(spec)
-        if form is None or not hasattr(raw, "getbands"):
-            continue
+        assert form is not None
         if order.noise:
-            shape = (*input_side(form, raw.size, settings), form.channels)
+            shape = (side_or_default(form.height), side_or_default(form.width), form.channels)
             found[spec.name] = noise_bytes(_SEED + number, int(np.prod(shape))).reshape(shape)
-        else:
+        elif hasattr(raw, "getbands"):
             place = placed(raw.size, input_side(form, raw.size, settings), settings)
             found[spec.name] = coarse(pixels_of(raw, place, form.channels, settings))
     return found

@@ -46,23 +46,23 @@ def half_of(order: Order, asked: Sequence[Asked]) -> Half:
     wide = overflowing(order.model, feeds)
     if wide is None:
         return Half(
-            note="computes in 32 bits only: LiteRT cannot show what flows between the model's operators"
+            note="It computes in 32 bits only: LiteRT cannot show what flows between the model's operators"
         )
     target = replace(HALF, wide=wide)
     program = prepared.compiled(target)
     if "shader-f16" not in program.features:
-        return Half(note="computes in 32 bits only: its numbers are too large for 16")
+        return Half(note="It computes in 32 bits only: its numbers are too large for 16")
     adapter = next((each for each in _adapters() if "shader-f16" in each.features), None)
     if adapter is None:
         allowed = {name: max(value, MOST_OFF) for name, value in order.tolerance.items()}
-        return Half(target, allowed, "in 16 bits its answers were not measured here: no GPU here has shader-f16")
+        return Half(target, allowed, "How far its answers are off in 16 bits was not measured: no GPU here has shader-f16")
     off = _measured(order, prepared, program, asked, adapter)
     worst = max(off.values(), default=0.0)
     where = f"on {adapter.name}"
     if worst > MOST_OFF:
         return Half(note=f"computes in 32 bits only: 16 would change an output by {worst:.2g} of its scale {where}")
     allowed = {name: max(value, _DRIFT * off[name]) for name, value in order.tolerance.items()}
-    return Half(target, allowed, f"in 16 bits its answers differ by {worst:.2g} of their scale {where}")
+    return Half(target, allowed, f"In 16 bits its answers differ by {worst:.2g} of their scale {where}")
 
 
 def _adapters() -> tuple[Adapter, ...]:

@@ -1,4 +1,7 @@
-"""The page: our scripts, the style and the data in one file that asks nobody for anything."""
+"""The page: our scripts, the style and the data in one file that asks nobody for anything.
+
+A small script unpacks the larger one, which the page's policy names by its hash: no other text can run.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import hashlib
 import html
 import re
 from importlib.resources import files as resources
+
+from sanderling.deploy.web.blob import packed
 
 _PACKAGE = "sanderling.deploy.web"
 _ORDER = ("data", "constants", "pixels", "places", "readers", "answers", "draw", "model", "bench", "app")
@@ -27,13 +32,14 @@ def page(title: str, data: str) -> str:
         title: as it is, it is escaped.
         data: of ``Blob.packed``.
     """
-    code, style = script(), _file("style.css")
+    boot, code, style = _file("boot.js"), script(), _file("style.css")
     policy = (
-        f"default-src 'none'; script-src '{_hash(code)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src '{_hash(boot)}' '{_hash(code)}'; style-src '{_hash(style)}'; "
         "img-src blob: data:; media-src blob: mediastream:; base-uri 'none'; form-action 'none'"
     )
     parts = {
-        "TITLE": html.escape(title), "POLICY": html.escape(policy), "STYLE": style, "SCRIPT": code, "DATA": data,
+        "TITLE": html.escape(title), "POLICY": html.escape(policy), "STYLE": style, "BOOT": boot,
+        "CODE": packed(code.encode()), "DATA": data,
     }  # fmt: skip
     return re.sub(r"@([A-Z]+)@", lambda found: parts[found[1]], _file("page.html"))
 

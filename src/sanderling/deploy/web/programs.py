@@ -1,4 +1,4 @@
-"""The model as programs for browsers: one in 32 bits, and where it gains by it one in 16."""
+"""The model as programs for browsers: in 32 bits, in 16, and for those that have no GPU."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sanderling.samples.pixels import side_or_default
 
 WHOLE = Target()  # what every browser offers
 HALF = Target(Limits(f16=True), half=True)  # with shader-f16
+SOFTWARE = Target(Limits(software=True, threads=64))  # where no GPU is: few kernels, which compile fast
 
 
 @dataclass(frozen=True, slots=True)

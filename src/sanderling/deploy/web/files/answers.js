@@ -4,6 +4,7 @@ import { drawBoxes, drawMask, drawPicture, drawPoints, drawWord, classColour, dr
 
 export const percent = (value) => {
   if (value > 0.9995 && value < 1) return "> 99.9 %";
+  if (value > 0 && value < 0.0005) return "< 0.1 %";
   return `${(100 * value).toFixed(value > 0.1 && value < 0.99 ? 0 : 1)} %`;
 };
 const nameOf = (labels, number) => labels[number] || `class ${number}`;

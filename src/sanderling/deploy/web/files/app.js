@@ -4,7 +4,7 @@ import { Held } from "./data.js";
 import { Model, answerPicture, compared } from "./model.js";
 import { css } from "./draw.js";
 import { percent } from "./answers.js";
-import { benchResult, deviceTold, timed } from "./bench.js";
+import { benchResult, deviceOf, timed } from "./bench.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_SIDE = 2560; // of a picture that is looked at: canvases of phones end somewhere
@@ -37,13 +37,12 @@ export function enabling(agent) {
 
 async function start() {
   try {
-    const text = $("data").textContent, comma = text.indexOf(":");
-    page.held = await Held.read(text.slice(comma + 1), Number(text.slice(0, comma)));
+    page.held = Held.read(globalThis.sanderling.data);
     page.head = page.held.head;
     describe();
     if (!navigator.gpu) throw new RunnerError("unsupported", enabling(navigator.userAgent));
-    page.device = await deviceTold();
-    await open(await bestPrecision());
+    page.device = await deviceOf();
+    await open(programs()[0]);
     await first();
     await verify();
   } catch (error) {
@@ -72,18 +71,22 @@ function describe() {
   ]) $("notes").append(element("p", note));
 }
 
-async function bestPrecision() {
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
-  const narrow = page.head.model.programs.float16 && adapter?.features.has("shader-f16");
-  $("precisions").hidden = !narrow;
-  return narrow ? "float16" : "float32";
+/** Returns the programs that this device can run, the best first. */
+function programs() {
+  const { fallback, half } = page.device, has = page.head.model.programs;
+  const known = [has.software && fallback && "software", has.float16 && half && !fallback && "float16", "float32", has.float16 && half && fallback && "float16"];
+  return known.filter(Boolean);
 }
 
-async function open(precision) {
+async function open(program) {
   page.model?.close();
-  page.model = await Model.open(page.held, page.head.model, precision);
-  if (page.head.detector && !page.detector) page.detector = await Model.open(page.held, page.head.detector, "float32");
-  $("precision").value = precision;
+  const detects = page.head.detector && !page.detector;
+  [page.model, page.detector] = await Promise.all([
+    Model.open(page.held, page.head.model, program),
+    detects ? Model.open(page.held, page.head.detector, page.device.fallback ? "software" : "float32") : page.detector,
+  ]);
+  $("precisions").hidden = !programs().includes("float16");
+  $("precision").value = page.model.precision;
 }
 
 /** Shows the first answer, before anything is compared: that is what people wait for. */
@@ -94,12 +97,15 @@ async function first() {
   document.documentElement.dataset.firstAnswer = String(Math.round(performance.now()));
 }
 
+/** Returns the output that differs most from the stored answers, in shares of what is allowed. */
+const worstOf = (rows) => rows.map(({ name, off, allowed }) => ({ name, share: off / allowed }))
+  .reduce((a, b) => (b.share > a.share ? b : a));
+
 /** Compares with the stored answers; where 16 bits are too few on this device, 32 are taken. */
 async function verify() {
-  const { examples, tolerance } = page.head;
+  const { examples, tolerance } = page.head, verdict = $("verdict");
   page.rows = await compared(page.model, examples, tolerance[page.model.precision]);
-  const worst = page.rows.reduce((a, b) => (b.off / b.allowed > a.off / a.allowed ? b : a));
-  const share = worst.off / worst.allowed, verdict = $("verdict");
+  const worst = worstOf(page.rows), { share } = worst;
   if (!(share <= 1) && page.model.precision === "float16") {
     $("trust").dataset.before = `In 16 bits, output ${worst.name} was off by ${share.toPrecision(3)} times what is allowed: computing in 32. `;
     await open("float32");
@@ -110,6 +116,18 @@ async function verify() {
   if (share <= 1) say("right", "Correct on this device");
   else say("wrong", `Wrong on this device: output ${worst.name} is off by ${share.toPrecision(3)} times what is allowed`);
   showTrust();
+}
+
+/** Returns how right every program is that this device can run: what is asked before a page is given away. */
+async function proof() {
+  const { examples, tolerance, model } = page.head, told = [];
+  for (const program of programs()) {
+    const opened = await Model.open(page.held, model, program);
+    const { name, share } = worstOf(await compared(opened, examples, tolerance[opened.precision]));
+    opened.close();
+    told.push({ program, output: name, worst: String(share), examples: examples.length });
+  }
+  return told;
 }
 
 function showTrust() {
@@ -177,7 +195,7 @@ function answerRow({ name, share, note, colour, plain }) {
   const row = element("li", "");
   if (share !== undefined) {
     const bar = element("i", "");
-    bar.style.width = `${Math.max(1, 100 * share)}%`;
+    bar.style.width = `${100 * share}%`;
     row.append(bar);
   }
   if (colour) {
@@ -249,9 +267,8 @@ function stopCamera() {
 
 /** Times the model, and the other precision beside it where there is one. Returns the result. */
 async function bench() {
-  const { head, model } = page, others = Object.keys(head.model.programs).filter((name) => name !== model.precision);
-  const pair = $("precisions").hidden ? [] : others;
-  const models = [model, ...await Promise.all(pair.map((name) => Model.open(page.held, head.model, name)))];
+  const { head, model } = page, other = programs().find((name) => (name === "float16") !== (model.precision === "float16"));
+  const models = other ? [model, await Model.open(page.held, head.model, other)] : [model];
   $("progress").hidden = false;
   const rows = await timed(models, model.exampleFeeds(head.examples[0]), (part) => { $("progress").value = part; });
   models.slice(1).forEach((each) => each.close());
@@ -311,7 +328,7 @@ $("sample").addEventListener("click", still(() => (page.model.picture ? showSamp
 $("bench").addEventListener("click", still(bench));
 $("copy").addEventListener("click", copy);
 $("precision").addEventListener("change", ({ target }) => still(async () => {
-  await open(target.value);
+  await open(programs().find((name) => (name === "float16") === (target.value === "float16")));
   await verify();
 })());
 $("frame").addEventListener("dragover", (event) => {
@@ -328,5 +345,4 @@ $("frame").addEventListener("drop", (event) => {
 addEventListener("resize", paint);
 
 /** For the console, and for whoever drives the page: what it shows, and its functions. */
-globalThis.sanderling = { page, show, showFile, bench, verify, enabling };
-inTurn(start);
+inTurn(start).then(() => { globalThis.sanderling = { page, showFile, bench, proof, enabling }; });

@@ -25,11 +25,12 @@ export async function timed(models, feeds, tell) {
 }
 
 /** Returns what the browser tells of its GPU and of itself. */
-export async function deviceTold() {
+export async function deviceOf() {
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
   const { vendor = "", architecture = "", device = "", description = "" } = adapter?.info ?? {};
   return {
-    vendor, architecture, device, description, fallback: Boolean(adapter?.info?.isFallbackAdapter),
+    vendor, architecture, device, description, half: Boolean(adapter?.features.has("shader-f16")),
+    fallback: Boolean(adapter?.info?.isFallbackAdapter) || /swiftshader|llvmpipe/i.test(`${architecture} ${description}`),
     user_agent: navigator.userAgent,
   };
 }

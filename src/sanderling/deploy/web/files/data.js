@@ -1,36 +1,4 @@
-// The page's data: text → bytes → JSON and parts. See blob.py and text.py, which write them.
-
-const AVOIDED = [0, 9, 10, 13, 26, 38, 60, 62];
-const FIRST_PAIR = 0x100;
-
-/** Returns the bytes that a text stands for: 7 bits a character, or 14 where one stands for two. */
-export function bytesOfText(text) {
-  const bytes = new Uint8Array(Math.floor((text.length * 2 * 7) / 8) + 8);
-  let held = 0, bits = 0, end = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 128) {
-      held = (held << 7) | code;
-      bits += 7;
-    } else {
-      const pair = code - FIRST_PAIR;
-      held = (held << 14) | (AVOIDED[pair >> 7] << 7) | (pair & 127);
-      bits += 14;
-    }
-    while (bits >= 8) {
-      bits -= 8;
-      bytes[end++] = held >> bits;
-    }
-    held &= (1 << bits) - 1;
-  }
-  return bytes.subarray(0, end);
-}
-
-/** Returns what deflated bytes held; what follows the stream's end is padding. */
-export async function inflated(bytes, size) {
-  const stream = new Blob([bytes.subarray(0, size)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
+// The page's data: JSON, and parts of bytes. See blob.py, which writes them.
 
 export const KINDS = {
   float32: Float32Array, int32: Int32Array, int8: Int8Array, uint8: Uint8Array, bool: Uint8Array,
@@ -39,8 +7,7 @@ export const KINDS = {
 
 /** What the page holds: `head`, the JSON, and parts of bytes, each [offset, size, bytes of an element]. */
 export class Held {
-  static async read(text, size) {
-    const bytes = await inflated(bytesOfText(text), size);
+  static read(bytes) {
     const length = new DataView(bytes.buffer).getUint32(0, true);
     const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
     return new Held(head, bytes.subarray(4 + length));

@@ -10,12 +10,12 @@ import { boxesOf } from "./readers.js";
 const count = (shape) => shape.reduce((product, size) => product * size, 1);
 
 export class Model {
-  static async open(held, told, precision) {
-    const whole = weightsOf(held, told.programs.float32);
-    const chosen = told.programs[precision];
-    const weights = precision === "float32" ? whole : weightsOf(held, chosen, whole);
+  /** Opens one of its programs: float32, float16, or software (float32 for adapters that are no GPU). */
+  static async open(held, told, program) {
+    const whole = weightsOf(held, told.programs.float32), chosen = told.programs[program] ?? told.programs.float32;
+    const weights = chosen === told.programs.float32 ? whole : weightsOf(held, chosen, whole);
     const runner = await Runner.create(chosen.program, weights);
-    return new Model(held, told, runner, precision);
+    return new Model(held, told, runner, program === "float16" ? "float16" : "float32");
   }
 
   #first; // of the state, by input's port
