@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,8 +27,13 @@ def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     if missing:
         return (Check(_WHERE, reason=missing),)
     tell("the page tests itself in headless Chromium", 0, 0)
+    with ThreadPoolExecutor(1) as pool:  # Playwright refuses threads that have an event loop, as notebooks' do
+        return (pool.submit(_tried, folder).result(),)
+
+
+def _tried(folder: Path) -> Check:
     with opened(folder / FILE) as page:
-        return (_read(page, folder),)
+        return _read(page, folder)
 
 
 def lacking() -> str:
@@ -42,10 +48,11 @@ def _chromium() -> Path | None:
 
 
 @contextmanager
-def opened(file: Path, **settings: Any) -> Iterator[Any]:
+def opened(file: Path | None = None, **settings: Any) -> Iterator[Any]:
     """Gives Playwright's page of a file, opened in headless Chromium.
 
     Args:
+        file: None: an empty page.
         settings: of Playwright's ``new_page``.
     """
     from playwright.sync_api import sync_playwright
@@ -57,7 +64,8 @@ def opened(file: Path, **settings: Any) -> Iterator[Any]:
         try:
             page = chromium.new_page(**settings)
             page.set_default_timeout(1000 * _SECONDS)
-            page.goto(file.resolve().as_uri())
+            if file is not None:
+                page.goto(file.resolve().as_uri())
             yield page
         finally:
             chromium.close()

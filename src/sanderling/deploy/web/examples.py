@@ -24,6 +24,7 @@ _MANY = 1024  # floats of an input, from which on they are rounded to 16 bits
 _LEVELS = 32767
 _SEED = 2463534242  # of the noise that a page makes itself
 _GOLDEN = 0.6180339887
+_SIDES = (512, 384, 256)  # of a picture for people, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,31 +181,43 @@ def sample(example: Example, side: int, blob: Blob) -> dict[str, Any] | None:
 
 
 def chosen(asked: Sequence[Asked], order: Order, blob: Blob, room: int) -> tuple[list[Any], list[Any]]:
-    """Puts as many examples and pictures into the blob as there is room for, and one of each in any case.
+    """Puts as many examples and pictures into the blob as there is room for, and the smallest in any case.
 
     Args:
         room: bytes of text.
 
     Returns: the examples and the pictures.
     """
-    examples, samples = [keep(asked[0], 0, order, blob)], []
+    sizes = []
     for number, each in enumerate(asked):
-        for side in (512, 384, 256):
-            mark = blob.mark()
-            found = None if order.noise else sample(each.example, side, blob)
-            if found is None:
-                break
-            if blob.text_size(mark) <= room or (number == 0 and side == 256):
-                room -= blob.text_size(mark)
-                samples.append(found)
-                break
-            blob.back(mark)
-    for number, each in enumerate(asked[1:], 1):
         mark = blob.mark()
-        found = keep(each, number, order, blob)
-        if blob.text_size(mark) > room:
-            blob.back(mark)
+        keep(each, number, order, blob)
+        sizes.append(blob.text_size(mark))
+        blob.back(mark)
+    ranked = sorted(range(len(asked)), key=sizes.__getitem__)
+    room -= sizes[ranked[0]]
+    examples = [keep(asked[ranked[0]], ranked[0], order, blob)]
+    samples, room = _samples([] if order.noise else [asked[n].example for n in ranked], blob, room)
+    for number in ranked[1:]:
+        room -= sizes[number]
+        if room < 0:
             break
-        room -= blob.text_size(mark)
-        examples.append(found)
+        examples.append(keep(asked[number], number, order, blob))
     return examples, samples
+
+
+def _samples(examples: Sequence[Example], blob: Blob, room: int) -> tuple[list[Any], int]:
+    """Returns: pictures for people, each as large as there is room for, and the room that is left."""
+    found = []
+    for number, each in enumerate(examples):
+        for side in _SIDES:
+            mark = blob.mark()
+            kept = sample(each, side, blob)
+            if kept is None:
+                break
+            if blob.text_size(mark) <= room or (number == 0 and side == _SIDES[-1]):
+                room -= blob.text_size(mark)
+                found.append(kept)
+                break
+            blob.back(mark)
+    return found, room

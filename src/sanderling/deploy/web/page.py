@@ -9,19 +9,20 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Sequence
 from importlib.resources import files as resources
 
 from sanderling.deploy.web.blob import packed
 
 _PACKAGE = "sanderling.deploy.web"
-_ORDER = ("data", "constants", "pixels", "places", "readers", "answers", "draw", "model", "bench", "app")
+MODULES = ("data", "constants", "pixels", "places", "readers", "draw", "answers", "model", "bench", "app")
 _IMPORT = re.compile(r'^import [^;]*? from "\./[a-z]+\.js";\n', re.MULTILINE)
 
 
-def script() -> str:
+def script(modules: Sequence[str] = MODULES) -> str:
     """Returns: the runner and the page's own modules as one module: each uses only what stands before it."""
     runner = resources("sanderling.engines.webgpu").joinpath("runner.js").read_text("utf-8")
-    own = [_file(f"{name}.js") for name in _ORDER]
+    own = [_file(f"{name}.js") for name in modules]
     return "\n".join([runner, *(_IMPORT.sub("", text) for text in own)])
 
 

@@ -10,18 +10,22 @@ import numpy as np
 from sanderling.deploy.web.blob import Blob
 from sanderling.graph.types import Array
 
-_SHADES = 2  # bits that pixels of large inputs lose, before they are answered
-_FEW = 16_384  # values of an input that is kept in all shades
+# Up to so many values of an input, so many bits are lost before the input is answered.
+_LOST = {16_384: 0, 131_072: 2}
+_MOST_LOST = 3
 _SMALL = 96  # pixels a side of a picture that is kept as it is
 
 
 def coarse(pixels: Array) -> Array:
-    """Returns: uint8 [H,W,C] in 64 shades, where there are many: what a page keeps has to be small, and is what
-    the answer is for."""
-    if pixels.size <= _FEW:
-        return pixels
-    found: Array = (pixels >> _SHADES << _SHADES) | (1 << _SHADES >> 1)
+    """Returns: uint8 [H,W,C] in fewer shades where there are many pixels: what a page keeps has to be small, and
+    is what the answer is for."""
+    lost = _lost(pixels)
+    found: Array = (pixels >> lost << lost) | (1 << lost >> 1)
     return found
+
+
+def _lost(pixels: Array) -> int:
+    return next((bits for most, bits in _LOST.items() if pixels.size <= most), _MOST_LOST)
 
 
 def keep_pixels(pixels: Array, blob: Blob) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def keep_pixels(pixels: Array, blob: Blob) -> dict[str, Any]:
     Source: the predictor is that of LOCO-I (Weinberger et al., 2000): the median of left, above and their
     gradient.
     """
-    shift = _SHADES if pixels.size > _FEW else 0
+    shift = _lost(pixels)
     values = (pixels >> shift).astype(np.int16)
     if values.shape[2] >= 3:  # red and blue are much like green
         values[:, :, [0, 2]] = (values[:, :, [0, 2]] - values[:, :, 1:2] + 128) & 255

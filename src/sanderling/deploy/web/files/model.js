@@ -95,27 +95,35 @@ export class Model {
     return this.fed(colour === "bgr" ? { ...input, image: { ...input.image, colour: "rgb" } } : input, pixels);
   }
 
-  /** Returns the answer to a picture: canvas pixels { data: RGBA, width, height }, or a part of it at `outer`. */
-  async look(pixels, outer = null) {
-    const input = this.picture, { image } = input;
-    const grey = image.colour === "grey" && image.channels === 3;
-    let seen = outer ? pixels : inColours(pixels.data, pixels.width, pixels.height, grey ? 1 : image.channels);
-    if (grey) seen = { ...seen, channels: 3, data: Uint8Array.from({ length: seen.data.length * 3 }, (_, i) => seen.data[Math.floor(i / 3)]) };
-    const place = placed([seen.width, seen.height], image.side, image);
-    const feeds = { ...this.rest, [input.port]: this.fed(input, pixelsOf(seen, place, image)) };
+  /** Returns the outputs for an image (RGBA of a canvas, or RGB), which may itself lie at `outer` in a picture. */
+  async look(image, outer = null) {
+    const feeds = { ...this.rest };
+    let first = null;
+    for (const input of this.told.inputs.filter((each) => each.image)) {
+      const { pixels, place } = seenBy(input.image, image);
+      feeds[input.port] = this.fed(input, pixels);
+      first ??= place;
+    }
     const begun = performance.now(), outputs = this.real(await this.run(feeds));
-    return { outputs, place: outer ? place.within(outer) : place, ms: performance.now() - begun };
+    return { outputs, place: outer ? first.within(outer) : first, ms: performance.now() - begun };
   }
 
-  /** Returns what all inputs but the picture are fed with a person's picture: what the first example has. */
+  /** Returns what inputs that take no picture are fed beside one: what the first example has. */
   get rest() {
-    if (this.told.inputs.length === 1) return {};
+    if (this.told.inputs.every(({ image }) => image)) return {};
     return this.exampleFeeds(this.held.head.examples[0]);
   }
 
   close() {
     this.runner.close();
   }
+}
+
+/** Returns what an input of a model shows of an image: { pixels, place }. */
+export function seenBy(settings, image) {
+  const { channels, colour, side } = settings, plain = colour === "grey" ? inColours(image, 1) : image;
+  const seen = inColours(plain, channels), place = placed([image.width, image.height], side, settings);
+  return { pixels: pixelsOf(seen, place, settings), place };
 }
 
 function realValues(values, dtype, scale, zero) {
@@ -125,7 +133,7 @@ function realValues(values, dtype, scale, zero) {
   return scale === undefined ? Float64Array.from(plain) : Float32Array.from(plain, (value) => (value - zero) * scale);
 }
 
-/** Returns whole answers of a picture: of the model, or of each part that its detector finds. */
+/** Returns whole answers of a picture (RGBA): of the model, or of each part that its detector finds. */
 export async function answerPicture(model, detector, pixels) {
   if (!detector) {
     const { outputs, place, ms } = await model.look(pixels);
@@ -137,7 +145,7 @@ export async function answerPicture(model, detector, pixels) {
     box: found.place.box(each.box.map((v, i) => v * (i % 2 ? height : width))), score: each.score,
     keypoints: each.keypoints.map(([x, y]) => found.place.point([x * width, y * height])),
   }));
-  const whole = inColours(pixels.data, pixels.width, pixels.height, 3);
+  const whole = inColours(pixels, 3);
   const places = cropPlaces(boxes, crop, [pixels.width, pixels.height], model.picture.image.side);
   const answers = [];
   let { ms } = found;

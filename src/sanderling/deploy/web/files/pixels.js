@@ -12,6 +12,7 @@ const FILTERS = {
   lanczos: [3, (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0)],
 };
 const sinc = (x) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
+const between = (a, b, share) => a + (b - a) * share;
 const byte = (value) => Math.max(0, Math.min(255, value));
 
 /** Python's round: halves go to the even neighbour. */
@@ -42,8 +43,9 @@ function weighed(from, to, size, limit, [support, weigh]) {
   });
 }
 
-/** Resizes a part (`box`: left, top, right, bottom) of an image. */
-export function resized(image, width, height, filter, box) {
+/** Resizes a part (left, top, right, bottom) of an image. */
+export function resized(image, width, height, filter, part) {
+  const box = part.map(Math.fround); // as Pillow takes it
   if (filter === "nearest") return nearest(image, width, height, box);
   const kind = FILTERS[filter], { channels } = image;
   const columns = weighed(box[0], box[2], width, image.width, kind);
@@ -80,26 +82,38 @@ function stretchedX(image, columns) {
 
 function nearest(image, width, height, [left, top, right, bottom]) {
   const { data, channels } = image, found = new Uint8Array(width * height * channels);
-  for (let y = 0, to = 0; y < height; y++) {
-    const row = Math.min(image.height - 1, Math.floor(top + ((y + 0.5) * (bottom - top)) / height));
-    for (let x = 0; x < width; x++) {
-      const column = Math.min(image.width - 1, Math.floor(left + ((x + 0.5) * (right - left)) / width));
+  const columns = steps(left, (right - left) / width, width, image.width);
+  let to = 0;
+  for (const row of steps(top, (bottom - top) / height, height, image.height)) {
+    for (const column of columns) {
       for (let c = 0; c < channels; c++) found[to++] = data[(row * image.width + column) * channels + c];
     }
   }
   return { data: found, width, height, channels };
 }
 
-/** Returns an image of 1, 3 or 4 channels out of what a canvas gives (RGBA, opaque). */
-export function inColours(rgba, width, height, channels) {
+/** Returns the pixels in whose middle steps of this size end, added up one by one as Pillow does. */
+function steps(from, step, count, limit) {
+  let at = from + 0.5 * step;
+  return Array.from({ length: count }, () => {
+    const pixel = Math.min(limit - 1, Math.trunc(at));
+    at += step;
+    return pixel;
+  });
+}
+
+/** Returns an image in 1, 3 or 4 channels, of one in any of these (a canvas gives RGBA, opaque). */
+export function inColours(image, channels) {
+  const { data: from, width, height } = image, step = from.length / (width * height);
+  if (step === channels) return { data: from, width, height, channels };
   const data = new Uint8Array(width * height * channels);
-  for (let i = 0, to = 0; i < rgba.length; i += 4) {
+  for (let i = 0, to = 0; i < from.length; i += step) {
     if (channels === 1) {
       // ITU-R BT.601 luma, in Pillow's fixed point.
-      data[to++] = (rgba[i] * 19595 + rgba[i + 1] * 38470 + rgba[i + 2] * 7471 + 0x8000) >> 16;
-    } else {
-      for (let c = 0; c < channels; c++) data[to++] = c === 3 ? 255 : rgba[i + c];
+      data[to++] = (from[i] * 19595 + from[i + 1] * 38470 + from[i + 2] * 7471 + 0x8000) >> 16;
+      continue;
     }
+    for (let c = 0; c < channels; c++) data[to++] = c === 3 ? 255 : from[i + (step === 1 ? 0 : c)];
   }
   return { data, width, height, channels };
 }
@@ -138,9 +152,9 @@ export function transformed(image, width, height, [[a, b, c], [d, e, f]]) {
       const x0 = Math.max(0, left), x1 = Math.min(right, left + 1);
       const y0 = Math.max(0, top) * image.width, y1 = Math.min(bottom, top + 1) * image.width;
       for (let k = 0; k < channels; k++) {
-        const upper = data[(y0 + x0) * channels + k] * (1 - du) + data[(y0 + x1) * channels + k] * du;
-        const lower = data[(y1 + x0) * channels + k] * (1 - du) + data[(y1 + x1) * channels + k] * du;
-        found[to + k] = upper * (1 - dv) + lower * dv;
+        const upper = between(data[(y0 + x0) * channels + k], data[(y0 + x1) * channels + k], du);
+        const lower = between(data[(y1 + x0) * channels + k], data[(y1 + x1) * channels + k], du);
+        found[to + k] = between(upper, lower, dv);
       }
     }
   }
