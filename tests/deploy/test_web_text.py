@@ -87,10 +87,13 @@ def test_16_bit_floats(js: Scripts) -> None:
     near = np.concatenate([np.nextafter(values, np.float32(s * np.inf), dtype=np.float32) for s in (-1, 1)])
     middle = (values[:-1] + values[1:]) / 2
     odd = np.array([65504, 65519.99, 65520, 1e9, -1e9, np.inf, 2**-25, 2**-25 * 1.01, 1e-30, -0.0], np.float32)
-    given = np.concatenate([values, near, middle, odd])
-    found = js.run("return told(Uint16Array.from(arrayOf(given), lib.narrowed));", given=given)
+    numbers = np.concatenate([values, near, middle, odd])
+    found = js.run("return told(Uint16Array.from(arrayOf(numbers), lib.narrowed));", numbers=numbers)
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(found, given.astype(np.float16).view(np.uint16))
+        np.testing.assert_array_equal(found, numbers.astype(np.float16).view(np.uint16))
+
+
+PADDING = 8192  # bytes of zeros that make channels multiples of four
 
 
 def weights(js: Scripts, program: Program, rules: Any, blob: Blob, whole: np.ndarray | None) -> np.ndarray:
@@ -131,4 +134,4 @@ def test_weights_of_real_models(js: Scripts, zoo_dir: Any, name: str, rule: str)
     sizes = check_weights(js, model)
     assert sizes[rule] > 0
     stored = sum(t.stored_nbytes for t in model.main.tensors if t.is_constant)
-    assert sum(sizes.values()) <= 1.1 * stored
+    assert sum(sizes.values()) <= 1.1 * stored + PADDING

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sanderling.deploy.web.browser import lacking, opened
+from sanderling.deploy.web.browser import lacking, launched
 from sanderling.deploy.web.page import MODULES, _file, script
 from tests.webgpu.conftest import missing
 
@@ -73,7 +73,8 @@ def scripts() -> Iterator[Scripts]:
     names = ("resized reduced transformed inColours seenBy Place cropPlaces narrowed widened weightsOf Held "
              "keptPixels noiseBytes answered boxesOf").split()  # fmt: skip
     boot = _file("boot.js").split("async function unpack")[0]
-    with opened() as page:
+    with launched() as chromium:
+        page = chromium.new_page()
         page.add_script_tag(content=boot)
         page.add_script_tag(type="module", content=f"{code}\nglobalThis.lib = {{ {', '.join(names)} }};")
         page.wait_for_function("() => globalThis.lib")

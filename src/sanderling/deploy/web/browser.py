@@ -32,8 +32,8 @@ def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
 
 
 def _tried(folder: Path) -> Check:
-    with opened(folder / FILE) as page:
-        return _read(page, folder)
+    with launched() as chromium:
+        return _read(opened(chromium, folder / FILE), folder)
 
 
 def lacking() -> str:
@@ -48,13 +48,8 @@ def _chromium() -> Path | None:
 
 
 @contextmanager
-def opened(file: Path | None = None, **settings: Any) -> Iterator[Any]:
-    """Gives Playwright's page of a file, opened in headless Chromium.
-
-    Args:
-        file: None: an empty page.
-        settings: of Playwright's ``new_page``.
-    """
+def launched() -> Iterator[Any]:
+    """Gives Playwright's headless Chromium, with WebGPU."""
     from playwright.sync_api import sync_playwright
 
     # Chromium refuses its sandbox to root.
@@ -62,13 +57,27 @@ def opened(file: Path | None = None, **settings: Any) -> Iterator[Any]:
     with sync_playwright() as tool:
         chromium = tool.chromium.launch(executable_path=str(_chromium()), args=flags)
         try:
-            page = chromium.new_page(**settings)
-            page.set_default_timeout(1000 * _SECONDS)
-            if file is not None:
-                page.goto(file.resolve().as_uri())
-            yield page
+            yield chromium
         finally:
             chromium.close()
+
+
+def opened(chromium: Any, file: Path, before: str = "", **settings: Any) -> Any:
+    """Opens a page.
+
+    Args:
+        chromium: of ``launched``.
+        before: a script that runs first.
+        settings: of Playwright's ``new_page``.
+
+    Returns: Playwright's page.
+    """
+    page = chromium.new_page(**settings)
+    page.set_default_timeout(1000 * _SECONDS)
+    if before:
+        page.add_init_script(before)
+    page.goto(file.resolve().as_uri())
+    return page
 
 
 def settled(page: Any) -> dict[str, str]:

@@ -67,7 +67,7 @@ function describe() {
   for (const note of [
     ...(noise ? ["No samples were given when this page was made: its examples are noise, which shows that the model is computed right, and nothing else."] : []),
     ...(pictures ? [] : ["This model takes no pictures: the page answers its stored examples and times it."]),
-    ...notes, "Everything happens in this page: no picture leaves the device.",
+    ...notes.map((text) => `${text}.`), "Everything happens in this page: no picture leaves the device.",
   ]) $("notes").append(element("p", note));
 }
 
@@ -214,7 +214,7 @@ async function showFile(blob) {
   page.model.forget();
   const shown = await show(bitmap, bitmap.width, bitmap.height, Math.max(bitmap.width, bitmap.height) < 100);
   bitmap.close();
-  $("rate").textContent = `${shown.ms.toFixed(1)} ms model, ${(shown.all - shown.ms).toFixed(1)} ms the rest`;
+  $("rate").textContent = `model ${shown.ms.toFixed(1)} ms, the rest ${(shown.all - shown.ms).toFixed(1)} ms`;
 }
 
 async function showSample() {
@@ -253,7 +253,7 @@ async function startCamera() {
     times.push(performance.now());
     if (times.length > 20) times.shift();
     const rate = times.length > 1 ? (1000 * (times.length - 1)) / (times[times.length - 1] - times[0]) : 0;
-    $("rate").textContent = `${rate.toFixed(1)} fps, ${shown.ms.toFixed(1)} ms model`;
+    $("rate").textContent = `${rate.toFixed(1)} fps, model ${shown.ms.toFixed(1)} ms`;
     await new Promise(requestAnimationFrame);
   }
 }
