@@ -20,7 +20,13 @@ from sanderling.tasks.spec import Crop
 from tests.deploy.web_scripts import Scripts
 from tests.deploy.web_scripts import js as js
 
-SIZES = [((61, 47), (32, 24)), ((200, 133), (64, 64)), ((9, 30), (40, 28)), ((64, 64), (64, 64)), ((640, 480), (17, 96))]
+SIZES = [
+    ((61, 47), (32, 24)),
+    ((200, 133), (64, 64)),
+    ((9, 30), (40, 28)),
+    ((64, 64), (64, 64)),
+    ((640, 480), (17, 96)),
+]
 
 
 def picture(size: tuple[int, int], seed: int = 0) -> Image.Image:
@@ -32,9 +38,15 @@ def picture(size: tuple[int, int], seed: int = 0) -> Image.Image:
     return Image.fromarray(np.where(((x // 7 + y // 5) % 2 == 0)[..., None], slopes, noise).astype(np.uint8))
 
 
-def seen(js: Scripts, image: Image.Image, side: tuple[int, int], channels: int, settings: ImageInput) -> np.ndarray:
+def seen(
+    js: Scripts, image: Image.Image, side: tuple[int, int], channels: int, settings: ImageInput
+) -> np.ndarray:
     rgba = np.asarray(image.convert("RGBA"))
-    told = {"side": list(side), "channels": channels, **{k: v for k, v in asdict(settings).items() if k != "mean"}}
+    told = {
+        "side": list(side),
+        "channels": channels,
+        **{k: v for k, v in asdict(settings).items() if k != "mean"},
+    }
     found = js.run(
         "return told(lib.seenBy(settings, { data: arrayOf(rgba), width, height }).pixels);",
         rgba=rgba, width=image.width, height=image.height, settings=told,
@@ -49,10 +61,14 @@ def test_resizing(js: Scripts, resize: str, filter: str) -> None:
         settings = ImageInput(resize=resize, filter=filter, central=central, fill=114)  # type: ignore[arg-type]
         image = picture(size)
         wanted = pixels_of(image, placed(size, side, settings), 3, settings)
-        np.testing.assert_array_equal(seen(js, image, side, 3, settings), wanted, err_msg=f"{size} {side} {central}")
+        np.testing.assert_array_equal(
+            seen(js, image, side, 3, settings), wanted, err_msg=f"{size} {side} {central}"
+        )
 
 
-@pytest.mark.parametrize("channels, colour, invert", [(1, "rgb", True), (3, "grey", False), (4, "rgb", False)])
+@pytest.mark.parametrize(
+    "channels, colour, invert", [(1, "rgb", True), (3, "grey", False), (4, "rgb", False)]
+)
 def test_colours(js: Scripts, channels: int, colour: str, invert: bool) -> None:
     settings = ImageInput(colour=colour, invert=invert)  # type: ignore[arg-type]
     image = picture((50, 41), 3)
@@ -77,7 +93,12 @@ def test_turned_parts(js: Scripts, turn: float, step: float) -> None:
 
 @pytest.mark.parametrize(
     "crop",
-    [Crop(), Crop(square=False, scale=2.0), Crop(level=(0, 2), upright=True, shift=(0.1, -0.4)), Crop(around=(0, 3))],
+    [
+        Crop(),
+        Crop(square=False, scale=2.0),
+        Crop(level=(0, 2), upright=True, shift=(0.1, -0.4)),
+        Crop(around=(0, 3)),
+    ],
 )
 def test_the_part_around_a_box(js: Scripts, crop: Crop) -> None:
     rng = np.random.default_rng(1)

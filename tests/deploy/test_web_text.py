@@ -22,7 +22,6 @@ from tests.deploy.web_scripts import js as js
 from tests.webgpu.making import residual
 
 
-
 @given(st.binary(max_size=300))
 def test_text_comes_back(data: bytes) -> None:
     text = to_text(data)
@@ -86,7 +85,9 @@ def test_16_bit_floats(js: Scripts) -> None:
     values = wide[np.isfinite(wide)]
     near = np.concatenate([np.nextafter(values, np.float32(s * np.inf), dtype=np.float32) for s in (-1, 1)])
     middle = (values[:-1] + values[1:]) / 2
-    odd = np.array([65504, 65519.99, 65520, 1e9, -1e9, np.inf, 2**-25, 2**-25 * 1.01, 1e-30, -0.0], np.float32)
+    odd = np.array(
+        [65504, 65519.99, 65520, 1e9, -1e9, np.inf, 2**-25, 2**-25 * 1.01, 1e-30, -0.0], np.float32
+    )
     numbers = np.concatenate([values, near, middle, odd])
     found = js.run("return told(Uint16Array.from(arrayOf(numbers), lib.narrowed));", numbers=numbers)
     with np.errstate(over="ignore"):
@@ -101,7 +102,8 @@ def weights(js: Scripts, program: Program, rules: Any, blob: Blob, whole: np.nda
         "const held = new lib.Held({}, arrayOf(raw)), from = whole && arrayOf(whole).buffer;"
         "const program = { weights_bytes: bytes };"
         "return told(new Uint8Array(lib.weightsOf(held, { program, constants: rules }, from)));",
-        raw=np.frombuffer(b"".join(blob._parts), np.uint8), rules=rules, bytes=int(program.weights.size), whole=whole,
+        raw=np.frombuffer(b"".join(blob._parts), np.uint8), rules=rules, whole=whole,
+        bytes=int(program.weights.size),
     )  # fmt: skip
 
 
@@ -126,7 +128,11 @@ def test_weights_of_a_small_network(js: Scripts) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, rule", [("mlperf_tiny_kws_int8", "scaled"), ("face_detection_short_range", "half"), ("mobilenet_v2_224_int8", "scaled")]
+    "name, rule",
+    [
+        ("mlperf_tiny_kws_int8", "scaled"), ("face_detection_short_range", "half"),
+        ("mobilenet_v2_224_int8", "scaled"),
+    ],
 )  # fmt: skip
 def test_weights_of_real_models(js: Scripts, zoo_dir: Any, name: str, rule: str) -> None:
     """They are kept as small as the file has them."""

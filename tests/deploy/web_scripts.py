@@ -26,7 +26,12 @@ const told = (array) => {
   return { kind: array.constructor.name, base64: btoa(text) };
 };
 """
-_KINDS = {"uint8": "Uint8Array", "float32": "Float32Array", "uint16": "Uint16Array", "float64": "Float64Array"}
+_KINDS = {
+    "uint8": "Uint8Array",
+    "float32": "Float32Array",
+    "uint16": "Uint16Array",
+    "float64": "Float64Array",
+}
 
 
 class Scripts:
@@ -36,14 +41,15 @@ class Scripts:
         self._page = page
 
     def run(self, body: str, **given: Any) -> Any:
-        """Runs an async function's body, which has the modules as ``lib`` and what is given; arrays both ways.
+        """Runs an async function's body, which has the modules as ``lib``, and what is given.
 
         Returns: JSON values, or an array where the body returns ``told(array)``.
         """
         plain = {k: _plain(v) for k, v in given.items()}
         names = ", ".join(given)
         found = self._page.evaluate(
-            f"async (given) => {{ const lib = globalThis.lib; {_SPREAD} const {{ {names} }} = given; {body} }}", plain
+            f"async (given) => {{ {_SPREAD} const {{ lib }} = globalThis, {{ {names} }} = given; {body} }}",
+            plain,
         )
         return _array(found)
 
@@ -70,13 +76,15 @@ def scripts() -> Iterator[Scripts]:
         missing(reason)
     modules = [name for name in MODULES if name != "app"]
     code = script(modules)
-    names = ("resized reduced transformed inColours seenBy Place cropPlaces narrowed widened weightsOf Held "
-             "keptPixels noiseBytes answered boxesOf").split()  # fmt: skip
+    names = (
+        "resized, reduced, transformed, inColours, seenBy, Place, cropPlaces, narrowed, widened, weightsOf, "
+        "Held, keptPixels, noiseBytes, answered, boxesOf"
+    )
     boot = _file("boot.js").split("async function unpack")[0]
     with launched() as chromium:
         page = chromium.new_page()
         page.add_script_tag(content=boot)
-        page.add_script_tag(type="module", content=f"{code}\nglobalThis.lib = {{ {', '.join(names)} }};")
+        page.add_script_tag(type="module", content=f"{code}\nglobalThis.lib = {{ {names} }};")
         page.wait_for_function("() => globalThis.lib")
         yield Scripts(page)
 

@@ -18,7 +18,9 @@ from sanderling.errors import DeployError
 CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/google-chrome"))
 _WHERE = "WebGPU in headless Chromium"
 _SECONDS = 300  # a software adapter takes its time for large models
-_SETTLED = "() => ['right', 'wrong', 'failed', 'unable'].includes(document.querySelector('#verdict').dataset.state)"
+_SETTLED = (
+    "() => ['right', 'wrong', 'failed', 'unable'].includes(document.querySelector('#verdict').dataset.state)"
+)
 
 
 def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
@@ -27,7 +29,9 @@ def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     if missing:
         return (Check(_WHERE, reason=missing),)
     tell("the page tests itself in headless Chromium", 0, 0)
-    with ThreadPoolExecutor(1) as pool:  # Playwright refuses threads that have an event loop, as notebooks' do
+    with ThreadPoolExecutor(
+        1
+    ) as pool:  # Playwright refuses threads that have an event loop, as notebooks' do
         return (pool.submit(_tried, folder).result(),)
 
 

@@ -39,8 +39,8 @@ def build(order: Order, folder: Path, tell: Tell) -> Built:
     half = half_of(order, asked)
     blob = Blob()
     head: dict[str, Any] = {
-        "name": order.name, "sha256": order.sha256, "noise": order.noise, "notes": [half.note] if half.note else [],
-        "size_bytes": order.file.stat().st_size,
+        "name": order.name, "sha256": order.sha256, "size_bytes": order.file.stat().st_size,
+        "noise": order.noise, "notes": [half.note] if half.note else [],
         "model": described(order.model, order.spec, blob, half.target),
         "detector": None,
         "tolerance": {"float32": _listed(order, order.tolerance), "float16": _listed(order, half.tolerance)},

@@ -1,9 +1,9 @@
 """A program's constants, as small as the model's file has them, and without any loss.
 
-Kernels read weights as 32-bit floats in an order of their own. Where these are 16-bit floats, they are kept as
-such; where they are 8-bit integers times a scale, as integers, and the scale where it changes; and those of
-the program in 16 bits are made of the other one's. Each rule is tried, and taken where it gives back every
-bit. ``files/constants.js`` applies them.
+Kernels read weights as 32-bit floats in an order of their own. Where these are 16-bit floats, they are
+kept as such; where they are 8-bit integers times a scale, as integers, and the scale where it changes;
+and those of the program in 16 bits are made of the other one's. Each rule is tried, and taken where it
+gives back every bit. ``files/constants.js`` applies them.
 """
 
 from __future__ import annotations

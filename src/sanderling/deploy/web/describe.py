@@ -105,8 +105,9 @@ def _outputs(model: Model, prepared: Prepared) -> list[dict[str, Any]]:
 def _states(prepared: Prepared, blob: Blob) -> list[dict[str, Any]]:
     """Returns: ports by which variables come in and go out, and what they hold at first."""
     lifted = prepared.lifted
-    ports = len(lifted.model.main.inputs) - len(lifted.states), len(lifted.model.main.outputs) - len(
-        lifted.states
+    ports = (
+        len(lifted.model.main.inputs) - len(lifted.states),
+        len(lifted.model.main.outputs) - len(lifted.states),
     )
     return [
         {"in": f"x{ports[0] + i}", "out": f"y{ports[1] + i}", "first": blob.add(state.initial)}

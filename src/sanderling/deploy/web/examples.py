@@ -1,4 +1,4 @@
-"""What a page asks its own model, and what must come out: as few bytes as decide whether it computes right."""
+"""What a page asks its own model, and what must come out: few bytes that decide whether it computes right."""
 
 from __future__ import annotations
 
@@ -172,7 +172,10 @@ def _keep_answer(values: Array, blob: Blob) -> dict[str, Any]:
 
 
 def sample(example: Example, side: int, blob: Blob) -> dict[str, Any] | None:
-    """Puts the picture of an example into the blob, for people to try. Returns: how it is found; None without."""
+    """Puts the picture of an example into the blob, for people to try.
+
+    Returns: how it is found there; None for an example without one.
+    """
     image = example.whole if example.whole is not None else picture(example.given)
     if image is None:
         return None

@@ -1,4 +1,4 @@
-"""Whether a model may compute in 16 bits, and how far its answers are then off: measured where a GPU has them."""
+"""Whether a model may compute in 16 bits, and how far its answers are then off."""
 
 from __future__ import annotations
 
@@ -56,12 +56,18 @@ def half_of(order: Order, asked: Sequence[Asked]) -> Half:
     adapter = next((each for each in _adapters() if "shader-f16" in each.features), None)
     if adapter is None:
         allowed = {name: max(value, MOST_OFF) for name, value in order.tolerance.items()}
-        return Half(target, allowed, "How far its answers are off in 16 bits was not measured: no GPU here has shader-f16")
+        return Half(
+            target,
+            allowed,
+            "How far its answers are off in 16 bits was not measured: no GPU here has shader-f16",
+        )
     off = _measured(order, prepared, program, asked, adapter)
     worst = max(off.values(), default=0.0)
     where = f"on {adapter.name}"
     if worst > MOST_OFF:
-        return Half(note=f"It computes in 32 bits only: 16 would change an output by {worst:.2g} of its scale {where}")
+        return Half(
+            note=f"It computes in 32 bits only: 16 would change an output by {worst:.2g} of its scale {where}"
+        )
     allowed = {name: max(value, _LEAST, _DRIFT * off[name]) for name, value in order.tolerance.items()}
     return Half(target, allowed, f"In 16 bits its answers differ by {worst:.2g} of their scale {where}")
 

@@ -17,8 +17,8 @@ _SMALL = 96  # pixels a side of a picture that is kept as it is
 
 
 def coarse(pixels: Array) -> Array:
-    """Returns: uint8 [H,W,C] in fewer shades where there are many pixels: what a page keeps has to be small, and
-    is what the answer is for."""
+    """Returns: uint8 [H,W,C] in fewer shades where there are many pixels: what a page keeps has to be small,
+    and is what the answer is for."""
     lost = _lost(pixels)
     found: Array = (pixels >> lost << lost) | (1 << lost >> 1)
     return found
@@ -47,7 +47,7 @@ def keep_pixels(pixels: Array, blob: Blob) -> dict[str, Any]:
 
 
 def shown(image: Any, side: int) -> tuple[bytes, str]:
-    """Returns: a picture as a file of at most ``side`` pixels a side, and its MIME type. Args: a PIL image."""
+    """Returns: a PIL image as a file of at most ``side`` pixels a side, and its MIME type."""
     from PIL import Image
 
     from sanderling.samples.pixels import in_colours

@@ -68,8 +68,8 @@ def obstacle(model: Model) -> str:
     for spec in model_inputs(model):
         if -1 in spec.dims and picture_of(spec) is None:
             return (
-                f"input {spec.name!r} takes {spec}, any size where it says ?, and a page is compiled for one: "
-                "convert the model with a fixed size"
+                f"input {spec.name!r} takes {spec}, any size where it says ?, and a page is compiled for "
+                "one: convert the model with a fixed size"
             )
     prepared = prepare(model)
     graph = prepared.lifted.model.main
