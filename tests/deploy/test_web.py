@@ -20,10 +20,9 @@ from sanderling.deploy.web import constants
 from sanderling.deploy.web.browser import lacking, launched, opened, settled
 from sanderling.errors import DeployError
 from sanderling.graph.graph import Model
-from sanderling.ops.registry import find
+from sanderling.graph.types import DType, TensorType
 from sanderling.tflite import write
 from tests.models import Net
-from tests.ops.single import declared_types, model_of
 from tests.webgpu.conftest import missing
 
 PHONE = {"width": 390, "height": 844}
@@ -238,11 +237,9 @@ def rank_6() -> Model:
 
 
 def without_a_kernel() -> Model:
-    found = find("RFFT2D")
-    assert found is not None
-    assert found.gpu is None
-    case = found.cases(np.random.default_rng(0))[0]
-    return model_of(found, case, declared_types(found, case))
+    model = Net((1, 8)).op("WHERE", (8, 2)).model()
+    found = replace(model.main.tensors[-1], type=TensorType((8, 2), DType.INT64))
+    return model.with_main(replace(model.main, tensors=(*model.main.tensors[:-1], found)))
 
 
 def of_any_size() -> Model:
@@ -253,7 +250,7 @@ def of_any_size() -> Model:
 
 @pytest.mark.parametrize(
     "made, said",
-    [(rank_6, "ADD: .* rank 6, .* 5"), (without_a_kernel, "RFFT2D: "), (of_any_size, "takes .*any size")],
+    [(rank_6, "ADD: .* rank 6, .* 5"), (without_a_kernel, "WHERE: "), (of_any_size, "takes .*any size")],
 )  # fmt: skip
 def test_what_a_browser_cannot_run_is_named(tmp_path: Path, made: Callable[[], Model], said: str) -> None:
     file = tmp_path / "net.tflite"

@@ -200,7 +200,7 @@ def chosen(asked: Sequence[Asked], order: Order, blob: Blob, room: int) -> tuple
     ranked = sorted(range(len(asked)), key=sizes.__getitem__)
     room -= sizes[ranked[0]]
     examples = [keep(asked[ranked[0]], ranked[0], order, blob)]
-    samples, room = _samples([] if order.noise else [asked[n].example for n in ranked], blob, room)
+    samples, room = _samples([] if order.noise else [a.example for a in asked], blob, room)
     for number in ranked[1:]:
         room -= sizes[number]
         if room < 0:
