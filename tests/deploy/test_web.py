@@ -32,7 +32,7 @@ PHONE = {"width": 390, "height": 844}
 def chromium() -> Iterator[Any]:
     if lacking():
         missing(lacking())
-    with launched() as found:
+    with launched("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as found:
         yield found
 
 
@@ -130,6 +130,21 @@ def test_the_benchmark(page: Any, deployed: Deployed) -> None:
     assert told["correct"] is True
     assert "Chrome" in told["device"]["user_agent"]
     assert re.match(r"\d{4}-\d\d-\d\dT", told["date"])
+
+
+def test_the_camera(deployed: Deployed, chromium: Any) -> None:
+    """Frames are answered until it is stopped, and the page then goes on with pictures."""
+    page = opened(chromium, deployed.folder / "index.html", viewport=PHONE)
+    settled(page)
+    page.click("#camera")
+    page.wait_for_function("() => /^[1-9].* fps, model /.test(document.querySelector('#rate').textContent)")
+    assert page.inner_text("#camera") == "Stop"
+    page.click("#camera")
+    page.click("#sample")
+    page.wait_for_function("() => document.querySelector('#rate').textContent.startsWith('model ')")
+    assert page.inner_text("#camera") == "Camera"
+    assert page.inner_text("#hint") == ""
+    page.close()
 
 
 def test_what_is_no_picture(page: Any) -> None:

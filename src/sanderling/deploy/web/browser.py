@@ -52,12 +52,16 @@ def _chromium() -> Path | None:
 
 
 @contextmanager
-def launched() -> Iterator[Any]:
-    """Gives Playwright's headless Chromium, with WebGPU."""
+def launched(*more: str) -> Iterator[Any]:
+    """Gives Playwright's headless Chromium, with WebGPU.
+
+    Args:
+        more: flags.
+    """
     from playwright.sync_api import sync_playwright
 
     # Chromium refuses its sandbox to root.
-    flags = ["--enable-unsafe-webgpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    flags = ["--enable-unsafe-webgpu", *more, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as tool:
         chromium = tool.chromium.launch(executable_path=str(_chromium()), args=flags)
         try:
