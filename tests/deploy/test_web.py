@@ -21,6 +21,7 @@ from sanderling.deploy.web.browser import lacking, launched, opened, settled
 from sanderling.errors import DeployError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import DType, TensorType
+from sanderling.measure.elsewhere import read_results
 from sanderling.tflite import write
 from tests.models import Net
 from tests.webgpu.conftest import missing
@@ -116,7 +117,8 @@ def test_the_answer_is_drawn(page: Any) -> None:
     assert page.evaluate("() => document.documentElement.scrollWidth") == PHONE["width"]
 
 
-def test_the_benchmark(page: Any, deployed: Deployed) -> None:
+def test_the_benchmark(page: Any, deployed: Deployed, tmp_path: Path) -> None:
+    """`bench --from` reads its result."""
     page.click("#bench")
     page.wait_for_selector("#result:not([hidden])")
     told = json.loads(page.inner_text("#json"))
@@ -124,12 +126,16 @@ def test_the_benchmark(page: Any, deployed: Deployed) -> None:
     assert told["engine"] == "webgpu"
     assert told["model"] == "digits"
     assert told["sha256"] == deployed.bundle["model"]["sha256"]
-    assert told["precision"] == "float32"
+    assert told["precision"] == "f32"
     assert 0 < told["p50_ms"] <= told["p90_ms"]
     assert told["runs"] >= 20
     assert told["correct"] is True
     assert "Chrome" in told["device"]["user_agent"]
     assert re.match(r"\d{4}-\d\d-\d\dT", told["date"])
+    (tmp_path / "result.json").write_text(page.inner_text("#json"))
+    (row,) = read_results(tmp_path / "result.json")
+    assert (row.model, row.p50_ms, row.correct) == ("digits", told["p50_ms"], True)
+    assert "swiftshader" in row.device
 
 
 def test_the_camera(deployed: Deployed, chromium: Any) -> None:

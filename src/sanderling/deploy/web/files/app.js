@@ -276,7 +276,7 @@ async function bench() {
   $("progress").hidden = true;
   const result = benchResult(head, page.device, $("verdict").dataset.state === "right", rows);
   $("speed").textContent = rows.map(({ precision, p50_ms, p90_ms, runs }) => (
-    `${precision === "float16" ? "16" : "32"} bits: median ${p50_ms} ms, 90th percentile ${p90_ms} ms (${runs} calls)`)).join("; ");
+    `${precision.slice(1)} bits: median ${p50_ms} ms, 90th percentile ${p90_ms} ms (${runs} calls)`)).join("; ");
   $("json").textContent = JSON.stringify(result, null, 1);
   $("result").hidden = false;
   return result;

@@ -20,7 +20,7 @@ export async function timed(models, feeds, tell) {
   return models.map(({ precision }, i) => {
     const sorted = times[i].sort((a, b) => a - b);
     const told = (share) => Number(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))].toFixed(3));
-    return { precision, p50_ms: told(0.5), p90_ms: told(0.9), runs: sorted.length };
+    return { precision: precision === "float16" ? "f16" : "f32", p50_ms: told(0.5), p90_ms: told(0.9), runs: sorted.length };
   });
 }
 
