@@ -6,6 +6,8 @@ import re
 from importlib.resources import files as resources
 from typing import Any
 
+from sanderling.deploy.literals import kotlin, swift
+
 
 def render(package: str, template: str, **values: Any) -> str:
     """Fills a template in.
@@ -15,7 +17,7 @@ def render(package: str, template: str, **values: Any) -> str:
             that it includes.
         template: the file's name.
         values: for the template, which passes them through a filter where it writes code or Markdown: ``py``,
-            ``comment``, ``md``, ``tojson``.
+            ``comment``, ``md``, ``tojson``, ``kotlin``, ``swift``, ``xml``.
     """
     from jinja2 import ChoiceLoader, DictLoader, Environment, StrictUndefined
 
@@ -24,7 +26,8 @@ def render(package: str, template: str, **values: Any) -> str:
         loader=ChoiceLoader(loaders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # noqa: S701 - none of these is HTML
     )  # fmt: skip
-    environment.filters |= {"py": repr, "comment": comment, "md": markdown}
+    environment.filters |= {"py": repr, "comment": comment, "md": markdown, "xml": xml}
+    environment.filters |= {"kotlin": kotlin, "swift": swift}
     return environment.get_template(template).render(**values)
 
 
@@ -43,3 +46,11 @@ def comment(text: object) -> str:
 def markdown(text: object) -> str:
     """Returns: a text that Markdown shows as it is."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(str(text).split()))
+
+
+def xml(text: object) -> str:
+    """Returns: a text for an XML element or a quoted attribute, without what XML has no way to say."""
+    from xml.sax.saxutils import escape
+
+    said = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", str(text))
+    return escape(said, {'"': "&quot;", "'": "&apos;"})
