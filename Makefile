@@ -21,6 +21,7 @@ demo: setup-core
 test: setup-dev lint
 	@tools/system-packages.sh
 	@[[ -z "$${CI:-}" ]] || $(PY) tools/arm64_root.py  # elsewhere bundles are tried under emulation if it is there
+	@[[ -z "$${CI:-}" ]] || $(PY) tools/phone_tools.py  # a compiler for Kotlin, and TFLite's C library
 	$(PY) -m pytest -n $(JOBS)
 
 # The house from end to end, small: under five seconds.
