@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,20 +102,29 @@ def test_both_apps_know_the_same_of_a_model() -> None:
     assert kotlin == {name: fields for name, fields in swift.items() if name != "Files"}
 
 
-def with_any_size() -> Model:
-    from dataclasses import replace
-
+def with_sizes(*sizes: int) -> Model:
+    """A model whose input may be of any size where −1 stands."""
     model = Net((1, 8)).dense(4).model()
-    first = replace(model.main.tensors[0], shape_signature=(1, -1))
-    graph = replace(model.main, tensors=(first, *model.main.tensors[1:]))
-    return replace(model, graphs=(graph,))
+    graph = model.main
+    last = graph.outputs[0]
+    marked = {graph.inputs[0]: sizes, last: (sizes[0], 4)}
+    tensors = tuple(replace(each, shape_signature=marked.get(i, ())) for i, each in enumerate(graph.tensors))
+    return replace(model, graphs=(replace(graph, tensors=tensors),))
 
 
 def test_a_model_of_any_size_is_refused(tmp_path: Path) -> None:
-    file = save(with_any_size(), tmp_path / "net.tflite")
+    file = save(with_sizes(1, -1), tmp_path / "net.tflite")
     with pytest.raises(DeployError, match=r"input 'x' takes any size \(float32\[1,\?\]\)"):
         sd.deploy(file, "ios", tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_batch_of_any_size_is_a_batch_of_one(tmp_path: Path) -> None:
+    file = save(with_sizes(-1, 8), tmp_path / "net.tflite")
+    done = sd.deploy(file, "ios", tmp_path / "bundle")
+    plans = (done.folder / "Deployed/Sources/Deployed/Plans.swift").read_text()
+    assert "dims: [1, 8]" in plans
+    assert "dims: [1, 4]" in plans
 
 
 def test_an_id_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def plan_of(
     record = Record("Plan", {
         "file": name,
         "inputs": [_port(p.name, p.dims, model, i) for p, i in zip(inputs, ports, strict=True)],
-        "outputs": [_port(n, _dims(model, i), model, i) for n, i in zip(names, given, strict=True)],
+        "outputs": [_port(n, _sizes(outputs, n), model, i) for n, i in zip(names, given, strict=True)],
         "picture": picture,
         "task": meaning.record,
         "labels": f"{name}/labels.txt" if meaning.labels else "",
@@ -116,9 +116,12 @@ def _named(record: Record, name: str, meaning: Meaning) -> Record:
     return replace(record, fields={**record.fields, "task": placed})
 
 
-def _dims(model: Model, index: int) -> tuple[int, ...]:
-    tensor = model.main.tensors[index]
-    return tensor.shape_signature if len(tensor.shape_signature) == len(tensor.shape) else tensor.shape
+def _sizes(outputs: Sequence[Mapping[str, Array]], name: str) -> tuple[int, ...]:
+    """Returns: an output's sizes in the examples, −1 where they differ."""
+    shapes = [each[name].shape for each in outputs]
+    if len({len(shape) for shape in shapes}) > 1:
+        return (-1,)
+    return tuple(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*shapes, strict=True))
 
 
 def _port(name: str, dims: Sequence[int], model: Model, index: int) -> Record:

@@ -13,7 +13,7 @@ from sanderling.deploy.order import Order
 from sanderling.deploy.plan import Plan
 from sanderling.deploy.target import Built, Check, Tell
 from sanderling.deploy.text import render
-from sanderling.errors import UsageError
+from sanderling.errors import DeployError, UsageError
 from sanderling.samples.inputs import model_inputs
 
 _PACKAGE = "sanderling.deploy.ios"
@@ -41,6 +41,12 @@ def refuse(order: Order) -> str:
 def build(order: Order, folder: Path, tell: Tell) -> Built:
     """Writes the project. See ``Target.build``."""
     model, detector = plans(order)
+    for port in model.record.fields["outputs"]:
+        if -1 in port.fields["dims"].values:
+            raise DeployError(
+                f"output {port.fields['name']!r} has another size for every input, which the app cannot read",
+                where=order.file.name,
+            )
     own = resources(_PACKAGE) / "files"
     for part, target in _COPIED.items():
         place = folder / target

@@ -62,8 +62,8 @@ final class Looking: ObservableObject {
     }
 
     func open(_ item: PhotosPickerItem) {
-        item.loadTransferable(type: Data.self) { result in
-            DispatchQueue.main.async { [weak self] in
+        item.loadTransferable(type: Data.self) { [weak self] result in
+            DispatchQueue.main.async {
                 self?.look {
                     guard let data = try result.get() else { throw DeployedError.said("the picture cannot be opened") }
                     return data
