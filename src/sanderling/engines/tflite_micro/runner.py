@@ -30,6 +30,10 @@ _CONSEQUENCES = ("Failed to get registration", "Failed starting model")
 class MicroRunner:
     """Runs one model, whose shapes are fixed. Call it from one thread at a time.
 
+    Args:
+        path, model: the file, and what is in it.
+        arena_bytes: load it with an arena of this size or not at all; 0: one that is large enough.
+
     Attributes:
         inputs, outputs: the ports, in the main graph's order.
         arena_bytes: bytes of the arena that the model takes up, as its own allocator recorded them.
@@ -38,7 +42,7 @@ class MicroRunner:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(self, path: Path, model: Model) -> None:
+    def __init__(self, path: Path, model: Model, *, arena_bytes: int = 0) -> None:
         self._path = path
         try:
             self._data = path.read_bytes()
@@ -54,7 +58,8 @@ class MicroRunner:
                 (model.main.outputs, model.output_names()),
             )
         )
-        self._size = ample(model)
+        self._size = arena_bytes or ample(model)
+        self._largest = arena_bytes or _LARGEST
         self._interpreter: Any = None
         self._build()
         self.arena_bytes = self._recorded()
@@ -69,7 +74,7 @@ class MicroRunner:
         from tflite_micro.python.tflite_micro import runtime
 
         self._interpreter = None
-        while self._size <= _LARGEST:
+        while self._size <= self._largest:
             lines: list[str] = []
             try:
                 with log.captured() as lines:
@@ -82,7 +87,7 @@ class MicroRunner:
                     ) from None
             self._size *= 2
         raise ModelError(
-            f"TFLite Micro needs more than {_LARGEST >> 20} MB of memory for the model's tensors",
+            f"TFLite Micro needs more than {self._largest:,} bytes of memory for the model's tensors",
             where=str(self._path),
         )
 
