@@ -203,6 +203,7 @@ class Pipeline:
         return Asked(
             outputs=self.machine.outputs, side=None if place is None else place.side, placement=place,
             labels=self.spec.labels, given=part.given, fed={n: each.array for n, each in fed.items()},
+            quants={p.spec.name: p.spec.quant for p in self.ports if p.spec.quant and p.spec.is_quantized},
             span=part.span,
         )  # fmt: skip
 

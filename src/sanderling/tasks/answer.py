@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import UsageError
 from sanderling.fields import nearest
-from sanderling.graph.types import Array
+from sanderling.graph.types import Array, Quant
 from sanderling.tasks.placement import Placement
 from sanderling.tasks.task import Outputs
 from sanderling.tasks.view import View
@@ -36,7 +36,8 @@ class Asked:
         placement: how the input's pixels lie in the person's picture, None when it was none.
         labels: names of the classes, () when not known.
         given: what the person gave, opened: a PIL image, (waveform, rate), a text; by the input's name.
-        fed: what went in, by the input's name.
+        fed: what went in, as the model stores it, by the input's name.
+        quants: how inputs that are stored as integers stand for real values, by name.
         span: from and to in seconds, where this is a part of a longer sound; else None.
     """
 
@@ -46,6 +47,7 @@ class Asked:
     labels: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     fed: Mapping[str, Array] = field(default_factory=dict)
+    quants: Mapping[str, Quant] = field(default_factory=dict)
     span: tuple[float, float] | None = None
 
 

@@ -62,9 +62,8 @@ def window_of(asked: Asked) -> Window | None:
 
 def real_input(asked: Asked) -> Array | None:
     """Returns: the first input as real values, None where they cannot be told."""
-    fed = next(iter(asked.fed.values()), None)
-    window = window_of(asked)
-    quant = window.ear.spec.quant if window is not None and window.ear.spec.is_quantized else None
+    name, fed = next(iter(asked.fed.items()), ("", None))
+    quant = asked.quants.get(name)
     if fed is None or quant is None:
         return None if fed is None or fed.dtype.kind != "f" else fed
     if quant.scale.size != 1:

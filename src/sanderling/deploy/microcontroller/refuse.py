@@ -8,6 +8,7 @@ from sanderling.engines.tflite_micro.operators import CUSTOM_KERNELS, KERNELS, s
 from sanderling.errors import UsageError
 from sanderling.graph.graph import CUSTOM, Model, Node
 
+_QUANTIZE = "quantize it with sanderling optimize --target microcontroller"
 _YES = {"yes": True, "no": False}
 
 
@@ -60,22 +61,17 @@ def _resizable(model: Model) -> str:
 def _floats(model: Model) -> str:
     if is_integer(model):
         return ""
-    operators = told([node.kind for node in float_operators(model)]) if float_operators(model) else ""
+    kinds = list(dict.fromkeys(node.kind for node in float_operators(model)))
+    if kinds:
+        verb = "computes" if len(kinds) == 1 else "compute"
+        return f"{told(kinds)} {verb} in float, and a microcontroller takes whole integers only: {_QUANTIZE}"
     ports = [repr(name) for name in float_ports(model)]
-    if not operators:
-        if not ports:
-            return "it converts to floats and back: quantize it whole, with sanderling optimize --io int8"
-        kind = "is" if len(ports) == 1 else "are"
-        return (
-            f"{told(ports)} {kind} float, and a microcontroller gives and takes integers: make it from the "
-            "float model with sanderling optimize --target microcontroller (or --io int8)"
-        )
+    if not ports:
+        return f"it turns integers into floats and back: {_QUANTIZE}"
+    verb = "is" if len(ports) == 1 else "are"
     return (
-        f"{operators} computes in float, and only integers go onto a microcontroller: quantize it with "
-        "sanderling optimize --target microcontroller"
-        if " and " not in operators
-        else f"{operators} compute in float, and only integers go onto a microcontroller: quantize it with "
-        "sanderling optimize --target microcontroller"
+        f"{told(ports)} {verb} float, and a microcontroller gives and takes integers: quantize the float model "
+        "with sanderling optimize --target microcontroller, or --io int8"
     )
 
 
