@@ -194,10 +194,10 @@ MaxSize = Annotated[str | None, _limit("--max-size", "SIZE", "Of the file: 1.5MB
 MaxMemory = Annotated[str | None, _limit("--max-memory", "SIZE", "Peak while loading and running: 50MB.")]
 MinThroughput = Annotated[str | None, _limit("--min-throughput", "RATE", "Calls per second: 200/s.")]
 Io = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--io", metavar="KIND", help="Inputs and outputs: float, int8 or keep.",
-        autocompletion=choices("float", "int8", "keep"), rich_help_panel=_LIMITS,
+        "--io", metavar="KIND", help="Inputs and outputs: float, int8 or keep. Default: float.",
+        autocompletion=choices("float", "int8", "keep"), rich_help_panel=_LIMITS, show_default=False,
     ),
 ]  # fmt: skip
 AllowOps = Annotated[
@@ -240,7 +240,7 @@ def reading(**given: Any) -> dict[str, Any]:
     return {**given, **numbers, "hop": hop}
 
 
-def deployment(io: str, allow_ops: str | None, oldest_runtime: str | None) -> dict[str, Any]:
+def deployment(io: str | None, allow_ops: str | None, oldest_runtime: str | None) -> dict[str, Any]:
     """Returns: what a model may be where it will run, as keyword arguments of the verbs."""
     return {"io": io, "allow_ops": allow_ops, "oldest_runtime": oldest_runtime}
 

@@ -15,8 +15,11 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.fitting.litert import invoke, load
 from sanderling.compress.recipe import Recipe
 from sanderling.compress.registry import find
+from sanderling.compress.sparsity.look_up_tables import OPERATOR
 from sanderling.compress.technique import Work
-from sanderling.errors import InvalidGraph, RecipeError, RunError
+from sanderling.engines import registry
+from sanderling.errors import InvalidGraph, MissingExtra, ModelError, RecipeError, RunError
+from sanderling.graph.graph import Model
 from sanderling.graph.verify import verify
 from sanderling.runtime.soundness import check
 from sanderling.tflite import read, write
@@ -130,18 +133,23 @@ def _path(value: str | None) -> Path | None:
 
 
 def check_runs(file: Path) -> None:
-    """Makes sure that our engines take a file, loads it into LiteRT and runs it once.
+    """Makes sure that our engines take a file, loads it into LiteRT and runs it once. What only TFLite Micro
+    has operators for is loaded there.
 
     Raises:
         RecipeError: scales came out that no operator can compute with, or LiteRT refuses it.
     """
+    model = read(file)
     try:
-        check(read(file))
+        check(model)
     except InvalidGraph as error:
         raise RecipeError(
             f"the result cannot be computed: {error.what}",
             hint="check that the samples are preprocessed as the model expects",
         ) from None
+    if any(node.kind == OPERATOR for node in model.main.nodes):
+        _loads_in_tflite_micro(file, model)
+        return
     try:
         interpreter = load(file)
         for detail in interpreter.get_input_details():
@@ -152,3 +160,13 @@ def check_runs(file: Path) -> None:
         raise RecipeError(
             f"the result does not run in LiteRT: {error.what}", hint="use another technique for this model"
         ) from None
+
+
+def _loads_in_tflite_micro(file: Path, model: Model) -> None:
+    engine = registry.find("tflite_micro")
+    if not engine.available():
+        raise MissingExtra("weights as look-up tables", "micro")
+    try:
+        engine.load(file, model).close()
+    except ModelError as error:
+        raise RecipeError(f"TFLite Micro does not load the result: {error.what}") from None

@@ -24,7 +24,7 @@ from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable
 from sanderling.measure.results import Energy, Latency
 from sanderling.samples.samples import Feed
-from sanderling.search.bench import USUAL, Bench, Run
+from sanderling.search.bench import ARENA, USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
@@ -76,6 +76,8 @@ class Laboratory:
         clock: the search's time.
         limits: what a candidate may be.
         scales: weigh the energy of a call; None: energy is not measured.
+        engine: what candidates run on. Where that is not what the original runs on, their times are compared
+            with one another only.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Laboratory:
         clock: Clock,
         limits: Limits,
         scales: Scales | None = None,
+        engine: str = USUAL,
     ) -> None:
+        self.engine = engine
         self.reference = reference
         self.bench = bench
         self.workshop = workshop
@@ -172,19 +176,24 @@ class Laboratory:
             fidelity,
             None,
             is_original=run == replace(self.examiner.usual, threads=run.threads),
+            gains=self.engine == USUAL,
         )
         wrong = judge(measured, self.budget)[0] == "rejected"
         progress("timing", 0, 1)
         latency = self._latency(subject, run, rough=wrong)
-        memory = None if wrong else self._memory(run, subject)
+        memory = self._memory(run, subject) if run.engine == ARENA or not wrong else None
         energy = None if wrong or self.scales is None else self._energy(self.scales, subject, run)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory, energy=energy)
         status, reason = judge(measured, self.budget)
-        if wrong and run.engine != USUAL:
+        if wrong and run.engine not in (USUAL, self.engine):
             # Its answers on LiteRT were good: it is the engine, and somebody may want to report it.
             reason = self.bench.wrong(run, timeout=self.clock.bound(60)) or reason
-        if refused:
-            status, reason = "rejected", refused
+        only_compared = run.engine == USUAL != self.engine
+        if refused or only_compared:
+            status, reason = (
+                "rejected",
+                refused or f"LiteRT's answers: what {self.engine}'s are compared with",
+            )
         if file != subject.path:
             self.bench.unload(file)
         return replace(
@@ -195,6 +204,7 @@ class Laboratory:
             energy=energy,
             status=status,
             reason=reason or self._remark(subject, file, applied),
+            only_compared=only_compared,
         )
 
     def rejudged(self, subject: Subject, trial: Trial) -> Trial | None:
@@ -221,11 +231,12 @@ class Laboratory:
             trial.fidelity,
             trial.peak_memory_bytes,
             is_original=run == replace(self.examiner.usual, threads=run.threads),
+            gains=self.engine == USUAL,
             energy=trial.energy,
         )
         status, reason = judge(measured, self.budget)
-        if refused:
-            status, reason = "rejected", refused
+        if refused or trial.only_compared:
+            status, reason = "rejected", refused or trial.reason
         return trial if status == trial.status else replace(trial, status=status, reason=reason)
 
     def _memory_counts(self) -> bool:
@@ -256,7 +267,7 @@ class Laboratory:
 
     def _memory(self, run: Run, subject: Subject) -> int | None:
         """Measures the memory, where a limit depends on it or the time allows."""
-        wanted = self._memory_counts()
+        wanted = self._memory_counts() or run.engine == ARENA
         dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
         if not wanted and (dear or not measurable()):
             return None

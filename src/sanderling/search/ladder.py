@@ -44,7 +44,8 @@ EIGHT_BIT_SHARES = (0.15, 0.4)
 
 def as_is(state: State) -> Iterator[Proposal | Skipped]:
     """The model itself: what everything is compared with."""
-    yield proposal(state, AS_IS, "float, as it is" if state.summary.is_float else "as it is")
+    name = "float, as it is" if state.summary.is_float else "as it is"
+    yield Proposal(name, Recipe(name), AS_IS, state.threads)
 
 
 def rewrite(state: State) -> Iterator[Proposal | Skipped]:
@@ -305,6 +306,6 @@ def of_recipe(recipe: Recipe) -> tuple[tuple[str, Rung], ...]:
     """Returns: the ladder of ``--recipe``: the original, and the given recipe."""
 
     def given(state: State) -> Iterator[Proposal | Skipped]:
-        yield Proposal(recipe.name, recipe, "given recipe", state.threads)
+        yield Proposal(recipe.name, recipe, "given recipe", state.threads, state.engine)
 
     return ((AS_IS, as_is), ("given recipe", given))

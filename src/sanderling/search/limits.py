@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sanderling.analysis.floats import float_operators, told
 from sanderling.engines import registry
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Quant, TensorType
@@ -63,19 +64,29 @@ class Limits:
         allowed: the only operators that there are, None for all.
         oldest_runtime: the oldest release that must run it, None for any.
         io: ``float``, ``int8`` or ``keep``: what inputs and outputs are to be.
+        integers: the engine that runs it there, where whole integers only run there; "" for anywhere else.
     """
 
     allowed: Allowed | None = None
     oldest_runtime: Runtime | None = None
     io: str = "float"
+    integers: str = ""
 
     def refusal(self, model: Model) -> str:
         """Returns: why a model cannot run there, "" where it can."""
+        if self.integers and (why := self._no_integers(model)):
+            return why
         if self.allowed is not None and (why := self.allowed.refusal(model)):
             return why
         if self.oldest_runtime is not None and (newer := too_new(model, self.oldest_runtime)):
             return f"{newer[0]}{_more(len(newer) - 1)}, --oldest-runtime is {self.oldest_runtime}"
         return ""
+
+    def _no_integers(self, model: Model) -> str:
+        kinds = [node.kind for node in float_operators(model)]
+        if kinds:
+            return f"{told(kinds)} in float, and only integers run there"
+        return Allowed(engine=self.integers).refusal(model)
 
     def wrong_ends(self, model: Model) -> str:
         """Returns: which input or output is not what was asked for, "" where all are. What counts, names or
@@ -127,6 +138,7 @@ class Limits:
     def told(self) -> str:
         """Returns: what a winner must do: ``run on TensorFlow Lite 2.14; take and give int8``; "" for any."""
         parts = [
+            f"run in {self.integers}, in integers only" if self.integers else "",
             f"run on {self.oldest_runtime}" if self.oldest_runtime else "",
             self.allowed.told() if self.allowed else "",
             "take and give int8" if self.io == "int8" else "",
@@ -139,6 +151,7 @@ class Limits:
             "allow_ops": None if self.allowed is None else self.allowed.to_json(),
             "oldest_runtime": None if self.oldest_runtime is None else str(self.oldest_runtime),
             "io": self.io,
+            "integers": self.integers,
         }
 
 

@@ -59,7 +59,7 @@ def trained(state: State) -> Iterator[Proposal | Skipped]:
     if state.no_training:
         yield Skipped(TRAINED, state.no_training)
         return
-    yield from _trained_integers(state)
+    yield from trained_integers(state)
     yield from _trained_slim(state)
     yield from _trained_shorter(state)
 
@@ -92,7 +92,8 @@ def _regularized(state: State) -> dict[str, object]:
     return {"regularizer": kind, "lambda": strength, "minutes": minutes}
 
 
-def _trained_integers(state: State) -> Iterator[Proposal | Skipped]:
+def trained_integers(state: State) -> Iterator[Proposal | Skipped]:
+    """The best integers, trained, where none keep the budget and these come near."""
     candidates = [_nearest(state, rung) for rung in (LEARNED, STATIC, INT4)]
     start = next((t for t in candidates if t is not None), None)
     integers = [t for rung in (LEARNED, STATIC) for t in state.of_rung(rung)]

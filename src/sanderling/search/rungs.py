@@ -59,6 +59,7 @@ class State:
         no_training: why nothing can be trained here, "" when it can.
         regularizer: what draws weights towards zero where pruning trains, and how strongly; None: nothing.
         layers: how many blocks only add something to what passes by: the network computes without them.
+        engine: what candidates run on.
     """
 
     summary: Summary
@@ -82,6 +83,7 @@ class State:
     no_training: str = ""
     regularizer: tuple[str, float] | None = None
     layers: int = 0
+    engine: str = USUAL
 
     @property
     def baseline(self) -> Trial:
@@ -92,8 +94,10 @@ class State:
         return [t for t in self.trials if t.rung == rung]
 
     def best_speedup(self) -> float:
-        """Returns: the largest speed-up among candidates that keep the budget; 1 for none."""
-        return max((t.speedup or 0.0 for t in self.trials if self.may_win(t)), default=1.0)
+        """Returns: the largest speed-up among candidates that keep the budget; 1 for none, or 0 where they
+        run on another engine than the original."""
+        nothing = 1.0 if self.engine == USUAL else 0.0
+        return max((t.speedup or 0.0 for t in self.trials if self.may_win(t)), default=nothing)
 
     def may_win(self, trial: Trial) -> bool:
         """Returns: whether a trial keeps all limits, those on inputs and outputs included."""
@@ -120,6 +124,7 @@ FLOAT16, DYNAMIC, WEIGHTS, INT4, ZEROS = (
     "float16 weights", "dynamic int8", "weight-only int8", "int4 weights", "zeros",
 )  # fmt: skip
 TRAINED, ENGINES, THREADS = "trained", "other engines", "more threads"  # fmt: skip
+TABLES = "look-up tables"
 # Faster than the best so far by less than this is not worth a search of its own.
 WORTH = 1.10
 
@@ -128,4 +133,4 @@ def proposal(state: State, rung: str, name: str, *steps: Step) -> Proposal:
     """Returns: a candidate that is compared on the usual threads, behind the rewriting that pays."""
     if state.prefix:
         name = f"rewritten, {name}"
-    return Proposal(name, Recipe(name, (*state.prefix, *steps)), rung, state.threads)
+    return Proposal(name, Recipe(name, (*state.prefix, *steps)), rung, state.threads, state.engine)

@@ -12,9 +12,9 @@ from sanderling import passes
 from sanderling.compress.learning.stream import blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
-from sanderling.search import choose, ladder, rungs
+from sanderling.search import choose, integers, ladder, rungs
 from sanderling.search.artifacts import put_aside_best, write_best
-from sanderling.search.bench import Bench
+from sanderling.search.bench import USUAL, Bench
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.confirm import confirm_winner, examples, file_of
 from sanderling.search.events import (
@@ -39,7 +39,7 @@ from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
-from sanderling.search.targets import missing, others
+from sanderling.search.targets import missing, others, runs_on
 from sanderling.search.training import affordable, why_untrained
 from sanderling.search.trial import Trial
 from sanderling.search.widths import measured_widths
@@ -78,6 +78,7 @@ class Search:
         self.limits = request.limits
         self.facts = bench.device.facts()
         self.engines = others(request.target) if bench.device.local else ()
+        self.engine = runs_on(request.target, bench.device.local)
 
     def run(self) -> Outcome:
         """Reads, measures, confirms, writes."""
@@ -103,9 +104,11 @@ class Search:
         default = task.default_max_drop if request.budget.max_drop is None else request.budget.max_drop
         budget = replace(request.budget, max_drop=default)
         self.laboratory = Laboratory(
-            reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits, self.scales
-        )
-        self.drop = json.dumps([task.name, task.metric, default, request.seed, *self._weighed()])
+            reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits, self.scales,
+            self.engine,
+        )  # fmt: skip
+        elsewhere = [] if self.engine == USUAL else [self.engine]
+        self.drop = json.dumps([task.name, task.metric, default, request.seed, *self._weighed(), *elsewhere])
         self._phase("opening the study")
         self.study = Study.open(request.output / STUDY, self._study_key(subjects), resume=request.resume)
         subjects, note = settle(subjects, self.study, self.clock, look.seconds_per_sample)
@@ -180,7 +183,7 @@ class Search:
         with self.clock.keeping(self._kept_back()):
             self.clock.need(0.0)
         state = self._state(subject)
-        climbed = ladder.LADDER if self.request.recipe is None else ladder.of_recipe(self.request.recipe)
+        climbed = self._ladder()
         late: list[str] = []
         for name, rung in climbed:
             measured = len(state.trials)
@@ -188,7 +191,7 @@ class Search:
                 self._skip(name, why)
                 continue
             try:
-                if name == rungs.REWRITE:  # late: on a large graph it takes seconds
+                if name == self._rewriting():  # late: on a large graph it takes seconds
                     self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
                     state.rewrites = self._rewrites(subject)
                 self._rung(subject, state, rung, until)
@@ -205,6 +208,16 @@ class Search:
         if late:
             self.outcome.stopped = self.clock.over()
             self.listen(Note(f"there was no time left for: {', '.join(late)}"))
+
+    def _ladder(self) -> tuple[tuple[str, rungs.Rung], ...]:
+        """Returns: the rungs to climb, by name."""
+        if self.request.recipe is not None:
+            return ladder.of_recipe(self.request.recipe)
+        return ladder.LADDER if self.engine == USUAL else integers.LADDER
+
+    def _rewriting(self) -> str:
+        """Returns: the rung that is to know what rewriting would do."""
+        return rungs.REWRITE if self.engine == USUAL else rungs.STATIC
 
     def _rewrites(self, subject: Subject) -> tuple[str, ...]:
         """Returns: what rewriting would do to a model, one line each."""
@@ -251,6 +264,7 @@ class Search:
             no_training=why_untrained(request, subject),
             regularizer=request.regularizer,
             layers=len(blocks(subject.model.main)),
+            engine=self.engine,
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
@@ -354,7 +368,7 @@ class Search:
         if len(outcome.trials) > 1:
             self._phase("confirming the winner on samples it has not seen")
         confirm_winner(outcome, self.laboratory, self.study, self._progress("confirming"))
-        outcome.pareto = choose.pareto(outcome.trials)
+        outcome.pareto = choose.pareto([trial for trial in outcome.trials if not trial.only_compared])
         winner = outcome.winner
         if winner is not None:
             outcome.examples = examples(outcome, self.laboratory, winner)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sanderling.engines import registry
+from sanderling.errors import MissingExtra, UsageError
 from sanderling.search.bench import USUAL
 
 
@@ -16,10 +17,14 @@ class Target:
     Attributes:
         elsewhere: what it is where it is not this machine: ``a Raspberry Pi``; "" where it is.
         engines: what may run the winner there beside LiteRT; None: all that auto may choose on the processor.
+        runs_on: the engine that imitates what runs there, on which every candidate is run and judged.
+        integers: only whole integers run there, inputs and outputs included.
     """
 
     elsewhere: str = ""
     engines: tuple[str, ...] | None = ()
+    runs_on: str = USUAL
+    integers: bool = False
 
 
 TARGETS: Mapping[str, Target] = {
@@ -30,8 +35,9 @@ TARGETS: Mapping[str, Target] = {
     "android": Target("an Android phone"),
     "ios": Target("an iPhone"),
     "web": Target("a browser"),
+    "microcontroller": Target("a microcontroller", runs_on="tflite_micro", integers=True),
 }
-LATER = ("microcontroller", "ethos-u", "hexagon")
+LATER = ("ethos-u", "hexagon")
 _GPU = ("webgpu", "litert_gpu")
 
 
@@ -56,3 +62,27 @@ def missing(target: str) -> str:
         return f"on {TARGETS[target].elsewhere} LiteRT runs it"
     reasons = [f"{name}: {ready.reason}" for name in named if not (ready := registry.find(name).available())]
     return "; ".join(reasons)
+
+
+def runs_on(target: str, local: bool) -> str:
+    """Returns: the engine that candidates run on.
+
+    Args:
+        local: candidates run on this machine.
+
+    Raises:
+        UsageError: the engine that imitates the target is not on another machine.
+        MissingExtra: it is not installed.
+    """
+    engine = TARGETS[target].runs_on
+    if engine == USUAL:
+        return engine
+    if not local:
+        raise UsageError(
+            f"{TARGETS[target].elsewhere} is imitated on this machine only",
+            where="device",
+            hint="leave it out",
+        )
+    if not registry.find(engine).available():
+        raise MissingExtra(f"optimizing for {TARGETS[target].elsewhere}", "micro")
+    return engine

@@ -24,7 +24,8 @@ class Trial:
         rung: the rung of the ladder that proposed it.
         size_bytes: the file's size; 0 when it could not be made.
         latency: None when it was not reached.
-        peak_memory_bytes: growth of the process while loading and running it; None when not measured.
+        peak_memory_bytes: growth of the process while loading and running it, the arena where TFLite Micro
+            runs it; None when not measured.
         fidelity: on the search samples; None when not reached.
         energy: of a call, by turns with the original; None when it was not asked for or not reached.
         status: ``ok`` fits every budget; ``rejected`` measurably does not; ``undecided`` needs more
@@ -33,6 +34,7 @@ class Trial:
         file: the candidate's file inside the output folder, "" when none.
         seconds: what the trial cost.
         passing: it failed for a reason that may pass (too slow, killed, no memory): resuming tries it again.
+        only_compared: it is what others are compared with, and cannot run where the winner will.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Trial:
     seconds: float = 0.0
     passing: bool = False
     energy: Energy | None = None
+    only_compared: bool = False
 
     @property
     def speedup(self) -> float | None:
@@ -80,6 +83,7 @@ class Trial:
             "file": self.file,
             "seconds": self.seconds,
             "passing": self.passing,
+            "only_compared": self.only_compared,
         }
 
     @classmethod
@@ -105,4 +109,5 @@ class Trial:
             seconds=value["seconds"],
             passing=value.get("passing", False),
             energy=Energy.from_json(energy) if energy else None,
+            only_compared=value.get("only_compared", False),
         )

@@ -219,7 +219,7 @@ def check(
     min_throughput: float | None = None,
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
-    io: str = "float",
+    io: str | None = None,
     allow_ops: str | Path | Sequence[str] | None = None,
     oldest_runtime: str | None = None,
     threads: int | None = None,
@@ -268,7 +268,7 @@ def optimize(
     max_memory_bytes: int | None = None, min_throughput: float | None = None, minimize: str = "latency",
     task: str | None = None,
     metric: str | Callable[..., float] | None = None,
-    evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str = "float",
+    evaluate: Callable[[Callable[[Mapping[str, Any]], Any]], float] | None = None, io: str | None = None,
     allow_ops: str | Path | Sequence[str] | None = None, oldest_runtime: str | None = None,
     without_passes: Sequence[str] = (),
     threads: int | None = None, seconds: float | None = None,
@@ -284,7 +284,8 @@ def optimize(
         samples: a folder or file, arrays, or the name of a zoo model; None: a zoo model's own, else noise.
         output: folder for ``best.tflite``, ``best.json``, the reports and the candidates.
         labels: CSV of labels, or one label per sample.
-        target: ``cpu``, ``gpu``, ``openvino``, ``raspberry-pi``, ``android``, ``ios`` or ``web``.
+        target: ``cpu``, ``gpu``, ``openvino``, ``raspberry-pi``, ``android``, ``ios``, ``web`` or
+            ``microcontroller``.
         max_drop: largest loss of fidelity, a share (0.01 = 1 %); None takes the task's default.
         max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: further limits on a candidate.
         minimize: ``latency``, ``size``, ``memory`` or ``energy``: what to make small within
@@ -292,7 +293,8 @@ def optimize(
         task: name of the task, None to guess.
         metric: your own drop: ``file.py:fn`` or a function of (reference outputs, candidate outputs, label).
         evaluate: your own score of a whole model, given as a function from inputs to outputs.
-        io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``.
+        io: inputs and outputs of integer candidates: ``float``, ``int8`` or ``keep``; None: ``float``, and
+            ``int8`` for a microcontroller.
         allow_ops: only these operators may appear in a candidate: a list, a file of names, or the name of
             an engine whose kernels are meant (``microcontroller``: TFLite Micro's).
         oldest_runtime: the oldest release that must run a candidate: ``"2.14"`` of TensorFlow Lite,
@@ -334,7 +336,7 @@ def optimize(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
     )
     target = find.one_of(target, targets.TARGETS, "target", targets.LATER)
-    limits = deployment.limits(io, allow_ops, oldest_runtime)
+    limits = deployment.limits(io, allow_ops, oldest_runtime, target)
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
     files = tuple(find.find_model(each) for each in named)
     request = Request(

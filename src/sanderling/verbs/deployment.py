@@ -21,15 +21,32 @@ _LONGEST_LIST = 1 << 20  # bytes of a file of operators
 _EXAMPLE = "for example CONV_2D,RELU"
 
 
-def limits(io: str, allow_ops: str | Path | Sequence[str] | None, oldest_runtime: str | None) -> Limits:
+def limits(
+    io: str | None,
+    allow_ops: str | Path | Sequence[str] | None,
+    oldest_runtime: str | None,
+    target: str = "cpu",
+) -> Limits:
     """Reads all of them.
 
+    Args:
+        io: None: floats, and int8 where only integers run.
+        target: one of ``search.targets.TARGETS``.
+
     Raises:
-        UsageError: one of them is none.
+        UsageError: one of them is none, or cannot be had at the target.
     """
     from sanderling.search.limits import Limits
+    from sanderling.search.targets import TARGETS
 
-    return Limits(allowed(allow_ops), release(oldest_runtime), one_of(io, IO, "io"))
+    place = TARGETS[target]
+    ends = one_of(io or ("int8" if place.integers else "float"), IO, "io")
+    if place.integers and ends != "int8":
+        raise UsageError(
+            f"got {ends}, and {place.elsewhere} takes and gives integers", where="io", hint="leave it out"
+        )
+    integers = place.runs_on if place.integers else ""
+    return Limits(allowed(allow_ops), release(oldest_runtime), ends, integers)
 
 
 def release(text: str | None) -> Runtime | None:

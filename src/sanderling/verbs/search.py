@@ -40,6 +40,11 @@ def search(request: Request, listen: Listener | None = None) -> Result:
 def _elsewhere(target: str) -> list[Note]:
     from sanderling.search.targets import TARGETS
 
-    device = TARGETS[target].elsewhere
-    text = f"all candidates are timed on this machine, not on {device}: times there will differ"
-    return [Note(text, loud=True)] if device else []
+    place = TARGETS[target]
+    text = f"all candidates are timed on this machine, not on {place.elsewhere}: times there will differ"
+    if place.integers:
+        text = (
+            f"times are those of {place.runs_on}'s portable kernels on this machine's processor, not "
+            f"{place.elsewhere}'s; size is the model's flash, without the program's code; memory is its arena"
+        )
+    return [Note(text, loud=True)] if place.elsewhere else []

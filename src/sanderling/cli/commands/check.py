@@ -20,7 +20,7 @@ def check(
     min_throughput: options.MinThroughput = None,
     task: options.Task = None,
     metric: options.Metric = None,
-    io: options.Io = "float",
+    io: options.Io = None,
     allow_ops: options.AllowOps = None,
     oldest_runtime: options.OldestRuntime = None,
     threads: options.Threads = None,

@@ -25,8 +25,10 @@ def _search(name: str, metavar: str, help_text: str, **more: Any) -> Any:
 Target = Annotated[
     str,
     _search(
-        "--target", "NAME", "cpu, gpu, openvino, raspberry-pi, android, ios or web.",
-        autocompletion=choices("cpu", "gpu", "openvino", "raspberry-pi", "android", "ios", "web"),
+        "--target", "NAME", "cpu, gpu, openvino, raspberry-pi, android, ios, web or microcontroller.",
+        autocompletion=choices(
+            "cpu", "gpu", "openvino", "raspberry-pi", "android", "ios", "web", "microcontroller"
+        ),
     ),
 ]  # fmt: skip
 Minimize = Annotated[
@@ -98,7 +100,7 @@ def optimize(
     task: options.Task = None,
     metric: options.Metric = None,
     how: options.How = options.UNREAD,
-    io: options.Io = "float",
+    io: options.Io = None,
     allow_ops: options.AllowOps = None,
     oldest_runtime: options.OldestRuntime = None,
     without_pass: WithoutPass = None,
