@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sanderling.compress.applied import Applied
@@ -31,6 +31,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             ``static`` (int8 activations, needs calibration).
         weights: ``octav`` (when absent) or another of ``weights.METHODS``: how scales are chosen.
         calibration, percentile, io, everything, activations: as for ``static_int8``, with ``mode`` static.
+        operators: ``CONV_2D``, ``FULLY_CONNECTED`` or both (when absent): whose weights have 4 bits.
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
         keep_float: operators to leave alone.
@@ -41,20 +42,21 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         eight_bit_share: of the other weights, so much stays int8, too, 0 to 1 (0 when absent): where 4 bits
             were measured to do most damage for their size. Needs samples.
     """
-    options = Options(NAME, settings, ("mode", "ends", "eight_bit_share", *KNOWN))
+    options = Options(NAME, settings, ("mode", "ends", "eight_bit_share", "operators", *KNOWN))
+    four_bit = _operators(options)
     mode = options.choice("mode", MODES, "dynamic")
     activations = integers(options, options.choice("calibration", CALIBRATIONS, "minmax"))
     weights = method(options.choice("weights", METHODS, "octav"))
-    spared = _ends(model.main, options.choice("ends", ENDS, "first"))
+    spared = _ends(model.main, options.choice("ends", ENDS, "first"), four_bit)
     share = options.number("eight_bit_share", 0.0, 0.0, 1.0)
     if share > 0:
         require_float(model, NAME)
-        spared += worst_in_four_bits(model, FOUR_BIT, share, weights, work, spared)
+        spared += worst_in_four_bits(model, four_bit, share, weights, work, spared)
     plan = Plan(
         NAME,
         keep_float=options.names("keep_float") or (),
         weights=weights,
-        four_bit=FOUR_BIT,
+        four_bit=four_bit,
         correct_bias=options.flag("bias_correction", True),
         eight_bit=spared,
         learn=learns(options, work),
@@ -67,9 +69,18 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
     return quantize_weights(model, plan, frozenset(WEIGHTS), work, dequantize=mode == "weight_only")
 
 
-def _ends(graph: Graph, which: str) -> list[str]:
+def _operators(options: Options) -> tuple[str, ...]:
+    given = options.names("operators")
+    if given is None:
+        return FOUR_BIT
+    if not given or not set(given) <= set(FOUR_BIT):
+        raise RecipeError(f"{NAME}: operators is {list(given)}", hint=f"name some of {', '.join(FOUR_BIT)}")
+    return tuple(given)
+
+
+def _ends(graph: Graph, which: str, four_bit: Sequence[str]) -> list[str]:
     """Returns: the names of the operators at the ends of a graph."""
-    names = [operator_name(graph, node) for node in graph.nodes if node.op in FOUR_BIT]
+    names = [operator_name(graph, node) for node in graph.nodes if node.op in four_bit]
     if len(names) < 2:  # an only operator is what int4 is asked for
         return []
     return {"none": [], "first": names[:1], "both": [*names[:1], *names[-1:]]}[which]

@@ -176,7 +176,7 @@ def facts(trial: Trial, *, best: bool = False) -> list[str]:
         low, high = (format_share(v) for v in trial.fidelity.ci95)
         lines.append(f"drop: {format_share(trial.fidelity.drop)} (95 %: {format_interval(low, high)})")
     if trial.latency:
-        speed = format_ratio(trial.latency.speedup)
+        speed = format_ratio(trial.speedup)
         lines.append(f"latency: {format_ms(trial.latency.p50)} ({speed} the original’s speed)")
     if trial.size_bytes:
         lines.append(f"size: {format_bytes(trial.size_bytes)}")

@@ -102,6 +102,7 @@ def nearest(data: ReportData) -> Trial | None:
         trial
         for trial in data.trials
         if trial.status != "failed"
+        and not trial.only_compared
         and (trial.fidelity or trial.latency)
         and not (trial.fidelity and trial.fidelity.failure)
     ]
@@ -128,7 +129,7 @@ def gains(trial: Trial, data: ReportData) -> tuple[float | None, float | None]:
 def float_wins(data: ReportData) -> bool:
     """Returns: whether the best is the original itself, no faster than it was."""
     best = data.winner
-    return best is not None and is_float(best) and (best.speedup or 1) < _SAME
+    return best is not None and not best.imitated and is_float(best) and (best.speedup or 1) < _SAME
 
 
 def compose(data: ReportData) -> str:
@@ -145,6 +146,13 @@ def _found(data: ReportData) -> str:
         if data.stopped and len(data.trials) == 1:
             return f"The original is kept: {data.stopped} before any other candidate could be measured"
         return f"Float wins here: {_why_float(data)}"
+    if best.imitated:
+        arena = (
+            "an arena"
+            if best.peak_memory_bytes is None
+            else f"{format_bytes(best.peak_memory_bytes)} of arena"
+        )
+        return f"{format_bytes(best.size_bytes)} of flash and {arena}, {_answer_words(best, data)}"
     return f"{_gain_words(best, data)}, {_answer_words(best, data)}"
 
 

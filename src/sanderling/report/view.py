@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -112,6 +112,8 @@ def figures(data: ReportData) -> list[Figure]:
     if trial is None:
         return []
     broken = {breach.what for breach in breaches(trial, data.budget)}
+    if trial.imitated:
+        return [*_microcontroller_figures(trial, broken), *_drop_figure(data, trial)]
     found = []
     if trial.latency:
         latency = trial.latency
@@ -147,6 +149,23 @@ def figures(data: ReportData) -> list[Figure]:
         note = f"{idle} of it above idle; measured by {trial.energy.meter}"
         found.append(Figure("energy per call", format_joules(trial.energy.joules), before, note))
     return [*found, *_drop_figure(data, trial)]
+
+
+def _microcontroller_figures(trial: Trial, broken: Collection[str]) -> list[Figure]:
+    """Returns: what a model takes where TFLite Micro runs it."""
+    found = []
+    if trial.size_bytes:
+        good = False if "size" in broken else None
+        note = "of the model; the program’s code comes on top"
+        found.append(Figure("flash", format_bytes(trial.size_bytes), note=note, good=good))
+    if trial.peak_memory_bytes is not None:
+        good = False if "memory" in broken else None
+        note = "as TFLite Micro’s allocator recorded it, with 64-bit pointers"
+        found.append(Figure("arena", format_bytes(trial.peak_memory_bytes), note=note, good=good))
+    if trial.latency:
+        note = "portable kernels on this machine’s processor, not the microcontroller’s"
+        found.append(Figure("time per call here", format_ms(trial.latency.p50), note=note))
+    return found
 
 
 def _same_threads(trial: Trial, data: ReportData) -> str:
@@ -193,8 +212,17 @@ def _row(data: ReportData, index: int, trial: Trial) -> Row:
         front=trial.id in data.pareto,
         reason=reason,
         rest=rest,
-        cells=tuple(cells(trial, energy=any(t.energy for t in data.trials)).items()),
+        cells=tuple(_cells(data, trial).items()),
     )
+
+
+def _cells(data: ReportData, trial: Trial) -> dict[str, Cell]:
+    """Returns: the figures by column; for a microcontroller those that it has, under their names there."""
+    found = cells(trial, energy=any(t.energy for t in data.trials))
+    if not any(t.imitated for t in data.trials):
+        return found
+    names = {"size": "flash", "memory": "arena"}
+    return {names.get(name, name): cell for name, cell in found.items() if name != "speed-up"}
 
 
 def cells(trial: Trial, *, energy: bool = False) -> dict[str, Cell]:

@@ -22,12 +22,12 @@ from sanderling.measure.steady import Steady, run_steadily
 from sanderling.samples.samples import Feed
 from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Note, silent
+from sanderling.search.trial import IMITATIONS
 
 LOAD_TIMEOUT = 60.0
 # Seconds between two attempts to reach a device again, and until it is given up.
 PAUSES, MOST_SECONDS = (1.0, 2.0, 5.0, 10.0), 300.0
 T = TypeVar("T")
-ARENA = "tflite_micro"  # the engine whose memory is an arena that it tells
 USUAL = "litert"  # what runs the reference, and every candidate that names no other engine
 
 
@@ -189,7 +189,7 @@ class Bench:
 
         Returns: bytes.
         """
-        if run.engine == ARENA:
+        if run.engine in IMITATIONS:
             return arena.measure(run.path).least
         return self._lasting(
             lambda: peak_memory(

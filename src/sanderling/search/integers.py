@@ -36,6 +36,7 @@ _EIGHT_BIT_SHARES = (0.0, 0.15, 0.4)
 _SLIM_FIRST, _SLIM_STEP, _SLIM_TRIALS = 0.6, 0.06, 6
 _VALUES = (64, 32, 16)  # of shared weights: indices of 6, 5 and 4 bits
 _NARROWER, _TRIES = 0.7, 3
+_NO_START = "static int8 gave nothing to start from"
 _QUANTIZED = "the model is quantized already"
 
 
@@ -103,7 +104,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
         return
     integers = _integers(state)
     if integers is None:
-        yield Skipped(SLIM, "static int8 gave nothing to start from")
+        yield Skipped(SLIM, _NO_START)
         return
     low, high = 0.0, 1.0  # shares of MACs: known to be too little, known to be enough
     for _ in range(_SLIM_TRIALS):
@@ -125,17 +126,21 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield Skipped(INT4, _QUANTIZED)
         return
-    if not state.size_matters():
-        yield Skipped(INT4, "it saves flash, and flash is not limited (--max-size)")
+    if why := _flash_is_enough(state):
+        yield Skipped(INT4, why)
         return
-    settings = {"mode": "static", "rounding": "learned", "io": state.io}
-    for share in _EIGHT_BIT_SHARES:
-        name = "int4 weights" + (f" but {share:.0%} in int8" if share else "") + ", learned rounding"
-        more = {"eight_bit_share": share} if share else {}
-        yield proposal(state, INT4, name, Step("int4_weights", {**settings, **more}))
-        trial = state.trials[-1]
-        if trial.status == "failed" or state.keeps_drop(trial):
-            return
+    # TFLite Micro has FULLY_CONNECTED in 4 bits with one scale for all channels only.
+    settings = {"mode": "static", "rounding": "learned", "io": state.io, "operators": ["CONV_2D"]}
+    for earlier, before in _starts(state):
+        for share in _EIGHT_BIT_SHARES:
+            name = f"{before}int4 weights{f' but {share:.0%} in int8' if share else ''}, learned rounding"
+            more = {"eight_bit_share": share} if share else {}
+            yield proposal(state, INT4, name, *earlier, Step("int4_weights", {**settings, **more}))
+            trial = state.trials[-1]
+            if trial.status == "failed" or state.may_win(trial):
+                return
+            if state.keeps_drop(trial):
+                break
 
 
 def tables(state: State) -> Iterator[Proposal | Skipped]:
@@ -143,18 +148,43 @@ def tables(state: State) -> Iterator[Proposal | Skipped]:
     if not state.summary.is_float:
         yield proposal(state, TABLES, "as it is, look-up tables", Step("look_up_tables"))
         return
-    if not state.size_matters():
-        yield Skipped(TABLES, "they save flash, and flash is not limited (--max-size)")
+    if why := _flash_is_enough(state):
+        yield Skipped(TABLES, why)
         return
     integers = _integers(state)
     if integers is None:
-        yield Skipped(TABLES, "static int8 gave nothing to start from")
+        yield Skipped(TABLES, _NO_START)
         return
-    for values in _VALUES:
-        steps = (Step("share", {"values": values}), integers, Step("look_up_tables"))
-        yield proposal(state, TABLES, f"{values} values for weights, int8, look-up tables", *steps)
-        if not state.keeps_drop(state.trials[-1]):
-            return
+    for earlier, before in _starts(state):
+        for values in _VALUES:
+            steps = (*earlier, Step("share", {"values": values}), integers, Step("look_up_tables"))
+            yield proposal(
+                state, TABLES, f"{before}{values} values for weights, int8, look-up tables", *steps
+            )
+            if not state.keeps_drop(state.trials[-1]) or state.may_win(state.trials[-1]):
+                break
+
+
+def _flash_is_enough(state: State) -> str:
+    """Returns: why saving flash alone, at the price of the arena, is not worth a trial; "" where it is."""
+    if not state.size_matters():
+        return "it saves flash, and flash is not limited (--max-size)"
+    if state.budget.minimize != "size" and any(state.may_win(t) for t in state.trials):
+        return "it saves flash, and something fits without"
+    return ""
+
+
+def _starts(state: State) -> list[tuple[tuple[Step, ...], str]]:
+    """Returns: what may go before, and its name: nothing; the narrowest network that keeps the answers."""
+    found: list[tuple[tuple[Step, ...], str]] = [((), "")]
+    kept = [float(_slim_of(state, t).settings["keep"]) for t in state.of_rung(SLIM) if state.keeps_drop(t)]
+    if kept:
+        found.append(((_slim(min(kept)),), f"fewer channels, {min(kept):.0%} of MACs, "))
+    return found
+
+
+def _slim_of(state: State, trial: Trial) -> Step:
+    return trial.recipe.steps[len(state.prefix)]
 
 
 def trained(state: State) -> Iterator[Proposal | Skipped]:
@@ -191,7 +221,7 @@ def trained(state: State) -> Iterator[Proposal | Skipped]:
 def _fitting(state: State) -> float:
     """Returns: the largest share of channels that was tried and keeps flash and arena; else half the least
     one."""
-    tried = {float(t.recipe.steps[len(state.prefix)].settings["keep"]): t for t in state.of_rung(SLIM)}
+    tried = {float(_slim_of(state, t).settings["keep"]): t for t in state.of_rung(SLIM)}
     fits = [keep for keep, trial in tried.items() if _within(state, trial)]
     return max(fits) if fits else round(min(tried, default=1.0) / 2, 3)
 

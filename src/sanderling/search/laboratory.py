@@ -24,7 +24,7 @@ from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable
 from sanderling.measure.results import Energy, Latency
 from sanderling.samples.samples import Feed
-from sanderling.search.bench import ARENA, USUAL, Bench, Run
+from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.examiner import Examiner
@@ -33,7 +33,7 @@ from sanderling.search.limits import Limits
 from sanderling.search.rungs import Proposal
 from sanderling.search.scales import Scales
 from sanderling.search.subject import Subject
-from sanderling.search.trial import Trial
+from sanderling.search.trial import IMITATIONS, Trial
 from sanderling.search.workshop import Workshop
 from sanderling.tflite import read
 from sanderling.timing.median import FEWEST
@@ -181,7 +181,7 @@ class Laboratory:
         wrong = judge(measured, self.budget)[0] == "rejected"
         progress("timing", 0, 1)
         latency = self._latency(subject, run, rough=wrong)
-        memory = self._memory(run, subject) if run.engine == ARENA or not wrong else None
+        memory = self._memory(run, subject) if run.engine in IMITATIONS or not wrong else None
         energy = None if wrong or self.scales is None else self._energy(self.scales, subject, run)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory, energy=energy)
         status, reason = judge(measured, self.budget)
@@ -267,7 +267,7 @@ class Laboratory:
 
     def _memory(self, run: Run, subject: Subject) -> int | None:
         """Measures the memory, where a limit depends on it or the time allows."""
-        wanted = self._memory_counts() or run.engine == ARENA
+        wanted = self._memory_counts() or run.engine in IMITATIONS
         dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
         if not wanted and (dear or not measurable()):
             return None

@@ -111,6 +111,8 @@ class Limits:
             rung: its name.
             model: what candidates are made from.
         """
+        if self.integers:  # its ladder proposes nothing else
+            return ""
         if rung in _SAME_ENDS and (wrong := self.wrong_ends(model)):
             return f"its candidates take and give what the original does: {wrong}"
         brought = self._brought(rung, model)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sanderling.compress.recipe import Recipe
 from sanderling.measure.results import Energy, Fidelity, Latency
 
+IMITATIONS = frozenset({"tflite_micro"})  # engines that stand for another machine's
 Status = Literal["ok", "rejected", "undecided", "failed"]
 
 
@@ -58,8 +59,14 @@ class Trial:
     only_compared: bool = False
 
     @property
+    def imitated(self) -> bool:
+        """Whether its engine imitates another machine: its times say nothing beside those of this one."""
+        return self.engine in IMITATIONS
+
+    @property
     def speedup(self) -> float | None:
-        return self.latency.speedup if self.latency else None
+        """How many times faster than the original; None where it was not timed, or on an imitated machine."""
+        return self.latency.speedup if self.latency and not self.imitated else None
 
     def to_json(self) -> dict[str, Any]:
         """Returns: the trial as it stands in ``report.json``."""

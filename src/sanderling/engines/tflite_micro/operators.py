@@ -121,6 +121,14 @@ def _weighted(inputs: Sequence[Tensor | None]) -> str:
     return ""
 
 
+def _fully_connected(inputs: Sequence[Tensor | None]) -> str:
+    weights = (*inputs, None, None)[1]
+    quant = weights.quant if weights is not None and weights.dtype is DType.INT4 else None
+    if quant is not None and quant.scale.size > 1:
+        return "has no FULLY_CONNECTED on int4 weights with a scale for each channel"
+    return _weighted(inputs)
+
+
 def _batch_matmul(inputs: Sequence[Tensor | None]) -> str:
     left, right = (*inputs, None, None)[:2]
     if left is not None and right is not None and left.dtype is not right.dtype:
@@ -155,7 +163,7 @@ def _lstm(inputs: Sequence[Tensor | None]) -> str:
 _SPECIAL = {
     "CONV_2D": _weighted,
     "DEPTHWISE_CONV_2D": _weighted,
-    "FULLY_CONNECTED": _weighted,
+    "FULLY_CONNECTED": _fully_connected,
     "BATCH_MATMUL": _batch_matmul,
     "STRIDED_SLICE": _strided_slice,
     "SVDF": _svdf,
