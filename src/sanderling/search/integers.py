@@ -44,13 +44,17 @@ def as_is(state: State) -> Iterator[Proposal | Skipped]:
     """The model on LiteRT, which everything is compared with; then where it will run, if it can."""
     name = "float, as it is" if state.summary.is_float else "as it is"
     yield Proposal(name, Recipe(name), AS_IS, state.threads)
-    if not state.summary.is_float:
+    if state.computes_float:
+        return
+    if state.float_ends:
+        yield proposal(state, AS_IS, "integers in and out", Step("integer_ends"))
+    else:
         yield Proposal(f"{name}, {state.engine}", Recipe(name), AS_IS, state.threads, state.engine)
 
 
 def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     """Whole integers. Rewriting the graph goes before if it makes the arena or the file smaller."""
-    if not state.summary.is_float:
+    if not state.computes_float:
         yield Skipped(STATIC, _QUANTIZED)
         return
     yield _static(state, {"calibration": "minmax"})
@@ -99,7 +103,7 @@ def _static(state: State, settings: dict[str, Any]) -> Proposal:
 
 def slim(state: State) -> Iterator[Proposal | Skipped]:
     """Fewer channels, quantized: the least that keeps the answers, then the most that keeps the limits."""
-    if not state.summary.is_float:
+    if not state.computes_float:
         yield Skipped(SLIM, _QUANTIZED)
         return
     integers = _integers(state)
@@ -123,7 +127,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
 
 def int4(state: State) -> Iterator[Proposal | Skipped]:
     """Half of the flash for weights; TFLite Micro unpacks them into the arena."""
-    if not state.summary.is_float:
+    if not state.computes_float:
         yield Skipped(INT4, _QUANTIZED)
         return
     if why := _flash_is_enough(state):
@@ -145,11 +149,12 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
 
 def tables(state: State) -> Iterator[Proposal | Skipped]:
     """Weights that share few values, as indices into tables: fewer and fewer, while answers bear it."""
-    if not state.summary.is_float:
-        yield proposal(state, TABLES, "as it is, look-up tables", Step("look_up_tables"))
-        return
     if why := _flash_is_enough(state):
         yield Skipped(TABLES, why)
+        return
+    if not state.computes_float:
+        ends = (Step("integer_ends"),) if state.float_ends else ()
+        yield proposal(state, TABLES, "as it is, look-up tables", *ends, Step("look_up_tables"))
         return
     integers = _integers(state)
     if integers is None:
@@ -189,7 +194,7 @@ def _slim_of(state: State, trial: Trial) -> Step:
 
 def trained(state: State) -> Iterator[Proposal | Skipped]:
     """What misses the budget by little, trained; then the widest network that keeps the limits."""
-    if not state.summary.is_float:
+    if not state.computes_float:
         yield Skipped(TRAINED, _QUANTIZED)
         return
     if state.no_training:

@@ -60,6 +60,8 @@ class State:
         regularizer: what draws weights towards zero where pruning trains, and how strongly; None: nothing.
         layers: how many blocks only add something to what passes by: the network computes without them.
         engine: what candidates run on.
+        computes_float: some operator computes with floats, whatever the weights are stored as.
+        float_ends: some input or output is float.
     """
 
     summary: Summary
@@ -84,6 +86,8 @@ class State:
     regularizer: tuple[str, float] | None = None
     layers: int = 0
     engine: str = USUAL
+    computes_float: bool = True
+    float_ends: bool = True
 
     @property
     def baseline(self) -> Trial:

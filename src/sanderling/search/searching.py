@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sanderling import passes
+from sanderling.analysis.floats import float_operators, float_ports
 from sanderling.compress.learning.stream import blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
@@ -265,6 +266,8 @@ class Search:
             regularizer=request.regularizer,
             layers=len(blocks(subject.model.main)),
             engine=self.engine,
+            computes_float=bool(float_operators(subject.model)),
+            float_ends=bool(float_ports(subject.model)),
         )
 
     def _plans(self, subject: Subject, recipe: Recipe) -> list[list[str]]:
