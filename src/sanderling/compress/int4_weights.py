@@ -12,7 +12,7 @@ from sanderling.compress.options import Options
 from sanderling.compress.quantizing.choose_ranges import CALIBRATIONS
 from sanderling.compress.quantizing.quantize import Plan, quantize, quantize_weights
 from sanderling.compress.quantizing.weights import METHODS, method
-from sanderling.compress.static_int8 import KNOWN, integers, learns, schedule
+from sanderling.compress.static_int8 import KNOWN, integers, learns, one_scale, schedule
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Graph, Model
@@ -30,7 +30,8 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         mode: ``dynamic`` (activations quantized at run time), ``weight_only`` (float arithmetic) or
             ``static`` (int8 activations, needs calibration).
         weights: ``octav`` (when absent) or another of ``weights.METHODS``: how scales are chosen.
-        calibration, percentile, io, everything, activations: as for ``static_int8``, with ``mode`` static.
+        calibration, percentile, io, everything, activations, one_scale: as for ``static_int8``, with ``mode``
+            static.
         operators: ``CONV_2D``, ``FULLY_CONNECTED`` or both (when absent): whose weights have 4 bits.
         bias_correction: take back the shifts that rounding weights causes, where there are samples (on
             when absent).
@@ -61,6 +62,7 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         eight_bit=spared,
         learn=learns(options, work),
         schedule=schedule(options),
+        one_scale=one_scale(options),
     )
     if plan.schedule is not None and mode != "static":
         raise RecipeError(f"{NAME} trains with mode static only", hint="give mode static, or no minutes")

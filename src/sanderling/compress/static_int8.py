@@ -9,7 +9,7 @@ from sanderling.compress.applied import Applied
 from sanderling.compress.options import Options
 from sanderling.compress.quantizing.choose_ranges import CALIBRATIONS, chooser
 from sanderling.compress.quantizing.quantize import Integers, Plan, quantize
-from sanderling.compress.quantizing.weights import METHODS, method
+from sanderling.compress.quantizing.weights import AXIS, METHODS, method
 from sanderling.compress.technique import Technique, Work
 from sanderling.errors import RecipeError
 from sanderling.graph.graph import Model
@@ -21,7 +21,7 @@ ROUNDINGS = ("nearest", "learned")
 IO = ("float", "int8", "keep")
 KNOWN = (
     "calibration", "percentile", "weights", "io", "keep_float", "bias_correction", "everything",
-    "activations", "narrow", "rounding", "minutes", "steps", "seed",
+    "activations", "narrow", "rounding", "minutes", "steps", "seed", "one_scale",
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
             them to 8, which float does not (true when absent).
         rounding: ``nearest`` (when absent), or ``learned``: weights are rounded so that every operator's
             results stay close to the original's, at seconds per operator (see ``rounding``).
+        one_scale: kinds of operators whose weights have one scale for all channels (none when absent): TFLite
+            Micro keeps eight bytes of its arena for every channel that has its own.
         minutes: time for training the integer network towards the float one, which needs the extra
             ``train`` (0 when absent: not at all).
         steps: of training, instead of as many as ``minutes`` allow.
@@ -62,8 +64,21 @@ def apply(model: Model, settings: Mapping[str, Any], work: Work) -> tuple[Model,
         correct_bias=options.flag("bias_correction", True),
         learn=learns(options, work),
         schedule=schedule(options),
+        one_scale=one_scale(options),
     )
     return quantize(model, plan, integers(options, calibration), work)
+
+
+def one_scale(options: Options) -> tuple[str, ...]:
+    """Reads which operators' weights have one scale.
+
+    Raises:
+        RecipeError: one is no operator with a scale for each channel.
+    """
+    kinds = tuple(options.names("one_scale") or ())
+    if not set(kinds) <= set(AXIS):
+        raise RecipeError(f"one_scale is {', '.join(kinds)}", hint=f"name some of {', '.join(AXIS)}")
+    return kinds
 
 
 def learns(options: Options, work: Work) -> bool:

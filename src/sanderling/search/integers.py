@@ -33,7 +33,7 @@ _CALIBRATIONS: tuple[dict[str, Any], ...] = (
     {"calibration": "percentile", "percentile": 99.99}, {"calibration": "mse"}, {"calibration": "octav"},
 )  # fmt: skip
 _EIGHT_BIT_SHARES = (0.0, 0.15, 0.4)
-_SLIM_FIRST, _SLIM_STEP, _SLIM_TRIALS = 0.6, 0.06, 6
+_SLIM_FIRST, _SLIM_STEP, _SLIM_TRIALS, _SLIM_LEAST = 0.6, 0.06, 6, 0.05
 _VALUES = (64, 32, 16)  # of shared weights: indices of 6, 5 and 4 bits
 _NARROWER, _TRIES = 0.7, 3
 _NO_START = "static int8 gave nothing to start from"
@@ -60,6 +60,7 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     yield _static(state, {"calibration": "minmax"})
     first = state.trials[-1]
     yield from _rewritten(state, first)
+    yield from _one_scale(state)
     best = _best(state, STATIC)
     if best is None:
         yield Skipped(STATIC, f"other ranges were not tried: {first.reason}")
@@ -86,6 +87,21 @@ def _rewritten(state: State, plain: Trial) -> Iterator[Proposal | Skipped]:
         state.prefix = ()
 
 
+def _one_scale(state: State) -> Iterator[Proposal | Skipped]:
+    """One scale for all channels of a layer: less arena, where that is what it takes too much of."""
+    best = _best(state, STATIC)
+    present = {kind for kind, _ in state.summary.operators}
+    limit = state.budget.max_memory_bytes
+    over = best is not None and limit is not None and (best.peak_memory_bytes or 0) > limit
+    if "FULLY_CONNECTED" not in present or not (over or state.budget.minimize == "memory"):
+        return
+    state.int8 = {"one_scale": ["FULLY_CONNECTED"]}
+    yield _static(state, {"calibration": "minmax"})
+    trial = state.trials[-1]
+    if best is not None and not (_smaller(trial, best) and state.keeps_drop(trial)):
+        state.int8 = {}
+
+
 def _smaller(trial: Trial, other: Trial) -> bool:
     """Returns: whether one is no larger in flash and arena than another that could be measured, if any."""
     if trial.peak_memory_bytes is None:
@@ -98,7 +114,9 @@ def _smaller(trial: Trial, other: Trial) -> bool:
 
 def _static(state: State, settings: dict[str, Any]) -> Proposal:
     label = settings["calibration"] + (f" {settings['percentile']:g}" if "percentile" in settings else "")
-    return proposal(state, STATIC, f"static int8, {label}", Step("static_int8", {**settings, "io": state.io}))
+    label += ", one scale" if state.int8 else ""
+    step = Step("static_int8", {**settings, "io": state.io, **state.int8})
+    return proposal(state, STATIC, f"static int8, {label}", step)
 
 
 def slim(state: State) -> Iterator[Proposal | Skipped]:
@@ -121,7 +139,7 @@ def slim(state: State) -> Iterator[Proposal | Skipped]:
             high = keep
         else:
             low = keep
-        if high - low < _SLIM_STEP:
+        if high - low < _SLIM_STEP or high <= 2 * _SLIM_LEAST:
             return
 
 
@@ -134,7 +152,8 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
         yield Skipped(INT4, why)
         return
     # TFLite Micro has FULLY_CONNECTED in 4 bits with one scale for all channels only.
-    settings = {"mode": "static", "rounding": "learned", "io": state.io, "operators": ["CONV_2D"]}
+    kinds = ["CONV_2D", "FULLY_CONNECTED"] if state.int8 else ["CONV_2D"]
+    settings = {"mode": "static", "rounding": "learned", "io": state.io, "operators": kinds, **state.int8}
     for earlier, before in _starts(state):
         for share in _EIGHT_BIT_SHARES:
             name = f"{before}int4 weights{f' but {share:.0%} in int8' if share else ''}, learned rounding"

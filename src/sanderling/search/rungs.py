@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sanderling.analysis.summary import Summary
 from sanderling.compress.recipe import Recipe, Step
@@ -78,7 +79,7 @@ class State:
     wrong_ends: bool = False
     engines: tuple[str, ...] = ()
     no_engines: str = ""
-    int8: dict[str, bool] = field(default_factory=dict)
+    int8: dict[str, Any] = field(default_factory=dict)
     prefix: tuple[Step, ...] = ()
     widths: Callable[[tuple[Step, ...]], dict[str, dict[str, float]]] = lambda steps: {}
     training: Callable[[], float] = lambda: 0.0

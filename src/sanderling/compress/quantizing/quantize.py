@@ -62,6 +62,7 @@ class Plan:
         eight_bit: operators, by the name of their first output, whose weights stay int8 all the same.
         learn: choose the integers by what the operators give on the samples (see ``rounding``).
         schedule: train the integer network towards the float one; None: not at all.
+        one_scale: kinds of operators whose weights have one scale, and not one for each channel.
     """
 
     technique: str
@@ -72,6 +73,7 @@ class Plan:
     eight_bit: Collection[str] = ()
     learn: bool = False
     schedule: Schedule | None = None
+    one_scale: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,14 @@ def _with_weights(graph: Graph, scheme: Scheme, plan: Plan) -> tuple[Scheme, lis
     homes = assign_scales(graph, scheme).home
     settled = {i: representable(q, scheme.activations) for i, q in homes.items()}
     narrow = _four_bit(graph, plan)
-    weights = weight_ranges(graph, scheme.nodes, plan.weights, four_bit=narrow, activations=settled)
+    weights = weight_ranges(
+        graph,
+        scheme.nodes,
+        plan.weights,
+        four_bit=narrow,
+        activations=settled,
+        one_scale=plan.one_scale,
+    )
     widened = rescalable(graph, scheme.nodes, settled, weights)
     ranges = dict(scheme.ranges) | {i: r for i, r in widened.items() if r != settled[i]}
     stored = store_weights(graph, scheme.nodes, weights, narrow)

@@ -66,6 +66,7 @@ def weight_ranges(
     *,
     four_bit: Collection[int] = (),
     activations: Mapping[int, Range] | None = None,
+    one_scale: Collection[str] = (),
 ) -> list[WeightRange]:
     """Chooses ranges for the constant weights of some nodes.
 
@@ -79,6 +80,7 @@ def weight_ranges(
         activations: for static quantization, the ranges of tensors. Channels whose weights are so small
             that their bias would not fit int32, or their sums could not be rescaled, get a wider range:
             such dead channels are common where batch normalisation was folded into float16 weights.
+        one_scale: kinds of operators whose channels all have the widest of their ranges.
     """
     found: dict[int, Bounds] = {}
     for position in sorted(nodes):
@@ -92,7 +94,10 @@ def weight_ranges(
         if activations is not None:
             bounds = np.maximum(bounds, _least(graph, node, activations, bits))
         shape = [1] * len(graph.tensors[index].shape)
-        shape[AXIS[node.op]] = -1
+        if node.op in one_scale:
+            bounds = bounds.max(keepdims=True)
+        else:
+            shape[AXIS[node.op]] = -1
         bounds = bounds.reshape(shape)
         if index in found and found[index].shape != bounds.shape:  # channels along another axis: one scale
             bounds = np.maximum(found[index].max(), bounds.max()).reshape([1] * len(shape))
