@@ -13,7 +13,7 @@ from sanderling.analysis.floats import float_operators, float_ports
 from sanderling.compress.learning.stream import blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
-from sanderling.search import choose, integers, ladder, rungs
+from sanderling.search import choose, rungs
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import USUAL, Bench
 from sanderling.search.clock import Clock, OutOfTime
@@ -31,6 +31,7 @@ from sanderling.search.examiner import Examiner
 from sanderling.search.explaining import explain
 from sanderling.search.identity import engine_identity, trial_id, versions
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, narrow, resizable
+from sanderling.search.ladders import ladder_of, require_applied, rewriting
 from sanderling.search.outcome import Outcome
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
@@ -184,7 +185,7 @@ class Search:
         with self.clock.keeping(self._kept_back()):
             self.clock.need(0.0)
         state = self._state(subject)
-        climbed = self._ladder()
+        climbed = ladder_of(self.request.recipe, self.engine)
         late: list[str] = []
         for name, rung in climbed:
             measured = len(state.trials)
@@ -192,7 +193,7 @@ class Search:
                 self._skip(name, why)
                 continue
             try:
-                if name == self._rewriting():  # late: on a large graph it takes seconds
+                if name == rewriting(self.engine):  # late: on a large graph it takes seconds
                     self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
                     state.rewrites = self._rewrites(subject)
                 self._rung(subject, state, rung, until)
@@ -209,16 +210,6 @@ class Search:
         if late:
             self.outcome.stopped = self.clock.over()
             self.listen(Note(f"there was no time left for: {', '.join(late)}"))
-
-    def _ladder(self) -> tuple[tuple[str, rungs.Rung], ...]:
-        """Returns: the rungs to climb, by name."""
-        if self.request.recipe is not None:
-            return ladder.of_recipe(self.request.recipe)
-        return ladder.LADDER if self.engine == USUAL else integers.LADDER
-
-    def _rewriting(self) -> str:
-        """Returns: the rung that is to know what rewriting would do."""
-        return rungs.REWRITE if self.engine == USUAL else rungs.STATIC
 
     def _rewrites(self, subject: Subject) -> tuple[str, ...]:
         """Returns: what rewriting would do to a model, one line each."""
@@ -364,7 +355,7 @@ class Search:
     def _finish(self) -> None:
         """Confirms the winner and writes it."""
         outcome = self.outcome
-        self._recipe_worked()
+        require_applied(self.request.recipe, outcome.trials)
         self._explain(outcome.subjects[0])
         outcome.trials = [self._with_right_ends(trial) for trial in outcome.trials]
         self.clock.reserve = closing(self.clock.seconds)
@@ -388,12 +379,6 @@ class Search:
             return trial
         wrong = self.limits.wrong_ends(read(file_of(self.outcome, self.laboratory, trial)))
         return replace(trial, status="rejected", reason=wrong) if wrong else trial
-
-    def _recipe_worked(self) -> None:
-        """A recipe that was asked for and cannot be applied is a failure, not a win of the original."""
-        tried = self.outcome.trials[-1] if self.outcome.trials else None
-        if self.request.recipe is not None and tried is not None and tried.status == "failed":
-            raise RecipeError(f"the recipe could not be used: {tried.reason}")
 
     def _progress(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self._tell(Progress(what, done, total))
