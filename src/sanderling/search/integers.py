@@ -57,15 +57,18 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     if not state.computes_float:
         yield Skipped(STATIC, _QUANTIZED)
         return
+    if "FULLY_CONNECTED" in {kind for kind, _ in state.summary.operators}:
+        state.int8 = {"one_scale": ["FULLY_CONNECTED"]}
     yield _static(state, {"calibration": "minmax"})
     first = state.trials[-1]
     yield from _rewritten(state, first)
-    yield from _one_scale(state)
+    if state.int8 and not _harmless(state, _best(state, STATIC)):
+        yield from _by_channel(state)
     best = _best(state, STATIC)
     if best is None:
         yield Skipped(STATIC, f"other ranges were not tried: {first.reason}")
         return
-    if _drop(best) <= HARMLESS * (state.budget.max_drop or 0.0):
+    if _harmless(state, best):
         yield Skipped(STATIC, "other ranges were not tried: the first ones cost next to nothing")
         return
     for settings in _CALIBRATIONS:
@@ -87,19 +90,20 @@ def _rewritten(state: State, plain: Trial) -> Iterator[Proposal | Skipped]:
         state.prefix = ()
 
 
-def _one_scale(state: State) -> Iterator[Proposal | Skipped]:
-    """One scale for all channels of a layer: less arena, where that is what it takes too much of."""
-    best = _best(state, STATIC)
-    present = {kind for kind, _ in state.summary.operators}
-    limit = state.budget.max_memory_bytes
-    over = best is not None and limit is not None and (best.peak_memory_bytes or 0) > limit
-    if "FULLY_CONNECTED" not in present or not (over or state.budget.minimize == "memory"):
-        return
-    state.int8 = {"one_scale": ["FULLY_CONNECTED"]}
-    yield _static(state, {"calibration": "minmax"})
+def _by_channel(state: State) -> Iterator[Proposal | Skipped]:
+    """Fully connected layers with a scale for each channel: nearer, at eight bytes of arena for each of them,
+    and older versions of TFLite Micro compute them wrong."""
+    one = _best(state, STATIC)
+    usual, state.int8 = state.int8, {}
+    yield _static(state, {"calibration": "minmax"}, ", a scale for each channel")
     trial = state.trials[-1]
-    if best is not None and not (_smaller(trial, best) and state.keeps_drop(trial)):
-        state.int8 = {}
+    if one is not None and (_drop(trial) > _drop(one) / 2 or trial.status == "failed"):
+        state.int8 = usual
+
+
+def _harmless(state: State, trial: Trial | None) -> bool:
+    """Returns: whether a trial costs next to nothing of what may be lost."""
+    return trial is not None and _drop(trial) <= HARMLESS * (state.budget.max_drop or 0.0)
 
 
 def _smaller(trial: Trial, other: Trial) -> bool:
@@ -112,11 +116,10 @@ def _smaller(trial: Trial, other: Trial) -> bool:
     return all(mine <= theirs for mine, theirs in zip(*sizes, strict=True)) and sizes[0] != sizes[1]
 
 
-def _static(state: State, settings: dict[str, Any]) -> Proposal:
+def _static(state: State, settings: dict[str, Any], more: str = "") -> Proposal:
     label = settings["calibration"] + (f" {settings['percentile']:g}" if "percentile" in settings else "")
-    label += ", one scale" if state.int8 else ""
     step = Step("static_int8", {**settings, "io": state.io, **state.int8})
-    return proposal(state, STATIC, f"static int8, {label}", step)
+    return proposal(state, STATIC, f"static int8, {label}{more}", step)
 
 
 def slim(state: State) -> Iterator[Proposal | Skipped]:

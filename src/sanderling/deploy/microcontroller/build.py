@@ -13,7 +13,7 @@ from sanderling import files
 from sanderling.compress.sparsity.look_up_tables import with_look_up_tables
 from sanderling.deploy.microcontroller import source
 from sanderling.deploy.microcontroller.answers import Answers, of_reference, of_tflite_micro, steps_apart
-from sanderling.deploy.microcontroller.operators import registrations, variables
+from sanderling.deploy.microcontroller.operators import by_channel, registrations, variables
 from sanderling.deploy.microcontroller.refuse import tables
 from sanderling.deploy.order import Order
 from sanderling.deploy.target import Built, Figure, Tell
@@ -127,6 +127,11 @@ def _notes(order: Order, flashed: Flashed) -> tuple[str, ...]:
             f"{flashed.packed} weights are tables, which TFLite Micro unpacks into the arena"
             if flashed.packed
             else "no weights have so few values that tables would be smaller: the model is as it was"
+        )
+    if by_channel(flashed.model):
+        notes.append(
+            "its FULLY_CONNECTED weights have a scale for each channel, which older versions of TFLite Micro "
+            "compute wrong: the self-test shows it"
         )
     if order.detector is not None:
         notes.append("the model sees what a detector found, and the detector is not in this folder")

@@ -55,3 +55,9 @@ def variables(model: Model) -> int:
         for node in graph.nodes
         if node.op == "VAR_HANDLE"
     })  # fmt: skip
+
+
+def by_channel(model: Model) -> bool:
+    """Returns: whether a fully connected layer has a scale for each of its channels."""
+    weights = [g.tensors[n.inputs[1]] for g in model.graphs for n in g.nodes if n.op == "FULLY_CONNECTED"]
+    return any(tensor.quant is not None and tensor.quant.scale.size > 1 for tensor in weights)
