@@ -39,8 +39,8 @@ def _texts(package: str) -> dict[str, str]:
 
 
 def comment(text: object) -> str:
-    """Returns: a text that ends no comment of C, Python or Kotlin: one line of plain characters."""
-    return re.sub(r"[^ -~]|\*/|/\*", "_", str(text))[:200]
+    """Returns: a text that ends no comment of C, Python or Kotlin, and continues none on the next line."""
+    return re.sub(r"[^ -~]|\*/|/\*|\\|\?\?", "_", str(text))[:200]
 
 
 def markdown(text: object) -> str:

@@ -24,6 +24,7 @@ _OLD = (
     "older versions compute FULLY_CONNECTED wrong where each channel has a scale: take newer sources, or "
     "quantize with one scale (setting one_scale of static_int8)"
 )
+_TELLING = re.compile(r"\berror: |TFLITE_MICRO is|undefined reference")
 _SAID = re.compile(r"self-test: (\d+) of (\d+) examples are right")
 _INTERPRETER = "TFLite Micro's interpreter"
 _COMPILED = "the self-test, built with TFLite Micro"
@@ -73,7 +74,7 @@ def _compiled(order: Order, folder: Path, tell: Tell) -> Check:
     right, count = int(said[1]), int(said[2])
     if right != count:
         raise DeployError(
-            f"the self-test, built here, gives other answers than TFLite Micro's interpreter to {count - right} "
+            f"the self-test, built here, gives other answers than TFLite Micro here to {count - right} "
             f"of {count} examples",
             where="--set tflite-micro",
             hint=_OLD if by_channel(order.model) else "these sources are of another version, or were changed",
@@ -103,5 +104,5 @@ def _tried(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[
 def _last(done: subprocess.CompletedProcess[str]) -> str:
     """Returns: the line of a log that says most: the first error, else the last line."""
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "TFLITE_MICRO is" in line]
-    return (errors or lines or [f"it ended with {done.returncode}"])[0 if errors else -1][:300]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return [*telling, *reversed(lines), f"it ended with {done.returncode}"][0][:300]
