@@ -182,14 +182,15 @@ class Laboratory:
         wrong = judge(measured, self.budget)[0] == "rejected"
         progress("timing", 0, 1)
         latency = self._latency(subject, run, rough=wrong)
-        memory = self._memory(run, subject) if run.engine in IMITATIONS or not wrong else None
+        only_compared = run.engine == USUAL != self.engine
+        counted = run.engine in IMITATIONS or not (wrong or only_compared)  # a process is no arena
+        memory = self._memory(run, subject) if counted else None
         energy = None if wrong or self.scales is None else self._energy(self.scales, subject, run)
         measured = replace(measured, latency=latency, peak_memory_bytes=memory, energy=energy)
         status, reason = judge(measured, self.budget)
         if wrong and run.engine not in (USUAL, self.engine):
             # Its answers on LiteRT were good: it is the engine, and somebody may want to report it.
             reason = self.bench.wrong(run, timeout=self.clock.bound(60)) or reason
-        only_compared = run.engine == USUAL != self.engine
         if refused or only_compared:
             status, reason = (
                 "rejected",
