@@ -14,6 +14,7 @@ import pytest
 from sanderling.engines.registry import find
 from sanderling.engines.tflite_micro.operators import CUSTOM_KERNELS, KERNELS, supported
 from sanderling.errors import InputMismatch, ModelError, UnsupportedOperator, UsageError
+from sanderling.graph.constant import pack
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, Quant, TensorType
 from sanderling.tflite import read
@@ -321,3 +322,28 @@ def test_other_shapes_and_options_are_answered_in_a_sentence(tmp_path: Path) -> 
         ENGINE.load(path, model, options={"precision": "float16"})
     with pytest.raises(ModelError, match="there is no such file"):
         ENGINE.load(tmp_path / "gone.tflite", model)
+
+
+def test_four_bit_weights_with_a_scale_for_each_channel_are_refused(tmp_path: Path) -> None:
+    """In FULLY_CONNECTED, where the library refuses them too; with one scale for all it takes them."""
+    for scales, taken in ((np.array([0.5, 0.25], np.float32), False), (np.array([0.5], np.float32), True)):
+        quant = Quant(scales, np.zeros(scales.size, np.int64), axis=0 if scales.size > 1 else None)
+        weights = TensorType((2, 4), DType.INT4, quant)
+        tensors = (
+            Tensor("x", TensorType((1, 4), DType.INT8, Quant.of(0.1))),
+            Tensor("w", weights, pack(np.array([[1, -2, 3, 4], [5, -6, 7, -8]], np.int8), DType.INT4)),
+            Tensor("y", TensorType((1, 2), DType.INT8, Quant.of(1.0))),
+        )
+        attrs = {"fused_activation_function": "NONE", "weights_format": "DEFAULT", "keep_num_dims": False}
+        node = Node("FULLY_CONNECTED", (0, 1, -1), (2,), attrs, "FullyConnectedOptions")
+        model = Model((Graph(tensors, (node,), (0,), (2,)),))
+        path = models.save(model, tmp_path, f"{scales.size}")
+        x = np.array([[10, 20, 30, 40]], np.int8)
+        np.savez(f"{path}.npz", x)
+        assert bool(ENGINE.supports(model)[0]) is taken
+        assert (said_by_the_library([str(path)])[str(path)] == "ran") is taken
+        if taken:
+            runner = ENGINE.load(path, model)
+            # 0.1 · 0.5 · Σ x·w: (10 − 40 + 90 + 160) and (50 − 120 + 210 − 320), rounded.
+            np.testing.assert_allclose(runner.run([x])[0], [[11, -9]], atol=0)
+            runner.close()
