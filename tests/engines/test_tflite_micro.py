@@ -347,3 +347,19 @@ def test_four_bit_weights_with_a_scale_for_each_channel_are_refused(tmp_path: Pa
             # 0.1 · 0.5 · Σ x·w: (10 − 40 + 90 + 160) and (50 − 120 + 210 − 320), rounded.
             np.testing.assert_allclose(runner.run([x])[0], [[11, -9]], atol=0)
             runner.close()
+
+
+def test_more_than_ten_tensors_are_not_joined(tmp_path: Path) -> None:
+    kind = TensorType((1, 2), DType.INT8, Quant.of(0.5))
+    for count, taken in ((10, True), (11, False)):
+        tensors = (
+            *(Tensor(f"x{i}", kind) for i in range(count)),
+            Tensor("y", TensorType((1, 2 * count), DType.INT8, Quant.of(0.5))),
+        )
+        attrs = {"axis": 1, "fused_activation_function": "NONE"}
+        node = Node("CONCATENATION", tuple(range(count)), (count,), attrs, "ConcatenationOptions")
+        model = Model((Graph(tensors, (node,), tuple(range(count)), (count,)),))
+        path = models.save(model, tmp_path, f"{count}")
+        np.savez(f"{path}.npz", *(np.zeros((1, 2), np.int8) for _ in range(count)))
+        assert bool(ENGINE.supports(model)[0]) is taken
+        assert (said_by_the_library([str(path)])[str(path)] == "ran") is taken

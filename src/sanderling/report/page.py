@@ -24,7 +24,7 @@ def render(data: ReportData) -> str:
     style, script = source("style.css"), source("script.js")
     plots = [
         [scatter(data, measure, width=width, height=height) for width, height in (_WIDE, _NARROW)]
-        for measure in ("latency", "size")
+        for measure in view.measures(data)
     ]
     bars = view.bars(data.sensitivity)
     pairs = view.pairs(data.examples)

@@ -21,7 +21,7 @@ from sanderling.report.format import (
 from sanderling.report.labels import Box, Label, place, text_width
 from sanderling.search.trial import Trial
 
-Measure = Literal["latency", "size"]
+Measure = Literal["latency", "size", "arena"]
 Pixel = tuple[float, float]
 _FONT = 11.0
 _DEFAULT_KNEE = 0.01
@@ -144,6 +144,10 @@ def _kind(data: ReportData, measure: Measure) -> _Kind:
     if measure == "size":
         return _Kind("Size against drop", "size of the file", lambda t: t.size_bytes,
                      base.size_bytes, budget.max_size_bytes, format_bytes)  # fmt: skip
+    if measure == "arena":
+        return _Kind("Arena against drop", "arena in TFLite Micro",
+                     lambda t: t.peak_memory_bytes if t.imitated else None,
+                     None, budget.max_memory_bytes, format_bytes)  # fmt: skip
     limit = budget.max_latency_ms
     if budget.min_throughput:
         limit = min(limit or float("inf"), 1000 / budget.min_throughput)
@@ -176,8 +180,10 @@ def facts(trial: Trial, *, best: bool = False) -> list[str]:
         low, high = (format_share(v) for v in trial.fidelity.ci95)
         lines.append(f"drop: {format_share(trial.fidelity.drop)} (95 %: {format_interval(low, high)})")
     if trial.latency:
-        speed = format_ratio(trial.speedup)
-        lines.append(f"latency: {format_ms(trial.latency.p50)} ({speed} the original’s speed)")
+        speed = "" if trial.imitated else f" ({format_ratio(trial.speedup)} the original’s speed)"
+        lines.append(f"latency: {format_ms(trial.latency.p50)}{speed}")
+    if trial.imitated and trial.peak_memory_bytes is not None:
+        lines.append(f"arena: {format_bytes(trial.peak_memory_bytes)}")
     if trial.size_bytes:
         lines.append(f"size: {format_bytes(trial.size_bytes)}")
     return lines

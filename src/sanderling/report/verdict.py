@@ -276,7 +276,8 @@ def _nothing_fits(data: ReportData) -> str:
     close = nearest(data)
     count = f"{len(data.trials)} candidates" if len(data.trials) > 1 else "one candidate tried"
     if close is None:
-        return f"None of the {count} could be measured; the first one’s reason: {data.trials[0].reason}"
+        first = next((t for t in data.trials if not t.only_compared), data.trials[0])
+        return f"None of the {count} could be measured; the first one’s reason: {first.reason}"
     asked = ", ".join(f"{what} {text}" for what, text in limits(data.budget))
     asked = f" ({asked})" if asked else ""
     broken = breaches(close, data.budget)

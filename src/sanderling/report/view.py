@@ -21,6 +21,7 @@ from sanderling.report.format import (
     format_ratio,
     format_share,
 )
+from sanderling.report.plot import Measure
 from sanderling.report.verdict import breaches, nearest
 from sanderling.search.trial import Trial
 
@@ -104,6 +105,11 @@ class Pair:
 def subject(data: ReportData) -> Trial | None:
     """Returns: the trial that the big figures are about: the winner, else the nearest."""
     return data.winner or nearest(data)
+
+
+def measures(data: ReportData) -> tuple[Measure, Measure]:
+    """Returns: what is drawn against the drop."""
+    return ("arena", "size") if any(trial.imitated for trial in data.trials) else ("latency", "size")
 
 
 def figures(data: ReportData) -> list[Figure]:

@@ -70,8 +70,8 @@ def _floats(model: Model) -> str:
         return f"it turns integers into floats and back: {_QUANTIZE}"
     verb = "is" if len(ports) == 1 else "are"
     return (
-        f"{told(ports)} {verb} float, and a microcontroller gives and takes integers: quantize the float "
-        "model with sanderling optimize --target microcontroller, or --io int8"
+        f"{told(ports)} {verb} float, and a microcontroller gives and takes integers: change that with "
+        "sanderling optimize --target microcontroller, or quantize the float model with --io int8"
     )
 
 

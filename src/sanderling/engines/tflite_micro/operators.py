@@ -83,6 +83,7 @@ _NOT_GIVEN = {
 # They look for a scale and end the process where there is none.
 _CRASH_UNSCALED = frozenset({"ADD_N", "CUMSUM", "SQUARED_DIFFERENCE", "SUB"})
 _SMALL = frozenset({DType.INT8, DType.INT16})
+_MOST_JOINED = 10
 # Of an LSTM's 24 inputs: the weights and biases that it needs, and what its kernel does not know.
 _LSTM_NEEDS = (*range(1, 9), *range(12, 16))
 _LSTM_LACKS = {
@@ -136,6 +137,12 @@ def _batch_matmul(inputs: Sequence[Tensor | None]) -> str:
     return ""
 
 
+def _concatenation(inputs: Sequence[Tensor | None]) -> str:
+    if len(inputs) > _MOST_JOINED:
+        return f"takes a CONCATENATION of at most {_MOST_JOINED} tensors, not of {len(inputs)}"
+    return ""
+
+
 def _strided_slice(inputs: Sequence[Tensor | None]) -> str:
     data, _, _, strides = (*inputs, None, None, None, None)[:4]
     if data is not None and strides is not None and strides.type.size != len(data.shape):
@@ -165,6 +172,7 @@ _SPECIAL = {
     "DEPTHWISE_CONV_2D": _weighted,
     "FULLY_CONNECTED": _fully_connected,
     "BATCH_MATMUL": _batch_matmul,
+    "CONCATENATION": _concatenation,
     "STRIDED_SLICE": _strided_slice,
     "SVDF": _svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
