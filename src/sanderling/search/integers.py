@@ -154,6 +154,9 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
     if why := _flash_is_enough(state):
         yield Skipped(INT4, why)
         return
+    if _integers(state) is None:
+        yield Skipped(INT4, _NO_START)
+        return
     # TFLite Micro has FULLY_CONNECTED in 4 bits with one scale for all channels only.
     kinds = ["CONV_2D", "FULLY_CONNECTED"] if state.int8 else ["CONV_2D"]
     settings = {"mode": "static", "rounding": "learned", "io": state.io, "operators": kinds, **state.int8}

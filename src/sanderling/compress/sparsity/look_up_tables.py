@@ -2,7 +2,7 @@
 
 A custom operator before each operator with such weights unpacks them into the arena when it is reached, so
 that flash holds 4 bits for one of 16 values. No other runtime has that operator: this is the last step before
-a microcontroller, not a technique that the search may try.
+a microcontroller, and only a search for one tries it.
 
 Source: TFLite Micro's ``decode_state_lut.cc`` and the notes in ``micro/compression/decode.py``.
 """
