@@ -170,7 +170,7 @@ def test_a_search_finds_what_keeps_flash_and_arena(tmp_path: Path) -> None:
     samples = {"x": np.random.default_rng(0).random((90, 8, 8, 1), np.float32)}
     result = verbs.optimize(
         file, samples, target="microcontroller", output=tmp_path / "out", max_drop=0.4, training=0,
-        seconds=25, max_size_bytes=8000, max_memory_bytes=6000,
+        seconds=90, max_size_bytes=8000, max_memory_bytes=6000,
     )  # fmt: skip
     best = result.data.winner
     assert best is not None
@@ -198,7 +198,7 @@ def test_when_nothing_fits_the_nearest_is_named(tmp_path: Path) -> None:
     samples = {"x": np.random.default_rng(0).random((60, 8, 8, 1), np.float32)}
     result = verbs.optimize(
         file, samples, target="microcontroller", output=tmp_path / "out", max_drop=0.5, training=0,
-        seconds=12, max_memory_bytes=500,
+        seconds=60, max_memory_bytes=500,
     )  # fmt: skip
     assert result.data.winner is None
     assert result.exit_code == 1
