@@ -36,7 +36,10 @@ WRONG_USAGE = [
         "optimize digits --oldest-runtime new",
         "--oldest-runtime: 'new' is no release; for example 2.14 (TensorFlow Lite) or litert-1.2 (LiteRT)",
     ),
-    ("optimize digits --target microcontroller", "--target: this version cannot do 'microcontroller' yet"),
+    (
+        "optimize digits --target microcontroller --io float",
+        "--io: got float, and a microcontroller takes and gives integers; leave it out",
+    ),
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
     ("optimize digits --device telnet:1", "there is no device 'telnet:1'"),
     ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),

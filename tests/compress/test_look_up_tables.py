@@ -23,11 +23,12 @@ from sanderling.compress.sparsity.look_up_tables import (
     OPERATOR,
     pack_values,
     with_look_up_tables,
+    without_look_up_tables,
 )
 from sanderling.engines import registry
 from sanderling.tflite.releases import settled
 from tests.compress.sparse_nets import feeds
-from tests.models import Net, save
+from tests.models import Net, run_litert, save
 
 # Its interpreter ends the process on some models, so it gets one of its own.
 PROGRAM = """
@@ -110,3 +111,22 @@ def test_weights_of_many_values_stay() -> None:
     same, count = with_look_up_tables(model)
     assert count == 0
     assert same is model
+
+
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_a_packed_model_is_unpacked_for_other_runtimes(per: str, tmp_path: Path) -> None:
+    net = save(Net((1, 8, 8, 16)).conv(32).reshape(1, 2048).dense(4).model(), tmp_path / "net.tflite")
+    static = Step("static_int8", {"io": "int8"})
+    recipe = Recipe("x", (Step("share", {"values": 16, "per": per, "fit": False}), static))
+    feeds = save_feeds(
+        ({"x": np.random.default_rng(0).random((1, 8, 8, 16), np.float32)},), tmp_path / "feeds"
+    )
+    apply_recipe(recipe, net, tmp_path / "plain.tflite", calibration=feeds)
+    packed, count = with_look_up_tables(tflite.read(tmp_path / "plain.tflite"))
+    unpacked, again = without_look_up_tables(packed)
+    assert count == again > 0
+    tflite.write(unpacked, tmp_path / "unpacked.tflite")
+    x = np.random.default_rng(1).integers(-128, 128, (1, 8, 8, 16)).astype(np.int8)
+    (right,), (mine,) = (run_litert(tmp_path / f"{name}.tflite", x) for name in ("plain", "unpacked"))
+    np.testing.assert_array_equal(mine, right)
+    assert without_look_up_tables(unpacked) == (unpacked, 0)

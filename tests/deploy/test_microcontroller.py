@@ -201,6 +201,16 @@ def test_weights_of_few_values_become_tables(tmp_path: Path) -> None:
     assert (packed.folder / "examples.cc").read_bytes() == (plain.folder / "examples.cc").read_bytes()
 
 
+def test_a_model_with_tables_is_deployed_as_it_is(tmp_path: Path) -> None:
+    net = Net((1, 400)).dense(64).dense(4).model()
+    plain = quantized(net, tmp_path, "net", Step("share", {"values": 16, "fit": False}))
+    apply(Recipe("x", (Step("look_up_tables"),)), plain, tmp_path / "packed.tflite")
+    done = sd.deploy(tmp_path / "packed.tflite", "microcontroller", tmp_path / "bundle")
+    assert done.bundle["microcontroller"]["look_up_tables"] == 1
+    assert done.bundle["microcontroller"]["flash_bytes"] < 0.65 * plain.stat().st_size
+    assert done.bundle["model"]["name"] == "packed"
+
+
 def test_without_few_values_the_model_stays_and_that_is_said(model_file: Path, tmp_path: Path) -> None:
     done = sd.deploy(model_file, "microcontroller", tmp_path / "x", options={"look-up-tables": "yes"})
     assert done.bundle["microcontroller"]["look_up_tables"] == 0

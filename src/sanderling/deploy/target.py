@@ -9,6 +9,7 @@ from typing import Any
 
 from sanderling.deploy.order import Order
 from sanderling.deploy.tolerance import DRIFT, STEPS
+from sanderling.graph.graph import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,9 @@ class Target:
         examples: how many are asked for.
         drift, steps: how far answers may be off, see ``tolerance.tolerances``: more where a processor rounds
             integers in ways of its own.
+        plain: gives what LiteRT can run in the place of a model that only the target runs, with the same
+            answers, and the settings with which the bundle holds the model as it was; the model itself, and
+            none, where LiteRT runs it. None: the target runs what LiteRT runs.
     """
 
     name: str
@@ -122,3 +126,4 @@ class Target:
     examples: int = 3
     drift: float = DRIFT
     steps: float = STEPS
+    plain: Callable[[Model], tuple[Model, Mapping[str, str]]] | None = None

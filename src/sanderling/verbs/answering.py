@@ -51,7 +51,7 @@ def make_pipeline(
     cropper = None
     if stated.crop is not None:
         cropper = make_pipeline(stated.crop.model, engine=engine, threads=threads, tell=tell)
-    machine = Machine(model if isinstance(model, Model) else _file(model), engine, threads, tell=tell)
+    machine = Machine(model if isinstance(model, Model) else model_file(model), engine, threads, tell=tell)
     stated = with_reading(stated, machine, **reading)
     return Pipeline(machine, stated, cropper=cropper, explain=explain, tell=tell, progress=progress)
 
@@ -62,7 +62,8 @@ def _crop(text: str, known: Crop | None) -> Crop:
     return replace(known, model=typed.model) if known is not None and "=" not in text else typed
 
 
-def _file(model: str | Path) -> Path:
+def model_file(model: str | Path) -> Path:
+    """Returns: the file that is meant: a ``best.json``, or what ``find_model`` finds."""
     path = expanded(model)
     return path if path.suffix.lower() == ".json" and path.is_file() else find_model(model)
 

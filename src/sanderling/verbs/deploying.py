@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sanderling import zoo
 from sanderling.errors import UsageError
 from sanderling.files import expanded
-from sanderling.verbs.answering import make_pipeline
+from sanderling.verbs.answering import known_of, make_pipeline, model_file
 from sanderling.verbs.find import zoo_name
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sanderling.deploy.order import Detector, Order
     from sanderling.deploy.target import Target, Tell
     from sanderling.pipeline.pipeline import Pipeline
+    from sanderling.tasks.spec import TaskSpec
 
 _NOISE = (
     "no samples were given: the bundle's examples are noise, which shows that it computes right, not what it "
@@ -67,13 +70,42 @@ def deploy(
     given = _options(options or {}, target)
     found = _samples(model) if samples is None else samples
     notes = [] if found is not None else [_NOISE]
-    pipeline = make_pipeline(model, engine="litert", threads=1, tell=notes.append, **known)
-    try:
-        order = _order(pipeline, target, folder, found, given, step)
-        order = replace(order, threads=threads, notes=tuple(dict.fromkeys(notes)))
-        return build(order, target, folder, step)
-    finally:
-        pipeline.close()
+    with _plain(model, target) as (file, settings, known_task):
+        if known_task is not None and known.get("task") is None:
+            known["task"] = known_task
+        pipeline = make_pipeline(file, engine="litert", threads=1, tell=notes.append, **known)
+        try:
+            order = _order(pipeline, target, folder, found, {**settings, **given}, step)
+            order = replace(order, threads=threads, notes=tuple(dict.fromkeys(notes)))
+            return build(order, target, folder, step)
+        finally:
+            pipeline.close()
+
+
+@contextmanager
+def _plain(
+    model: str | Path, target: Target
+) -> Iterator[tuple[str | Path, Mapping[str, str], TaskSpec | None]]:
+    """Gives what LiteRT runs in a model's place (see ``Target.plain``).
+
+    Yields: the model or a file of a temporary folder, settings that it needs, and, for such a file, what is
+    known of the model's task.
+    """
+    if target.plain is None:
+        yield model, {}, None
+        return
+    from sanderling.runtime.loading import read_model, read_recipe_file
+    from sanderling.tflite import write
+
+    file = model_file(model)
+    file = read_recipe_file(file).path if file.suffix.lower() == ".json" else file
+    found, settings = target.plain(read_model(file))
+    if not settings:
+        yield model, {}, None
+        return
+    with tempfile.TemporaryDirectory(prefix="sanderling-") as place:
+        write(found, Path(place) / file.name)
+        yield Path(place) / file.name, settings, known_of(model)
 
 
 def _order(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from sanderling.compress.eligible import WEIGHTS
+from sanderling.compress.eligible import BIAS, WEIGHTS
 from sanderling.graph.constant import decode
 from sanderling.graph.edit import compact
 from sanderling.graph.graph import CUSTOM, Graph, Model, Node, Tensor
@@ -71,6 +71,46 @@ def with_look_up_tables(model: Model) -> tuple[Model, int]:
         return model, 0
     done = replace(graph, tensors=tuple(tensors), nodes=tuple(nodes))
     return compact(model.with_main(done)), len(packed)
+
+
+def without_look_up_tables(model: Model) -> tuple[Model, int]:
+    """Unpacks what ``with_look_up_tables`` packed.
+
+    Returns: a model that any runtime runs, with the same answers, and how many tensors were packed; with 0
+    the model is as it was.
+    """
+    graph = model.main
+    tensors, kept, count = list(graph.tensors), list[Node](), 0
+    unpacked = {node.outputs[0] for node in graph.nodes if node.kind == OPERATOR}
+    for node in graph.nodes:
+        if node.kind != OPERATOR:
+            kept.append(node)
+            bias = (
+                node.inputs[BIAS[node.op]] if node.op in _READERS and len(node.inputs) > BIAS[node.op] else -1
+            )
+            if bias >= 0 and unpacked.intersection(node.inputs):
+                tensors[bias] = _joined(tensors[bias])  # XNNPACK wants as many scales as the weights have
+            continue
+        indices, ancillary = (decode(graph.tensors[index]) for index in node.inputs[:2])
+        out = tensors[node.outputs[0]]
+        tensors[node.outputs[0]] = replace(out, data=unpack_values(Packed(indices, ancillary), out.type))
+        count += 1
+    if not count:
+        return model, 0
+    return compact(model.with_main(replace(graph, tensors=tuple(tensors), nodes=tuple(kept)))), count
+
+
+def unpack_values(packed: Packed, kind: TensorType) -> Array:
+    """Returns: the constant that ``pack_values`` packed, of this shape and element type."""
+    axis, bits, stride = packed.ancillary[5] >> 4, int(packed.ancillary[5] & 7), int(packed.ancillary[6])
+    tables = packed.ancillary[_HEADER_BYTES:].view(kind.dtype.numpy).reshape(-1, stride)
+    stream = np.unpackbits(packed.indices)[: kind.size * bits].reshape(-1, bits)
+    codes = (stream.astype(np.int64) << np.arange(bits - 1, -1, -1)).sum(axis=1).reshape(kind.shape)
+    if axis == _WHOLE_TENSOR:
+        return np.asarray(tables[0][codes])
+    shape = [1] * len(kind.shape)
+    shape[axis] = -1
+    return np.asarray(tables[np.arange(kind.shape[axis]).reshape(shape), codes])
 
 
 def pack_values(values: Array, axis: int | None) -> Packed | None:

@@ -2,7 +2,7 @@
 
 from sanderling.deploy.microcontroller.build import build
 from sanderling.deploy.microcontroller.check import check
-from sanderling.deploy.microcontroller.refuse import refuse
+from sanderling.deploy.microcontroller.refuse import plain, refuse
 from sanderling.deploy.target import Target
 
 TARGET = Target(
@@ -17,4 +17,5 @@ TARGET = Target(
         "cmake": "further arguments of CMake where the self-test is built here",
     },
     "micro",
+    plain=plain,
 )

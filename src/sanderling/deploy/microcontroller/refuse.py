@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sanderling.analysis.floats import float_operators, float_ports, is_integer, told
+from sanderling.compress.sparsity.look_up_tables import without_look_up_tables
 from sanderling.deploy.order import Order
 from sanderling.engines.tflite_micro.operators import CUSTOM_KERNELS, KERNELS, supported
 from sanderling.errors import UsageError
@@ -33,6 +36,12 @@ def tables(order: Order) -> bool:
     if given not in _YES:
         raise UsageError(f"got {given!r}, expected yes or no", where="--set look-up-tables")
     return _YES[given]
+
+
+def plain(model: Model) -> tuple[Model, Mapping[str, str]]:
+    """Returns: the model without look-up tables, and the setting that makes them (``Target.plain``)."""
+    unpacked, count = without_look_up_tables(model)
+    return unpacked, {"look-up-tables": "yes"} if count else {}
 
 
 def _unknown(model: Model) -> str:
