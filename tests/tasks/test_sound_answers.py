@@ -11,7 +11,7 @@ import pytest
 
 from sanderling.errors import UsageError
 from sanderling.graph.graph import Graph, Model, Node
-from sanderling.graph.types import DType
+from sanderling.graph.types import DType, Quant
 from sanderling.samples.ear import ear_of
 from sanderling.samples.inputs import model_inputs
 from sanderling.tasks.answer import Asked, find_task
@@ -90,6 +90,15 @@ def test_anomaly_is_the_error_of_what_was_rebuilt() -> None:
     assert answer.lines[0].endswith("an anomaly")
     with pytest.raises(UsageError, match="cannot be compared"):
         anomaly.answer([np.zeros((1, 31))], anomaly.options(), asked)
+
+
+def test_integers_that_were_fed_are_compared_as_the_real_values_that_they_stand_for() -> None:
+    anomaly = find_task("anomaly")
+    stored = np.full((1, 32), 5, np.int8)
+    asked = Asked(("y",), fed={"x": stored}, quants={"x": Quant.of(0.5, 1)})  # 2.0
+    assert anomaly.answer([np.ones((1, 32))], anomaly.options(), asked).data == {"score": 1.0}
+    with pytest.raises(UsageError, match="cannot be compared"):
+        anomaly.answer([np.ones((1, 32))], anomaly.options(), replace(asked, quants={}))
 
 
 def test_a_contour_is_heard_where_it_is_sure() -> None:
