@@ -320,6 +320,18 @@ def test_code_that_feeds_something_else_gives_no_bundle(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_code_that_fails_is_one_sentence(
+    jar: Path, deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(jar, "Main", monkeypatch)
+    assets = deployed.folder / "app/src/main/assets"
+    model = sd.load(assets / "model.tflite")
+    order = Order(assets / "model.tflite", model, TaskSpec("classify"), (), (), False, {})
+    (tmp_path / "assets").mkdir()
+    with pytest.raises(DeployError, match=r"fails on the JVM: .*the file model/pixels\.bin is missing"):
+        list(answered(order, jar, tmp_path / "assets", [assets / "model/0.png"], tmp_path))
+
+
 def test_pictures_go_in_and_outputs_are_read_as_here(jar: Path, read: list[Case], tmp_path: Path) -> None:
     image = picture()
     (tmp_path / "picture.bin").write_bytes(np.asarray(image).tobytes())

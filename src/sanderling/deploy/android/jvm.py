@@ -46,7 +46,10 @@ def on_the_jvm(order: Order, assets: Path, code: Path, tell: Tell) -> Check:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tell("the app's code is compiled for the JVM", 0, 0)
-        jar = _compiled(kotlinc, code, folder)
+        try:
+            jar = _compiled(kotlinc, code, folder)
+        except subprocess.TimeoutExpired:
+            return Check(_WHERE, reason=f"Kotlin's compiler did not end within {_SECONDS // 60} minutes")
         if not pictures:
             return Check(_WHERE, reason="it was compiled, and no example is a picture that it could answer")
         tell("the app's code answers the examples", 0, 0)
@@ -61,7 +64,8 @@ def on_the_jvm(order: Order, assets: Path, code: Path, tell: Tell) -> Check:
 
 
 def compiler(given: str) -> str | None:
-    """Returns: Kotlin's compiler: the given one, or what ``tools/phone_tools.py`` fetched, or is installed.
+    """Returns: Kotlin's compiler: the given one, or what ``tools/phone_tools.py`` fetched; None without that,
+    or without Java. One that happens to be installed may be too old.
 
     Raises:
         DeployError: the given one is not there.
@@ -69,8 +73,8 @@ def compiler(given: str) -> str | None:
     if given and not Path(given).is_file():
         raise DeployError("there is no such program", where=f"--set kotlinc={given}")
     fetched = settings().cache / "phone" / "kotlin" / "bin" / "kotlinc"
-    found = given or (str(fetched) if fetched.is_file() else shutil.which("kotlinc"))
-    return found if shutil.which("java") else None
+    found = given or (str(fetched) if fetched.is_file() else "")
+    return found if found and shutil.which("java") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,9 @@ def _compiled(kotlinc: str, code: Path, folder: Path) -> Path:
         capture_output=True, text=True, check=False, timeout=_SECONDS,
     )  # fmt: skip
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error:" in line] or ["it ended with an error"]
-        raise DeployError(f"the app's code does not compile: {lines[0]}", where=code.name)
+        lines = [line.rpartition("error:")[2] for line in done.stderr.splitlines() if "error:" in line]
+        said = lines[0].strip() if lines else f"it ended with {done.returncode}"
+        raise DeployError(f"the app's code does not compile: {said}", where=kotlinc)
     return jar
 
 
@@ -108,7 +113,12 @@ def answered(
     """
     command = ["java", "-cp", str(jar), _MAIN, str(assets), str(folder)]
     command += [*(["--whole"] if whole else []), *map(str, pictures)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         feed: Mapping[str, Array] = {}
@@ -120,8 +130,11 @@ def answered(
                 feed = _run(order, rest, folder)
                 process.stdin.write("\n")
                 process.stdin.flush()
-    if process.returncode:
-        raise DeployError(f"the app's code ended with {process.returncode}", where=str(assets.name))
+        if process.wait():
+            complaints.seek(0)
+            said = next((line for line in complaints if "Exception" in line or "Error" in line), "")
+            words = said.strip() or f"it ended with {process.returncode}"
+            raise DeployError(f"the app's code fails on the JVM: {words}", where=order.file.name)
 
 
 def _run(order: Order, name: str, folder: Path) -> Mapping[str, Array]:

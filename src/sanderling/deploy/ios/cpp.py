@@ -44,10 +44,13 @@ def self_test(order: Order, folder: Path, assets: Path, tell: Tell) -> Check:
             said = lines[0] if lines else f"it ended with {done.returncode}"
             raise DeployError(f"the C++ program does not compile: {said}", where="self_test.cc")
         tell("the C++ program tests itself", 0, 0)
-        ran = subprocess.run(
-            [str(program), str(assets / "model.tflite"), str(assets / "model")],
-            capture_output=True, text=True, check=False, timeout=_SECONDS,
-        )  # fmt: skip
+        try:
+            ran = subprocess.run(
+                [str(program), str(assets / "model.tflite"), str(assets / "model")],
+                capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Check(_WHERE, reason=f"it did not end within {_SECONDS // 60} minutes")
     return _told(order, ran)
 
 
