@@ -20,6 +20,7 @@ import sanderling as sd
 from sanderling.compress.apply import apply
 from sanderling.compress.calibration import save_feeds
 from sanderling.compress.recipe import Recipe, Step
+from sanderling.deploy.raspberry_pi import emulate
 from sanderling.deploy.raspberry_pi.emulate import BOARDS, _system, emulated
 from sanderling.errors import DeployError
 from sanderling.settings import settings
@@ -49,18 +50,21 @@ def int8(folder: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("name", ["digits", "int8", "state"])
-def test_the_answers_are_the_same_on_two_boards(arm64: Path, tmp_path: Path, name: str) -> None:
-    """A float network, one in integers, and one with variables and several subgraphs."""
+@pytest.mark.parametrize("name, boards", [("digits", 1), ("int8", 2), ("state", 1)])
+def test_the_answers_are_the_same(
+    arm64: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, boards: int
+) -> None:
+    """A float network, one in integers, for which the boards differ in kernels, one with variables."""
+    monkeypatch.setattr(emulate, "BOARDS", BOARDS[:boards])
     model: Path | str = name
     if name == "int8":
         model = int8(tmp_path)
     elif name == "state":
         model = save(counter(), tmp_path / "counter.tflite")
     done = sd.deploy(model, "raspberry-pi", tmp_path / "bundle", options={"arm64": str(arm64)})
-    _, *boards = done.checks
-    assert [check.where for check in boards] == [f"an emulated {b.name} ({b.cpu})" for b in BOARDS]
-    assert all(check.passed for check in boards)
+    _, *tried = done.checks
+    assert [each.where for each in tried] == [f"an emulated {b.name} ({b.cpu})" for b in BOARDS[:boards]]
+    assert all(each.passed for each in tried)
     assert str(arm64) not in json.dumps(done.bundle)
 
 
