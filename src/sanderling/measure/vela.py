@@ -204,7 +204,7 @@ def _found(folder: Path, plain: Model, model: Model, setup: Setup, said: str) ->
         layers.read_text() if layers.exists() else "",
         _placed(plain.main, model.main, compiled.main, _reasons(said)),
         replace(setup, system=row["system_config"], memory=row["memory_mode"]),
-        _version(),
+        version(),
         float(row["core_clock"]),
         int(float(row["cycles_total"])),
         1e3 * float(row["inference_time"]),
@@ -221,10 +221,11 @@ def _found(folder: Path, plain: Model, model: Model, setup: Setup, said: str) ->
     )  # fmt: skip
 
 
-def _version() -> str:
-    from importlib.metadata import version
+def version() -> str:
+    """Returns: Vela's version."""
+    from importlib.metadata import version as installed
 
-    return version("ethos-u-vela")
+    return installed("ethos-u-vela")
 
 
 def _reasons(said: str) -> dict[str, str]:

@@ -148,6 +148,10 @@ def _kind(data: ReportData, measure: Measure) -> _Kind:
         return _Kind("Arena against drop", "arena in TFLite Micro",
                      lambda t: t.peak_memory_bytes if t.imitated else None,
                      None, budget.max_memory_bytes, format_bytes)  # fmt: skip
+    if any(trial.estimated for trial in data.trials):
+        return _Kind("Estimated latency against drop", "latency per call as Vela estimates it",
+                     lambda t: t.latency.p50 if t.latency and t.estimated else None,
+                     None, budget.max_latency_ms, format_ms)  # fmt: skip
     limit = budget.max_latency_ms
     if budget.min_throughput:
         limit = min(limit or float("inf"), 1000 / budget.min_throughput)
@@ -181,8 +185,11 @@ def facts(trial: Trial, *, best: bool = False) -> list[str]:
         lines.append(f"drop: {format_share(trial.fidelity.drop)} (95 %: {format_interval(low, high)})")
     if trial.latency:
         speed = "" if trial.imitated else f" ({format_ratio(trial.speedup)} the original’s speed)"
-        lines.append(f"latency: {format_ms(trial.latency.p50)}{speed}")
-    if trial.imitated and trial.peak_memory_bytes is not None:
+        how = "estimated latency" if trial.estimated else "latency"
+        lines.append(f"{how}: {format_ms(trial.latency.p50)}{speed}")
+    if trial.estimated and trial.peak_memory_bytes is not None:
+        lines.append(f"estimated SRAM: {format_bytes(trial.peak_memory_bytes)}")
+    elif trial.imitated and trial.peak_memory_bytes is not None:
         lines.append(f"arena: {format_bytes(trial.peak_memory_bytes)}")
     if trial.size_bytes:
         lines.append(f"size: {format_bytes(trial.size_bytes)}")

@@ -146,6 +146,10 @@ def _found(data: ReportData) -> str:
         if data.stopped and len(data.trials) == 1:
             return f"The original is kept: {data.stopped} before any other candidate could be measured"
         return f"Float wins here: {_why_float(data)}"
+    if best.estimated and best.latency is not None:
+        memory = format_bytes(best.peak_memory_bytes or 0)
+        took = f"{format_ms(best.latency.p50)} and {memory} of SRAM, as {best.estimated} estimates"
+        return f"{took}, {_answer_words(best, data)}"
     if best.imitated:
         arena = (
             "an arena"

@@ -109,6 +109,8 @@ def subject(data: ReportData) -> Trial | None:
 
 def measures(data: ReportData) -> tuple[Measure, Measure]:
     """Returns: what is drawn against the drop."""
+    if any(trial.estimated for trial in data.trials):
+        return ("latency", "size")
     return ("arena", "size") if any(trial.imitated for trial in data.trials) else ("latency", "size")
 
 
@@ -118,6 +120,8 @@ def figures(data: ReportData) -> list[Figure]:
     if trial is None:
         return []
     broken = {breach.what for breach in breaches(trial, data.budget)}
+    if trial.estimated:
+        return [*_estimates(trial, broken), *_drop_figure(data, trial)]
     if trial.imitated:
         return [*_microcontroller_figures(trial, broken), *_drop_figure(data, trial)]
     found = []
@@ -174,6 +178,24 @@ def _microcontroller_figures(trial: Trial, broken: Collection[str]) -> list[Figu
     return found
 
 
+def _estimates(trial: Trial, broken: Collection[str]) -> list[Figure]:
+    """Returns: what an NPU's compiler estimates, which nobody measured."""
+    note = f"estimated by {trial.estimated}; not measured"
+    found = []
+    if trial.latency:
+        slow = False if "latency" in broken or "throughput" in broken else None
+        found.append(Figure("time of a call, estimated", format_ms(trial.latency.p50), note=note, good=slow))
+    if trial.peak_memory_bytes is not None:
+        large = False if "memory" in broken else None
+        taken = format_bytes(trial.peak_memory_bytes)
+        found.append(Figure("SRAM, estimated", taken, note=note, good=large))
+    if trial.size_bytes:
+        whole = "before Vela compiles it"
+        large = False if "size" in broken else None
+        found.append(Figure("size of the file", format_bytes(trial.size_bytes), note=whole, good=large))
+    return found
+
+
 def _same_threads(trial: Trial, data: ReportData) -> str:
     return f", both on {trial.threads} threads" if trial.threads != data.baseline.threads else ""
 
@@ -225,6 +247,11 @@ def _row(data: ReportData, index: int, trial: Trial) -> Row:
 def _cells(data: ReportData, trial: Trial) -> dict[str, Cell]:
     """Returns: the figures by column; for a microcontroller those that it has, under their names there."""
     found = cells(trial, energy=any(t.energy for t in data.trials))
+    if any(t.estimated for t in data.trials):
+        if not trial.estimated:  # times of this machine are no measure there
+            found |= {"p50": Cell(MISSING), "memory": Cell(MISSING)}
+        names = {"p50": "estimated ms", "memory": "estimated SRAM"}
+        return {names.get(n, n): cell for n, cell in found.items() if n not in ("speed-up", "p90")}
     if not any(t.imitated for t in data.trials):
         return found
     names = {"size": "flash", "memory": "arena"}

@@ -27,6 +27,7 @@ from sanderling.samples.samples import Feed
 from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
+from sanderling.search.estimates import Estimates
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
 from sanderling.search.limits import Limits
@@ -76,6 +77,7 @@ class Laboratory:
         clock: the search's time.
         limits: what a candidate may be.
         scales: weigh the energy of a call; None: energy is not measured.
+        estimates: of the times and the memory of candidates, where these are not measured.
         engine: what candidates run on. Where that is not what the original runs on, they are timed beside
             the first of them.
     """
@@ -91,7 +93,9 @@ class Laboratory:
         limits: Limits,
         scales: Scales | None = None,
         engine: str = USUAL,
+        estimates: Estimates | None = None,
     ) -> None:
+        self.estimates = estimates
         self.engine = engine
         self._first: tuple[Run, Subject] | None = None
         self.reference = reference
@@ -205,8 +209,9 @@ class Laboratory:
             fidelity=fidelity,
             energy=energy,
             status=status,
-            reason=reason or self._remark(subject, file, applied),
+            reason=reason or self._remark(subject, run, applied),
             only_compared=only_compared,
+            estimated=self.estimates.source if self.estimates and run.engine in IMITATIONS else "",
         )
 
     def rejudged(self, subject: Subject, trial: Trial) -> Trial | None:
@@ -246,10 +251,16 @@ class Laboratory:
     def _memory_counts(self) -> bool:
         return self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"
 
-    def _remark(self, subject: Subject, file: Path, applied: Applied) -> str:
+    def _remark(self, subject: Subject, run: Run, applied: Applied) -> str:
         """Returns: what a user of a good candidate must know all the same."""
         remarks: list[str] = []
-        if resizable(subject.model) and not resizable(read(file)):
+        if (
+            self.estimates is not None
+            and run.engine in IMITATIONS
+            and (left := self.estimates.remark(run.path))
+        ):
+            remarks.append(left)
+        if resizable(subject.model) and not resizable(read(run.path)):
             remarks.append("its inputs can no longer be resized")
         if applied.left_float:
             count = len(applied.left_float)
@@ -261,6 +272,8 @@ class Laboratory:
         feeds = timing_feeds(self.reference), timing_feeds(subject)
         seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, self.clock.share(TIMING_SHARE)))
         if run.engine in IMITATIONS:
+            if self.estimates is not None:
+                return self.estimates.latency(run.path)
             return self._beside_the_first(subject, run, seconds)
         self.clock.need(LEAST_CALLS * self.examiner.pace)
         timeout = self.clock.bound(seconds * 4 + 60)
@@ -282,6 +295,8 @@ class Laboratory:
 
     def _memory(self, run: Run, subject: Subject) -> int | None:
         """Measures the memory, where a limit depends on it or the time allows."""
+        if self.estimates is not None and run.engine in IMITATIONS:
+            return self.estimates.memory_bytes(run.path)
         wanted = self._memory_counts() or run.engine in IMITATIONS
         dear = self._memory_seconds > min(self.clock.share(MEMORY_SHARE), self.clock.usable())
         if not wanted and (dear or not measurable()):

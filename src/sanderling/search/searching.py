@@ -18,6 +18,7 @@ from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import USUAL, Bench
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.confirm import confirm_winner, examples, file_of
+from sanderling.search.estimates import Estimates
 from sanderling.search.events import (
     Listener,
     Note,
@@ -41,7 +42,7 @@ from sanderling.search.sensitivity import measured_plans
 from sanderling.search.sizes import closing, settle
 from sanderling.search.study import Study
 from sanderling.search.subject import Subject
-from sanderling.search.targets import missing, others, runs_on
+from sanderling.search.targets import TARGETS, missing, others, runs_on
 from sanderling.search.training import affordable, why_untrained
 from sanderling.search.trial import Trial
 from sanderling.search.widths import measured_widths
@@ -81,6 +82,8 @@ class Search:
         self.facts = bench.device.facts()
         self.engines = others(request.target) if bench.device.local else ()
         self.engine = runs_on(request.target, bench.device.local)
+        npu = TARGETS[request.target].npu
+        self.estimates = Estimates(npu) if npu else None
 
     def run(self) -> Outcome:
         """Reads, measures, confirms, writes."""
@@ -107,9 +110,10 @@ class Search:
         budget = replace(request.budget, max_drop=default)
         self.laboratory = Laboratory(
             reference, self.bench, self.workshop, self.examiner, budget, self.clock, self.limits, self.scales,
-            self.engine,
+            self.engine, self.estimates,
         )  # fmt: skip
         elsewhere = [] if self.engine == USUAL else [self.engine]
+        elsewhere += [] if self.estimates is None else [self.estimates.identity]
         self.drop = json.dumps([task.name, task.metric, default, request.seed, *self._weighed(), *elsewhere])
         self._phase("opening the study")
         self.study = Study.open(request.output / STUDY, self._study_key(subjects), resume=request.resume)

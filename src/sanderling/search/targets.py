@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sanderling.engines import registry
 from sanderling.errors import MissingExtra, UsageError
+from sanderling.measure.vela import NPUS
+from sanderling.measure.vela import USUAL as USUAL_NPU
 from sanderling.search.bench import USUAL
 
 
@@ -19,12 +21,19 @@ class Target:
         engines: what may run the winner there beside LiteRT; None: all that auto may choose on the processor.
         runs_on: the engine that imitates what runs there, on which every candidate is run and judged.
         integers: only whole integers run there, inputs and outputs included.
+        npu: whose compiler estimates times and memory; "" where they are measured.
     """
 
     elsewhere: str = ""
     engines: tuple[str, ...] | None = ()
     runs_on: str = USUAL
     integers: bool = False
+    npu: str = ""
+
+
+def _ethos_u(npu: str) -> Target:
+    """What an NPU computes, TFLite Micro computes bit for bit."""
+    return Target(f"an {npu}", runs_on="tflite_micro", integers=True, npu=npu)
 
 
 TARGETS: Mapping[str, Target] = {
@@ -36,8 +45,10 @@ TARGETS: Mapping[str, Target] = {
     "ios": Target("an iPhone"),
     "web": Target("a browser"),
     "microcontroller": Target("a microcontroller", runs_on="tflite_micro", integers=True),
+    "ethos-u": _ethos_u(USUAL_NPU),
+    **{npu: _ethos_u(npu) for npu in NPUS},
 }
-LATER = ("ethos-u", "hexagon")
+LATER = ("hexagon",)
 _GPU = ("webgpu", "litert_gpu")
 
 

@@ -35,6 +35,7 @@ class Trial:
         file: the candidate's file inside the output folder, "" when none.
         seconds: what the trial cost.
         passing: it failed for a reason that may pass (too slow, killed, no memory): resuming tries it again.
+        estimated: what estimated the latency and the memory, which nobody measured; "" where they were.
         only_compared: it is what others are compared with, and cannot run where the winner will.
     """
 
@@ -57,6 +58,7 @@ class Trial:
     passing: bool = False
     energy: Energy | None = None
     only_compared: bool = False
+    estimated: str = ""
 
     @property
     def imitated(self) -> bool:
@@ -91,6 +93,7 @@ class Trial:
             "seconds": self.seconds,
             "passing": self.passing,
             "only_compared": self.only_compared,
+            "estimated": self.estimated,
         }
 
     @classmethod
@@ -117,4 +120,5 @@ class Trial:
             passing=value.get("passing", False),
             energy=Energy.from_json(energy) if energy else None,
             only_compared=value.get("only_compared", False),
+            estimated=value.get("estimated", ""),
         )

@@ -42,7 +42,12 @@ def _elsewhere(target: str) -> list[Note]:
 
     place = TARGETS[target]
     text = f"all candidates are timed on this machine, not on {place.elsewhere}: times there will differ"
-    if place.integers:
+    if place.npu:
+        text = (
+            f"times and memory are Vela's estimates for {place.npu}, and nothing is measured there; answers "
+            "are those of TFLite Micro's kernels, whose arithmetic the NPU repeats"
+        )
+    elif place.integers:
         text = (
             f"times are those of {place.runs_on}'s portable kernels on this machine's processor, not "
             f"{place.elsewhere}'s; size is the model's flash, without the program's code; memory is its arena"

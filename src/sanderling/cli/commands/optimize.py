@@ -25,9 +25,11 @@ def _search(name: str, metavar: str, help_text: str, **more: Any) -> Any:
 Target = Annotated[
     str,
     _search(
-        "--target", "NAME", "cpu, gpu, openvino, raspberry-pi, android, ios, web or microcontroller.",
+        "--target", "NAME",
+        "cpu, gpu, openvino, raspberry-pi, android, ios, web, microcontroller, ethos-u (or ethos-u55-256 …).",
         autocompletion=choices(
-            "cpu", "gpu", "openvino", "raspberry-pi", "android", "ios", "web", "microcontroller"
+            "cpu", "gpu", "openvino", "raspberry-pi", "android", "ios", "web", "microcontroller",
+            "ethos-u",
         ),
     ),
 ]  # fmt: skip
