@@ -131,7 +131,7 @@ def _untried(choices: Choices) -> str:
 def _notes(order: Order) -> Iterator[str]:
     if _has_floats(order.model):
         yield "parts of the model are in floating point, which a Hexagon computes in float16"
-    yield "Qualcomm's emulator computes as the Hexagon does, and says nothing of its speed"
+    yield "Qualcomm's emulator stands for the Hexagon's arithmetic; it says nothing of its speed"
 
 
 def _has_floats(model: Model) -> bool:

@@ -53,7 +53,7 @@ class Machine:
         self._ends = bundle["graph"]
         self.model = model_of(self._ends)
         self.inputs, self.outputs = model_inputs(self.model), tuple(self.model.output_names())
-        self.engine = f"onnxruntime:{'cpu' if device == 'cpu' else 'qnn'}"
+        self.engine = f"onnxruntime:{device if device == 'cpu' else 'qnn-emulated' if EMULATED else 'qnn'}"
         self.threads, self.seconds = threads, 0.0
         options = ort.SessionOptions()
         options.log_severity_level = 3
