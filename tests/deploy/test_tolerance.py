@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sanderling.deploy.tolerance import FLOAT, STEPS, difference, tolerances, worst
+from sanderling.deploy.tolerance import FLOAT, STEPS, difference, judged, least, tolerances, worst
 from sanderling.tflite import read, write
+from tests.deploy.made import integers
 from tests.models import Net
 
 
@@ -56,3 +57,25 @@ def test_what_the_kernels_themselves_differ_by_is_allowed_twice(tmp_path: Path) 
     near = [{name: run_litert(file, x)[0]}]
     assert tolerances(file, model, feeds, near)[name] == FLOAT
     assert STEPS >= 1
+
+
+def test_of_many_answers_half_must_be_typical() -> None:
+    """One answer in fifty may tip over; that all are nearly too far off tells of something wrong."""
+    right = [{"y": np.zeros(4, np.int8)} for _ in range(50)]
+    one_off = [{"y": np.full(4, 10 if n == 7 else 0, np.int8)} for n in range(50)]
+    all_off = [{"y": np.full(4, 8, np.int8)} for _ in range(50)]
+    assert judged(one_off, right, {"y": 10.0}) == (1.0, "y")
+    assert judged(all_off, right, {"y": 10.0})[0] == pytest.approx(1.6)
+    assert judged(all_off[:3], right[:3], {"y": 10.0})[0] == pytest.approx(0.8)
+
+
+def test_floats_that_are_integers_times_a_scale_may_be_off_by_steps(tmp_path: Path) -> None:
+    model = read(integers(tmp_path, io="float"))
+    (name,) = model.output_names()
+    last = model.main.nodes[-1]
+    scale = float(model.main.tensors[last.inputs[0]].quant.scale[0])
+    values = [np.full(model.main.tensors[model.main.outputs[0]].shape, 40 * scale, np.float32)]
+    assert least(model, name, values) == pytest.approx(2 / 40)
+    assert least(read(integers(tmp_path)), name, [np.zeros(3, np.int8)]) == STEPS
+    floats = Net((1, 8)).dense(4).model()
+    assert least(floats, floats.output_names()[0], values) == FLOAT
