@@ -39,6 +39,11 @@ _HOW = (
     "The drop compares each answer with the original's on the same sample; its interval is a 95 % one.",
     "Memory: growth of a fresh process that loads the candidate alone and runs it.",
 )
+_HOW_ESTIMATED = (
+    "Every candidate was made, loaded and run in a process of its own, in TFLite Micro.",
+    "Latency and memory: as Arm's Vela estimates them for what it compiles of the candidate; not measured.",
+    _HOW[2],
+)
 
 
 def build(outcome: Outcome) -> ReportData:
@@ -189,7 +194,7 @@ def _how(outcome: Outcome) -> How:
         versions=versions(),
         threads=tuple(sorted({t.threads for t in outcome.trials})),
         noise=_noise(outcome.trials),
-        sentences=_HOW,
+        sentences=_HOW_ESTIMATED if any(trial.estimated for trial in outcome.trials) else _HOW,
         notes=tuple(notes),
     )
 
