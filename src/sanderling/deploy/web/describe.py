@@ -105,14 +105,15 @@ def _outputs(model: Model, prepared: Prepared) -> list[dict[str, Any]]:
 def _states(prepared: Prepared, blob: Blob) -> list[dict[str, Any]]:
     """Returns: ports by which variables come in and go out, and what they hold at first."""
     lifted = prepared.lifted
-    ports = (
-        len(lifted.model.main.inputs) - len(lifted.states),
-        len(lifted.model.main.outputs) - len(lifted.states),
-    )
+    graph, count = lifted.model.main, len(lifted.states)
+    first_in, first_out = len(graph.inputs) - count, len(graph.outputs) - count
     return [
-        {"in": f"x{ports[0] + i}", "out": f"y{ports[1] + i}", "first": blob.add(state.initial)}
+        {
+            "in": f"x{first_in + i}", "out": f"y{first_out + i}", "first": blob.add(state.initial),
+            "dtype": graph.tensors[graph.inputs[first_in + i]].dtype.value,
+        }
         for i, state in enumerate(lifted.states)
-    ]
+    ]  # fmt: skip
 
 
 def _programs(model: Model, prepared: Prepared, blob: Blob, half: Target | None) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def _classes(spec: TaskSpec, shape: Sequence[int]) -> int | None:
         return max(2, shape[-1] if shape else 1)
     if spec.name == "segment":
         many = options["scores"] == "classes" and len(shape) == 4
-        return shape[options["axis"]] if many and shape[options["axis"]] > 1 else None
+        return None if options["scores"] == "map" else max(2, shape[options["axis"]] if many else 2)
     if options["format"] == "anchors":
         return shape[-1] - int(options["background"])
     if options["format"] == "grid":

@@ -27,7 +27,7 @@ export class Model {
     this.runner = runner;
     this.precision = precision;
     this.values = told.inputs.map(({ image, dtype }) => image && held.array(image.values, dtype));
-    this.#first = Object.fromEntries(told.states.map((each) => [each.in, held.array(each.first, "float32")]));
+    this.#first = Object.fromEntries(told.states.map((each) => [each.in, held.array(each.first, each.dtype)]));
     this.forget();
   }
 
