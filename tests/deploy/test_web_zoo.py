@@ -29,7 +29,9 @@ def chromium(photo: Path) -> Iterator[Any]:
         yield found
 
 
-def page_of(chromium: Any, model: Path, photo: Path, folder: Path, **known: Any) -> tuple[Any, dict[str, Any]]:
+def page_of(
+    chromium: Any, model: Path, photo: Path, folder: Path, **known: Any
+) -> tuple[Any, dict[str, Any]]:
     """Returns: the model's page, and what it answers to the photo."""
     done = sd.deploy(model, "web", folder / "bundle", samples=photo, **known)
     told = done.bundle["web"]

@@ -24,6 +24,7 @@ _PERIODS = (4, 8, 16, 32, 64, 128, 256)  # numbers after which the scales of a r
 _SMALL = 256  # bytes that are not worth a rule
 _FACTORS = range(-24, 25)  # powers of two that 16-bit weights are divided by
 _LARGEST = 65504
+_TRIED = 64  # values that are looked at first
 
 
 def ranges(program: Program) -> list[tuple[int, int]]:
@@ -135,12 +136,14 @@ def _matches(raw: Array, sources: Sequence[tuple[int, Floats]]) -> Iterator[Rule
 
 def _factor(values: Floats, wanted: npt.NDArray[np.float16]) -> float | None:
     """Returns: the power of two of which the values are so many, rounded to 16 bits; None for none."""
-    for power in _FACTORS:
-        factor = 2.0**power
-        clipped = (values[:64] / np.float32(factor)).clip(-_LARGEST, _LARGEST)
-        if not np.array_equal(clipped.astype("<f2").view("<u2"), wanted[:64].view("<u2")):
-            continue
-        clipped = (values / np.float32(factor)).clip(-_LARGEST, _LARGEST)
-        if np.array_equal(clipped.astype("<f2").view("<u2"), wanted.view("<u2")):
-            return factor
-    return None
+    if not np.isfinite(values).all():
+        return None  # those are no floats
+    factors = (2.0**power for power in _FACTORS)
+    first, few = values[:_TRIED], wanted[:_TRIED]
+    return next((f for f in factors if _is_narrow(first, few, f) and _is_narrow(values, wanted, f)), None)
+
+
+def _is_narrow(values: Floats, wanted: npt.NDArray[np.float16], factor: float) -> bool:
+    with np.errstate(over="ignore"):
+        parts = (values / np.float32(factor)).clip(-_LARGEST, _LARGEST).astype("<f2")
+    return np.array_equal(parts.view("<u2"), wanted.view("<u2"))

@@ -15,6 +15,7 @@ from sanderling.engines.webgpu.pieces.verdicts import verdict
 from sanderling.graph.graph import Model, Tensor
 from sanderling.graph.types import DType
 from sanderling.ops.kernel import Limits
+from sanderling.passes.pipeline import run
 from sanderling.samples.inputs import Input, model_inputs, picture_of
 from sanderling.samples.pixels import side_or_default
 
@@ -48,8 +49,9 @@ class Prepared:
 
 
 def prepare(model: Model) -> Prepared:
-    """Fixes a model to the shapes in which a page feeds it: pictures of any size at 224."""
-    taken = lift(model)
+    """Fixes a model to the shapes in which a page feeds it: pictures of any size at 224; loops that run a known
+    number of times become plain operators."""
+    taken = lift(run(model, ("unroll_loops",))[0])
     own = [_shape(each) for each in model_inputs(model)]
     main = taken.model.main
     shapes = [*own, *(main.tensors[i].shape for i in main.inputs[len(own) :])]
