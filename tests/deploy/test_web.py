@@ -153,6 +153,28 @@ def test_the_camera(deployed: Deployed, chromium: Any) -> None:
     page.close()
 
 
+def test_where_16_bits_are_too_few_32_are_taken(deployed: Deployed, chromium: Any) -> None:
+    """The adapter here has no 16 bits: a program that is off by more than it may stands for one."""
+    page = opened(chromium, deployed.folder / "index.html")
+    settled(page)
+    page.wait_for_function("() => globalThis.sanderling.page")
+    page.evaluate(
+        """() => {
+          const { device, head } = sanderling.page, select = document.querySelector("#precision");
+          device.half = true;
+          head.model.programs.float16 = head.model.programs.float32;
+          head.tolerance.float16 = [1e-9];
+          select.value = "float16";
+          select.dispatchEvent(new Event("change"));
+        }"""
+    )
+    page.wait_for_function("() => document.querySelector('#trust').textContent.startsWith('In 16 bits')")
+    assert settled(page)["state"] == "right"
+    assert "times what is allowed: computing in 32" in page.inner_text("#trust")
+    assert page.input_value("#precision") == "float32"
+    page.close()
+
+
 def test_what_is_no_picture(page: Any) -> None:
     """It is said, and the page goes on."""
     page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
