@@ -76,3 +76,13 @@ def test_a_mask(chromium: Any, zoo_dir: Path, photo: Path, tmp_path: Path) -> No
     shares = {row["label"]: row["share"] for row in answer_of(model, photo)["classes"]}
     assert {row["name"]: row["share"] for row in found["rows"]} == pytest.approx(shares, abs=2e-3)
     page.close()
+
+
+def test_a_model_that_remembers(zoo_dir: Path, tmp_path: Path) -> None:
+    """Its states are int8, and each example begins anew."""
+    if lacking():
+        missing(lacking())
+    done = sd.deploy(zoo_dir / "tflite" / "okay_nabu_streaming_int8.tflite", "web", tmp_path / "bundle")
+    (check,) = done.checks
+    assert check.passed
+    assert check.examples == 3

@@ -49,8 +49,8 @@ class Prepared:
 
 
 def prepare(model: Model) -> Prepared:
-    """Fixes a model to the shapes in which a page feeds it: pictures of any size at 224. Loops that run a known
-    number of times become plain operators."""
+    """Fixes a model to the shapes in which a page feeds it: pictures of any size at 224. Loops that run a
+    known number of times become plain operators."""
     taken = lift(run(model, ("unroll_loops",))[0])
     own = [_shape(each) for each in model_inputs(model)]
     main = taken.model.main
