@@ -213,6 +213,8 @@ def _samples(examples: Sequence[Example], blob: Blob, room: int) -> tuple[list[A
     """Returns: pictures for people, each as large as there is room for, and the room that is left."""
     found = []
     for number, each in enumerate(examples):
+        if each.whole is not None and any(each.whole is other.whole for other in examples[:number]):
+            continue  # another part of the same picture
         for side in _SIDES:
             mark = blob.mark()
             kept = sample(each, side, blob)
