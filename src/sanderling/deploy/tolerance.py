@@ -40,14 +40,14 @@ def tolerances(
         feeds: of the examples.
         outputs: what XNNPACK answers.
         drift: so many times as far as LiteRT's own kernels are from each other.
-        steps: so many of an integer's steps in any case, and of floats in proportion.
+        steps: so many of an integer's steps in any case.
 
     Returns: by output's name, the largest difference as ``difference`` gives it.
     """
     others = _builtin(file, model, feeds)
     return {
         name: max(
-            least(model, name, [each[name] for each in outputs]) * steps / STEPS,
+            least(model, name, [each[name] for each in outputs], steps),
             drift
             * max((difference(b[name], a[name]) for a, b in zip(outputs, others, strict=False)), default=0.0),
         )
@@ -55,16 +55,17 @@ def tolerances(
     }
 
 
-def least(model: Model, name: str, values: Sequence[Array]) -> float:
-    """Returns: how far an output may be off in any case: ``STEPS``, or ``FLOAT``; where floats are integers
-    times a scale, as much as ``STEPS`` of these.
+def least(model: Model, name: str, values: Sequence[Array], steps: float = STEPS) -> float:
+    """Returns: how far an output may be off in any case: ``steps``, or ``FLOAT``; where floats are integers
+    times a scale, as much as ``steps`` of these.
 
     Args:
         name: of the output.
         values: what it is for some examples.
+        steps: of an integer.
     """
     if values[0].dtype.kind in "iu":
-        return STEPS
+        return steps
     graph = model.main
     index = dict(zip(model.output_names(), graph.outputs, strict=True))[name]
     made = next((node for node in graph.nodes if index in node.outputs), None)
@@ -72,7 +73,7 @@ def least(model: Model, name: str, values: Sequence[Array]) -> float:
     if stored is None or stored.scale.size == 0:
         return FLOAT
     largest = min(float(np.abs(each).max(initial=0)) for each in values)
-    return max(FLOAT, STEPS * float(stored.scale.max()) / largest) if largest else FLOAT
+    return max(FLOAT, steps * float(stored.scale.max()) / largest) if largest else FLOAT
 
 
 def _builtin(file: Path, model: Model, feeds: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
