@@ -8,7 +8,11 @@ from sanderling.graph.graph import Graph, Model, Node
 from sanderling.graph.types import DType
 
 _INTEGERS = frozenset({DType.INT8, DType.UINT8, DType.INT16, DType.UINT16})
-_CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
+# They convert or move numbers, and compute nothing.
+_IDLE = frozenset({
+    "QUANTIZE", "DEQUANTIZE", "CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "PACK", "UNPACK",
+    "SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "GATHER", "CONCATENATION", "PAD", "PADV2",
+})  # fmt: skip
 
 
 def refusal(model: Model, target: str, processor: str) -> str:
@@ -48,8 +52,8 @@ def open_sizes(model: Model, processor: str) -> str:
 
 
 def _computes_in(graph: Graph, node: Node, fits: Callable[[DType], bool]) -> bool:
-    """Returns: whether an operator, conversions aside, takes and gives tensors of such types."""
-    if node.kind in _CONVERSIONS or not node.outputs:
+    """Returns: whether an operator computes, and takes and gives tensors of such types."""
+    if node.kind in _IDLE or not node.outputs:
         return False
     data = next((t for t in graph.operands(node) if t is not None and not t.is_constant), None)
     return data is not None and fits(data.dtype) and fits(graph.tensors[node.outputs[0]].dtype)
