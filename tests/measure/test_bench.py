@@ -228,7 +228,9 @@ def test_a_sustained_run_is_in_the_row() -> None:
     [row] = bench([DIGITS], seconds=0.1, wanted=wanted).rows
     assert row.sustained is not None
     assert row.sustained.seconds >= 0.5
-    assert row.sustained.calls == sum(window.calls for window in row.sustained.windows)
+    # A last window that time cut short is left out, and its calls are counted.
+    in_windows = [window.calls for window in row.sustained.windows]
+    assert 0 <= row.sustained.calls - sum(in_windows) <= max(in_windows)
     ends = [window.at for window in row.sustained.windows]
     assert ends == sorted(ends)
     assert len(ends) > 20

@@ -174,6 +174,7 @@ def test_they_stand_beside_each_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone, board = save(tmp_path, PHONE), save(tmp_path, BOARD, "board.json")
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["bench", "--from", str(board), "--from", str(phone)]) == 0
     printed = capsys.readouterr()
     lines = [line for line in printed.out.splitlines() if line.startswith("digits")]
@@ -191,7 +192,10 @@ def test_they_stand_beside_each_other(
     assert row["facts"]["cores"] == 4
 
 
-def test_they_stand_beside_what_is_measured_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_they_stand_beside_what_is_measured_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     digest = hashlib.sha256((zoo.model_path("digits") or Path()).read_bytes()).hexdigest()
     same, other = save(tmp_path, BOARD | {"sha256": digest}), save(tmp_path, PHONE, "other.json")
     arguments = ["bench", "digits", "--seconds", "100ms", "--from", str(same), "--from", str(other)]
