@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sanderling import files
+from sanderling.deploy.answering import answered
 from sanderling.deploy.examples import picture
 from sanderling.deploy.literals import Ints, Record
 from sanderling.deploy.order import Detector, Order
@@ -131,16 +132,7 @@ def packed(array: Array) -> bytes:
 
 def answers_of(file: Path, model: Model, feeds: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
     """Returns: what LiteRT answers here, by output's name, as the model stores it."""
-    runner = find("litert").load(file, model)
-    try:
-        found = []
-        for feed in feeds:
-            runner.reset()
-            arrays = runner.run([feed[port.name] for port in runner.inputs])
-            found.append(dict(zip([port.name for port in runner.outputs], arrays, strict=True)))
-        return found
-    finally:
-        runner.close()
+    return answered(find("litert").load(file, model), feeds)
 
 
 def check_assets(order: Order, folder: Path, tell: Tell) -> Check:

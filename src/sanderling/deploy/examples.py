@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.deploy.answering import answered
 from sanderling.deploy.order import Example
 from sanderling.engines.registry import find
 from sanderling.errors import DeployError
@@ -57,16 +58,10 @@ def examples_of(
 
 def _answered(file: Path, model: Model, examples: Sequence[Example]) -> Iterator[Example]:
     """Yields: the examples with the outputs of LiteRT's interpreter, as it stores them."""
-    runner = find("litert").load(file, model)
-    try:
-        for example in examples:
-            runner.reset()
-            arrays = runner.run([example.feeds[port.name] for port in runner.inputs])
-            outputs = dict(zip([port.name for port in runner.outputs], arrays, strict=True))
-            _require_finite(outputs, example.name)
-            yield replace(example, outputs=outputs)
-    finally:
-        runner.close()
+    answers = answered(find("litert").load(file, model), [example.feeds for example in examples])
+    for example, outputs in zip(examples, answers, strict=True):
+        _require_finite(outputs, example.name)
+        yield replace(example, outputs=outputs)
 
 
 def _require_finite(outputs: Mapping[str, Array], where: str) -> None:

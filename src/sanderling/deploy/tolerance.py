@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sanderling.deploy.answering import answered
 from sanderling.engines.registry import find
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.graph import Model
@@ -82,15 +83,7 @@ def _builtin(file: Path, model: Model, feeds: Sequence[Mapping[str, Array]]) -> 
         runner = find("litert").load(file, model, options={"kernels": "builtin"})
     except UnsupportedOperator:
         return []
-    try:
-        answers = []
-        for feed in feeds:
-            runner.reset()
-            arrays = runner.run([feed[port.name] for port in runner.inputs])
-            answers.append(dict(zip([port.name for port in runner.outputs], arrays, strict=True)))
-        return answers
-    finally:
-        runner.close()
+    return answered(runner, feeds)
 
 
 def difference(mine: Array, wanted: Array) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sanderling import files
+from sanderling.deploy.answering import answered
 from sanderling.deploy.bundle import save_examples
 from sanderling.deploy.ethos_u.refusal import setup_of
 from sanderling.deploy.order import Order
@@ -62,15 +63,8 @@ def _in_micro(order: Order, folder: Path, tell: Tell) -> Check:
     if not ready or lacking:
         return Check(_MICRO, reason=lacking[0] if ready else ready.reason)
     tell("answering the examples in TFLite Micro", 0, 0)
-    runner = engine.load(folder / MODEL, order.model)
-    try:
-        answers = []
-        for example in order.examples:
-            runner.reset()
-            arrays = runner.run([example.feeds[port.name] for port in runner.inputs])
-            answers.append(dict(zip([port.name for port in runner.outputs], arrays, strict=True)))
-    finally:
-        runner.close()
+    feeds = [example.feeds for example in order.examples]
+    answers = answered(engine.load(folder / MODEL, order.model), feeds)
     off, output = worst(answers, [example.outputs for example in order.examples], order.tolerance)
     return Check(_MICRO, len(answers), off, output)
 

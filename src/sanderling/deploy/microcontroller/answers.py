@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sanderling.deploy.answering import answered
 from sanderling.deploy.order import Order
 from sanderling.deploy.tolerance import difference
-from sanderling.engines.engine import Runner
 from sanderling.engines.registry import find
 from sanderling.errors import UnsupportedOperator
 from sanderling.graph.graph import Model
@@ -25,7 +25,7 @@ def of_tflite_micro(file: Path, model: Model, order: Order) -> Answers:
     Raises:
         ModelError, RunError: it does not run there.
     """
-    return _answered(find("tflite_micro").load(file, model), order)
+    return tuple(answered(find("tflite_micro").load(file, model), _feeds(order)))
 
 
 def of_reference(order: Order) -> Answers:
@@ -35,7 +35,7 @@ def of_reference(order: Order) -> Answers:
         runner = find("litert").load(order.file, order.model, options={"kernels": "reference"})
     except UnsupportedOperator:
         return ()
-    return _answered(runner, order)
+    return tuple(answered(runner, _feeds(order)))
 
 
 def steps_apart(answers: Sequence[Mapping[str, Array]], others: Sequence[Mapping[str, Array]]) -> float:
@@ -44,13 +44,5 @@ def steps_apart(answers: Sequence[Mapping[str, Array]], others: Sequence[Mapping
     return max(difference(mine[name], right[name]) for mine, right in pairs for name in right)
 
 
-def _answered(runner: Runner, order: Order) -> Answers:
-    try:
-        found = []
-        for example in order.examples:
-            runner.reset()
-            outputs = runner.run([example.feeds[name] for name in order.model.input_names()])
-            found.append(dict(zip(order.model.output_names(), outputs, strict=True)))
-        return tuple(found)
-    finally:
-        runner.close()
+def _feeds(order: Order) -> list[Mapping[str, Array]]:
+    return [example.feeds for example in order.examples]

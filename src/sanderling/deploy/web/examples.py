@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sanderling.deploy.answering import answered
 from sanderling.deploy.examples import picture
 from sanderling.deploy.order import Example, Order
 from sanderling.deploy.web.blob import Blob
@@ -48,23 +49,17 @@ class Asked:
 
 def ask(order: Order) -> list[Asked]:
     """Answers the examples again in LiteRT, made such that they need little room."""
-    runner = find("litert").load(order.file, order.model)
-    found = []
-    try:
-        for number, example in enumerate(order.examples):
-            pixels = _pixels(order, example, number)
-            feeds = {
-                port.name: _encoded(order, i, pixels[port.name]) if port.name in pixels
-                else _plain(example.feeds[port.name])
-                for i, port in enumerate(order.inputs)
-            }  # fmt: skip
-            runner.reset()
-            arrays = runner.run([feeds[port.name] for port in runner.inputs])
-            outputs = dict(zip([port.name for port in runner.outputs], arrays, strict=True))
-            found.append(Asked(example, feeds, pixels, order.noise, outputs))
-    finally:
-        runner.close()
-    return found
+    fed = []
+    for number, example in enumerate(order.examples):
+        pixels = _pixels(order, example, number)
+        feeds = {
+            port.name: _encoded(order, i, pixels[port.name]) if port.name in pixels
+            else _plain(example.feeds[port.name])
+            for i, port in enumerate(order.inputs)
+        }  # fmt: skip
+        fed.append((example, feeds, pixels))
+    answers = answered(find("litert").load(order.file, order.model), [feeds for _, feeds, _ in fed])
+    return [Asked(*each, order.noise, outputs) for each, outputs in zip(fed, answers, strict=True)]
 
 
 def _pictures(order: Order) -> list[int]:
