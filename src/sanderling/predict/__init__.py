@@ -1,0 +1,1 @@
+"""A whole folder of samples, answered into a table."""
