@@ -40,53 +40,70 @@ class Reals:
     values: Sequence[float]
 
 
-def kotlin(value: Any, depth: int = 0) -> str:
-    """Returns: the value as a Kotlin expression.
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a language writes values.
 
-    Args:
-        value: a ``Record``, ``Choice``, ``Ints``, ``Reals``, a list of such, a mapping of numbers to texts, a
-            text, a number, a truth value or None.
-        depth: by how many steps its lines are set in.
-
-    Raises:
-        TypeError: it is something else.
+    Attributes:
+        field: between a field's name and its value.
+        case: the name of an enumeration's case, out of ours.
+        ints, reals, list, mapping: what stands before and behind the values, and an empty mapping.
+        pair: between a key and its value.
+        nothing: for None.
+        text: writes a text as a literal.
     """
-    if isinstance(value, Record):
-        return _record(value, depth, " = ", kotlin)
-    if isinstance(value, Choice):
-        return f"{value.of}.{value.name.upper()}"
-    if isinstance(value, Ints):
-        return f"intArrayOf({', '.join(map(str, value.values))})"
-    if isinstance(value, Reals):
-        return f"doubleArrayOf({', '.join(map(_real, value.values))})"
-    if isinstance(value, list):
-        return _broken("listOf(", [kotlin(each, depth + 1) for each in value], ")", depth)
-    if isinstance(value, Mapping):
-        return f"mapOf({', '.join(f'{key} to {kotlin(text)}' for key, text in value.items())})"
-    return _plain(value, "null", kotlin_text)
 
+    field: str
+    case: Callable[[str], str]
+    ints: tuple[str, str]
+    reals: tuple[str, str]
+    list: tuple[str, str]
+    mapping: tuple[str, str, str]
+    pair: str
+    nothing: str
+    text: Callable[[str], str]
 
-def swift(value: Any, depth: int = 0) -> str:
-    """Returns: the value as a Swift expression. See ``kotlin``."""
-    if isinstance(value, Record):
-        return _record(value, depth, ": ", swift)
-    if isinstance(value, Choice):
-        return f"{value.of}.{value.name.lower()}"
-    if isinstance(value, Ints):
-        return f"[{', '.join(map(str, value.values))}]"
-    if isinstance(value, Reals):
-        return f"[{', '.join(map(_real, value.values))}]"
-    if isinstance(value, list):
-        return _broken("[", [swift(each, depth + 1) for each in value], "]", depth)
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key}: {swift(text)}" for key, text in value.items())
-        return f"[{pairs or ':'}]"
-    return _plain(value, "nil", swift_text)
+    def write(self, value: Any, depth: int = 0) -> str:
+        """Returns: the value as an expression of the language.
 
+        Args:
+            value: a ``Record``, ``Choice``, ``Ints``, ``Reals``, a list of such, a mapping of numbers to
+                texts, a text, a number, a truth value or None.
+            depth: by how many steps its lines are set in.
 
-def _record(value: Record, depth: int, sign: str, write: Callable[[Any, int], str]) -> str:
-    fields = [f"{name}{sign}{write(each, depth + 1)}" for name, each in value.fields.items()]
-    return _broken(f"{value.name}(", fields, ")", depth)
+        Raises:
+            TypeError: it is something else.
+        """
+        if isinstance(value, Record):
+            fields = [f"{n}{self.field}{self.write(each, depth + 1)}" for n, each in value.fields.items()]
+            return _broken(f"{value.name}(", fields, ")", depth)
+        if isinstance(value, list):
+            head, tail = self.list
+            return _broken(head, [self.write(each, depth + 1) for each in value], tail, depth)
+        if isinstance(value, Choice):
+            return f"{value.of}.{self.case(value.name)}"
+        if isinstance(value, Ints):
+            return ", ".join(map(str, value.values)).join(self.ints)
+        if isinstance(value, Reals):
+            return ", ".join(map(_real, value.values)).join(self.reals)
+        if isinstance(value, Mapping):
+            head, tail, empty = self.mapping
+            pairs = [f"{key}{self.pair}{self.write(text)}" for key, text in value.items()]
+            return f"{head}{', '.join(pairs)}{tail}" if pairs else empty
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> str:
+        if value is None:
+            return self.nothing
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, float):
+            return _real(value)
+        if isinstance(value, str):
+            return self.text(value)
+        raise TypeError(f"{type(value).__name__} has no literal")
 
 
 def _broken(head: str, parts: Sequence[str], tail: str, depth: int) -> str:
@@ -95,20 +112,6 @@ def _broken(head: str, parts: Sequence[str], tail: str, depth: int) -> str:
         return line
     inner, outer = "    " * (depth + 1), "    " * depth
     return f"{head}\n{inner}" + f",\n{inner}".join(parts) + f"\n{outer}{tail}"
-
-
-def _plain(value: Any, nothing: str, text: Callable[[str], str]) -> str:
-    if value is None:
-        return nothing
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return _real(value)
-    if isinstance(value, str):
-        return text(value)
-    raise TypeError(f"{type(value).__name__} has no literal")
 
 
 def _real(value: float) -> str:
@@ -133,3 +136,13 @@ def swift_text(text: str) -> str:
 def _letter(code: int) -> str:
     """Returns: a character that means itself in a string of either language, else ""."""
     return chr(code) if 32 <= code < 127 and chr(code) not in '"\\$' else ""
+
+
+KOTLIN = Language(
+    " = ", str.upper, ("intArrayOf(", ")"), ("doubleArrayOf(", ")"), ("listOf(", ")"),
+    ("mapOf(", ")", "mapOf()"), " to ", "null", kotlin_text,
+)  # fmt: skip
+SWIFT = Language(
+    ": ", str.lower, ("[", "]"), ("[", "]"), ("[", "]"), ("[", "]", "[:]"), ": ", "nil", swift_text
+)
+kotlin, swift = KOTLIN.write, SWIFT.write

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 
+from sanderling.deploy.names import target_names
 from sanderling.deploy.target import Target
 from sanderling.errors import UsageError
 from sanderling.fields import nearest
-
-
-@cache
-def target_names() -> tuple[str, ...]:
-    """Returns: the names of all targets, sorted; none of them is imported."""
-    package = importlib.import_module("sanderling.deploy")
-    found = (module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
-    return tuple(sorted(name.replace("_", "-") for name in found))
 
 
 @cache

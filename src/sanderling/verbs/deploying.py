@@ -46,7 +46,7 @@ def deploy(
 
     Args:
         model: a ``.tflite``, a ``best.json``, a zoo model, or what ``convert`` reads.
-        to: the target: one of ``deploy.registry.target_names()``.
+        to: the target: one of ``deploy.names.target_names()``.
         out: a folder that is empty or does not exist.
         samples: what examples are taken from, as for ``run``; None: a zoo model's own, else noise.
         options: settings of the target, by name.

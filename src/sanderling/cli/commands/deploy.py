@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from sanderling.cli import options
+from sanderling.deploy.names import target_names
 
 
 def _targets(incomplete: str) -> list[str]:
-    from sanderling.deploy.registry import target_names
-
     return [name for name in target_names() if name.startswith(incomplete)]
 
 
@@ -19,7 +18,7 @@ To = Annotated[
     str,
     typer.Option(
         "--to", metavar="TARGET", autocompletion=_targets, show_default=False,
-        help="web, raspberry-pi, android, ios, microcontroller, ethos-u, hexagon, openvino.",
+        help=f"{', '.join(target_names())}.",
     ),
 ]  # fmt: skip
 Output = Annotated[

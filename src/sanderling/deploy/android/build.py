@@ -79,7 +79,8 @@ def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
         check_assets(order, folder / ASSETS, tell),
         on_the_jvm(order, folder / ASSETS, folder / _CODE, tell),
         Check(
-            "Android", reason="not built here: the project needs Android's SDK, which is not on this machine"
+            "Android",
+            reason="not built here, since the project needs Android's SDK, which is not on this machine",
         ),
     )
 

@@ -78,7 +78,9 @@ def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
     return (
         check_assets(order, folder / ASSETS, tell),
         self_test(order, folder, folder / ASSETS, tell),
-        Check("iOS", reason="not built here: Xcode runs on macOS alone, and no Swift compiler was at hand"),
+        Check(
+            "iOS", reason="not built here, since Xcode runs on macOS alone and no Swift compiler was at hand"
+        ),
     )
 
 

@@ -27,7 +27,7 @@ _OLD = (
 _TELLING = re.compile(r"\berror: |TFLITE_MICRO is|undefined reference")
 _SAID = re.compile(r"self-test: (\d+) of (\d+) examples are right")
 _INTERPRETER = "TFLite Micro's interpreter"
-_COMPILED = "the self-test, built with TFLite Micro"
+_COMPILED = "a self-test compiled with TFLite Micro"
 
 
 def check(order: Order, folder: Path, tell: Tell) -> tuple[Check, ...]:
@@ -58,9 +58,11 @@ def _compiled(order: Order, folder: Path, tell: Tell) -> Check:
     """Builds the self-test and runs it, where TFLite Micro's sources are given."""
     tree = order.options.get("tflite-micro", "")
     if not tree:
-        return Check(_COMPILED, reason="not built: give its sources with --set tflite-micro=FOLDER")
+        return Check(
+            _COMPILED, reason="not built, since its sources are not here (--set tflite-micro=FOLDER)"
+        )
     if shutil.which("cmake") is None:
-        return Check(_COMPILED, reason="not built: cmake is not installed")
+        return Check(_COMPILED, reason="not built, since cmake is not installed")
     tell("building the self-test with TFLite Micro", 0, 0)
     more = shlex.split(order.options.get("cmake", ""))
     with tempfile.TemporaryDirectory(prefix="sanderling-") as place:
