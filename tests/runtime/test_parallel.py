@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -14,7 +15,8 @@ import pytest
 
 from sanderling.errors import InputMismatch, RunError, UsageError
 from sanderling.runtime.parallel.chunks import chunk_size, in_chunks
-from sanderling.runtime.parallel.plan import Plan, candidates, choose
+from sanderling.runtime.parallel.explore import Exploration
+from sanderling.runtime.parallel.plan import Plan, candidates
 from sanderling.runtime.parallel.replicas import InProcess
 from sanderling.runtime.parallel.spread import spread
 from sanderling.runtime.session import Session
@@ -97,6 +99,10 @@ class Slow:
         self.closed = True
 
 
+def numbered() -> Iterator[list[np.ndarray]]:
+    return ([np.array(n)] for n in itertools.count())
+
+
 def test_the_fastest_plan_is_taken_and_the_others_are_closed() -> None:
     opened: dict[Plan, list[Slow]] = {}
 
@@ -104,13 +110,18 @@ def test_the_fastest_plan_is_taken_and_the_others_are_closed() -> None:
         opened[plan] = [Slow(0.004) for _ in range(plan.replicas)]
         return opened[plan]
 
-    items = [[np.zeros(1)] for _ in range(4)]
-    plan, chosen, measured = choose([Plan(1, 1), Plan(1, 2), Plan(2, 1)], lanes, items)  # type: ignore[arg-type]
-    assert plan == Plan(2, 1)
-    assert chosen == opened[plan]
-    assert not any(lane.closed for lane in opened[plan])
-    assert all(lane.closed for other, found in opened.items() if other != plan for lane in found)
-    assert measured[2].per_second > 1.5 * measured[0].per_second
+    look = Exploration([Plan(1, 1), Plan(1, 2), Plan(2, 1), Plan(2, 1, "processes")], lanes)  # type: ignore[arg-type]
+    stream = numbered()
+    answers = [int(outputs[0]) for outputs in look.answers(stream)]
+    assert answers == list(range(len(answers)))  # each item once, in order, whichever plan had it
+    assert int(next(stream)[0]) == len(answers)
+    assert look.plan == Plan(2, 1)
+    assert look.lanes == opened[look.plan]
+    assert not any(lane.closed for lane in look.lanes)
+    assert all(lane.closed for other, found in opened.items() if other != look.plan for lane in found)
+    rates = {each.plan: each.per_second for each in look.measured}
+    assert rates[Plan(2, 1)] > 1.5 * rates[Plan(1, 1)]
+    assert Plan(2, 1, "processes") not in opened  # threads did not hold each other up
 
 
 def test_more_replicas_that_gain_nothing_are_not_taken() -> None:
@@ -121,13 +132,24 @@ def test_more_replicas_that_gain_nothing_are_not_taken() -> None:
             with lock:
                 return super().__call__(chunk)
 
-    plan, lanes, _ = choose(
-        [Plan(1, 1), Plan(2, 1)],
-        lambda plan: [Serial(0.03) for _ in range(plan.replicas)],
-        [[np.zeros(1)]] * 4,
-    )
-    assert plan == Plan(1, 1)
-    assert len(lanes) == 1
+    def lanes(plan: Plan) -> list[Slow]:
+        kind = Slow if plan.where == "processes" else Serial
+        return [kind(0.01) for _ in range(plan.replicas)]
+
+    look = Exploration([Plan(1, 1), Plan(2, 1)], lanes)  # type: ignore[arg-type]
+    list(look.answers(numbered()))
+    assert (look.plan, len(look.lanes)) == (Plan(1, 1), 1)
+    look = Exploration([Plan(1, 1), Plan(2, 1), Plan(2, 1, "processes")], lanes)  # type: ignore[arg-type]
+    list(look.answers(numbered()))
+    assert look.plan == Plan(2, 1, "processes")  # they are tried where threads hold each other up
+
+
+@pytest.mark.parametrize("count", [1, 7, 20, 60])
+def test_a_stream_that_ends_early_is_answered_whole(count: int) -> None:
+    look = Exploration([Plan(1, 1), Plan(2, 1)], lambda plan: [Slow(0.003) for _ in range(plan.replicas)])  # type: ignore[misc]
+    answers = list(look.answers(itertools.islice(numbered(), count)))
+    assert [int(outputs[0]) for outputs in answers] == list(range(count))[: len(answers)]
+    assert len(look.lanes) == look.plan.replicas
 
 
 @pytest.mark.parametrize(
@@ -238,4 +260,4 @@ def test_a_model_that_keeps_a_state_is_not_shared_out(tmp_path: Path) -> None:
     with Session(file, engine="litert") as session:
         with pytest.raises(RunError, match="keeps a state"):
             session.map([], 2)
-        assert session.map([]).reason == "nothing was asked for yet"
+        assert session.map([]).reason == "it is being measured, or nothing was asked for yet"

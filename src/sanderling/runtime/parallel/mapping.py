@@ -14,14 +14,14 @@ from sanderling.engines.isolated import keeps_state
 from sanderling.errors import RunError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.runtime.loading import load_runner
-from sanderling.runtime.parallel.chunks import MOST, chunk_size, in_chunks
-from sanderling.runtime.parallel.plan import Measured, Plan, Stages, Where, candidates, choose
+from sanderling.runtime.parallel.chunks import in_chunks
+from sanderling.runtime.parallel.explore import Exploration
+from sanderling.runtime.parallel.plan import Measured, Plan, Stages, Where, candidates
 from sanderling.runtime.parallel.replicas import InProcess, Inputs, InThread, Lane, Outputs
 from sanderling.runtime.parallel.spread import spread
 
 Answer = TypeVar("Answer")
-_LOOKED_AT = 32  # items that plans are measured with
-_FEW = 8  # with fewer, measuring costs more than it gains
+_FEW = 8  # with fewer there is nothing to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Mapped(Generic[Answer]):
     """Answers in the order of what was given; lazy: what is not taken is not computed.
 
     Attributes:
-        plan: how many replicas, and where; None before the first answer was asked for.
+        plan: how many replicas, and where; None as long as it is being found.
         measured: what was measured to choose it; empty where it was given.
     """
 
@@ -85,7 +85,7 @@ class Mapped(Generic[Answer]):
     def reason(self) -> str:
         """Why this plan, in a sentence."""
         if self.plan is None:
-            return "nothing was asked for yet"
+            return "it is being measured, or nothing was asked for yet"
         if not self.measured:
             return (
                 f"{self.plan}, as asked" if self._wanted else f"{self.plan}: too few inputs to measure others"
@@ -95,21 +95,35 @@ class Mapped(Generic[Answer]):
 
     def _run(self) -> Iterator[Answer]:
         stream = iter(self._stream)
-        first = list(itertools.islice(stream, _LOOKED_AT))
+        first = list(itertools.islice(stream, _FEW))
         if not first:
             return
+        whole = itertools.chain(first, stream)
         if isinstance(self._wanted, Stages):
-            yield from self._staged(self._wanted, itertools.chain(first, stream), first[0])
-            return
-        lanes, size = self._begin(first)
+            answers = self._staged(self._wanted, whole, first[0])
+        elif self._wanted is not None:
+            answers = self._replicated([self._wanted], whole)
+        elif len(first) < _FEW:
+            answers = self._replicated([Plan(1, self._source.cores)], whole)
+        else:
+            answers = self._replicated(candidates(self._source.cores), whole)
+        yield from map(self._finish, answers)
+
+    def _replicated(self, plans: Sequence[Plan], stream: Iterator[Inputs]) -> Iterator[Outputs]:
+        """Yields: the answers of the fastest of these plans, which is found on the way."""
+        exploration = Exploration(plans, self._source.lanes)
+        if len(plans) == 1:
+            self.plan = plans[0]
+        yield from exploration.answers(stream)
+        self.plan, self.measured = exploration.plan, exploration.measured
         try:
-            for answers in spread(lanes, in_chunks(itertools.chain(first, stream), size)):
-                yield from map(self._finish, answers)
+            for answers in spread(exploration.lanes, in_chunks(stream, exploration.size)):
+                yield from answers
         finally:
-            for lane in lanes:
+            for lane in exploration.lanes:
                 lane.close()
 
-    def _staged(self, plan: Stages, stream: Iterable[Inputs], sample: Inputs) -> Iterator[Answer]:
+    def _staged(self, plan: Stages, stream: Iterable[Inputs], sample: Inputs) -> Iterator[Outputs]:
         from sanderling.runtime.parallel.pipeline import Pipeline
 
         source = self._source
@@ -117,24 +131,9 @@ class Mapped(Generic[Answer]):
         pipeline = Pipeline(source.model, plan.engines, how, sample=sample)
         self.plan = plan
         try:
-            yield from map(self._finish, pipeline(stream))
+            yield from pipeline(stream)
         finally:
             pipeline.close()
-
-    def _begin(self, first: list[Inputs]) -> tuple[list[Lane], int]:
-        """Returns: the lanes, and how many items a piece has."""
-        source = self._source
-        if isinstance(self._wanted, Plan):
-            self.plan, lanes = self._wanted, source.lanes(self._wanted)
-        elif len(first) < _FEW:
-            self.plan = Plan(1, source.cores)
-            lanes = source.lanes(self.plan)
-        else:
-            self.plan, lanes, self.measured = choose(candidates(source.cores), source.lanes, first)
-        if not self.measured or not isinstance(self.plan, Plan):
-            return lanes, 1
-        rate = next(each.per_second for each in self.measured if each.plan == self.plan)
-        return lanes, min(chunk_size(self.plan.replicas / rate), MOST)
 
     def close(self) -> None:
         """Ends the work and frees the replicas. What was taken out stays the caller's."""
