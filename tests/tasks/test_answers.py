@@ -85,6 +85,8 @@ def test_segment_covers_what_the_mask_says() -> None:
     person = next(row for row in answer.data["classes"] if row["class"] == 1)
     np.testing.assert_allclose(person["box"], [80, 20, 160, 60], atol=2)
     assert person["label"] == "foreground"
+    assert answer.found
+    assert not ask("segment", [mask * 0], {"scores": "probability"}).found
     assert person["share"] == pytest.approx(0.16, abs=0.01)
     picture = drawn(answer)
     assert (picture[40, 120] != 128).any()
@@ -123,6 +125,8 @@ def test_detect_listed() -> None:
     assert (picture[90, 150] == 128).all()
     assert same(answer, outputs) == 1
     assert same(answer, [boxes, [[2, 0]], [[0.45, 0.1]], [2]]) == pytest.approx(0.5, abs=1e-3)
+    assert answer.found
+    assert not ask("detect", [boxes, [[2, 0]], [[0.1, 0.1]], [2]]).found
 
 
 def test_detect_anchors_with_keypoints() -> None:
@@ -185,9 +189,11 @@ def test_landmarks_that_are_not_there_are_not_drawn() -> None:
     points, flag = np.random.default_rng(0).uniform(5, 45, (1, 63)), np.array([[0.01]])
     answer = ask("landmarks", [points, flag], {"per_point": 3, "third": "depth"})
     assert answer.lines == ("no hand (1.0 %)",)
+    assert not answer.found
     assert (drawn(answer) == 128).all()
     there = ask("landmarks", [points, 1 - flag], {"per_point": 3, "third": "depth"})
     assert there.lines[0].startswith("a hand (99.0 %): 21 points")
+    assert there.found
     first = there.data["points"][0]
     assert (first["x"], first["y"]) == pytest.approx((points[0, 0] * 4, points[0, 1] * 2), abs=0.01)
 

@@ -22,6 +22,7 @@ from sanderling.samples.synthetic import synthetic_rows
 from sanderling.tasks.sound import Waveform
 
 _SEED = 0
+_LOOKED_AT = 24  # samples, among which those are taken in which there is something to see
 _RATE, _SOUND_SECONDS = 16_000, 4
 
 
@@ -34,26 +35,30 @@ def examples_of(
         pipeline: of the model, on LiteRT.
         file, model: the model.
         samples: as ``Pipeline.sources`` takes them; None for noise.
-        count: at most so many.
+        count: at most so many. Samples in which there is something to see go first: an answer of no boxes
+            says little about a model, and a page is to open with a picture of which it can tell something.
 
     Raises:
         DeployError: no sample can be read, or the model answers with NaN or infinity.
         SampleError, UsageError: there are no samples there.
     """
     given = _noise(model, pipeline, count) if samples is None else samples
-    found = []
-    for item, answer, seen in pipeline.examined(pipeline.sources(given)):
+    found: list[tuple[bool, Example]] = []
+    for looked, (item, answer, seen) in enumerate(pipeline.examined(pipeline.sources(given)), 1):
         whole = None if pipeline.cropper is None else picture(item.open())
         for number, each in enumerate(seen, 1):
             name = item.short or Path(item.name).name  # a bundle says nothing of this machine's folders
             name = name if len(seen) == 1 else f"{name} ({number})"
             feeds = {port: fed.array for port, fed in each.fed.items()}
-            found.append(Example(name, each.given, feeds, {}, answer.lines, answer.data, whole))
-        if len(found) >= count:
+            example = Example(name, each.given, feeds, {}, answer.lines, answer.data, whole)
+            found.append((answer.found, example))
+        telling = sum(shows for shows, _ in found)
+        if telling >= count or (len(found) >= count and looked >= _LOOKED_AT):
             break
     if not found:
         raise DeployError("no sample could be read, so nothing could be compared", where=str(samples))
-    return tuple(_answered(file, model, found[:count]))
+    found.sort(key=lambda each: not each[0])
+    return tuple(_answered(file, model, [example for _, example in found[:count]]))
 
 
 def _answered(file: Path, model: Model, examples: Sequence[Example]) -> Iterator[Example]:

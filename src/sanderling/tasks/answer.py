@@ -64,6 +64,7 @@ class Answer:
         save: other files it can be written to: suffix (``.wav``) → function of the path.
         held: how far this answer still holds by other outputs, from 1 (just the same) down to 0; what
             ``--explain`` watches. None when that cannot be said.
+        found: whether there is anything to see: not so where no box is, no face, or background alone.
     """
 
     lines: tuple[str, ...]
@@ -72,6 +73,7 @@ class Answer:
     arrays: Mapping[str, Array] = field(default_factory=dict)
     save: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     held: Callable[[Outputs], float] | None = None
+    found: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,4 +29,5 @@ def stacked(answers: Sequence[Answer], names: Sequence[str]) -> Answer:
             image = one(image)
         return image
 
-    return Answer(tuple(lines), {"parts": parts}, draw if drawn else None, arrays)
+    seen = any(each.found for each in answers)
+    return Answer(tuple(lines), {"parts": parts}, draw if drawn else None, arrays, found=seen)

@@ -103,7 +103,7 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     return Answer(
         tuple(_lines(boxes)), {"boxes": boxes}, _drawn(boxes),
         {"boxes": np.column_stack([corners, found.scores, found.classes])},
-        held=lambda others: _held(found, _read(others, _lower(options), side)[0]),
+        held=lambda others: _held(found, _read(others, _lower(options), side)[0]), found=bool(boxes),
     )  # fmt: skip
 
 

@@ -110,7 +110,8 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     drawn = None if absent else _drawn(shape, places, points.depth, seen)
     arrays = {"points": np.column_stack([places, *([scores] if scores is not None else [])])}
     keep = _draw_nothing if drawn is None else drawn
-    return Answer(tuple(lines), data, keep, arrays, held=_held(points, options, side, presence))
+    held = _held(points, options, side, presence)
+    return Answer(tuple(lines), data, keep, arrays, held=held, found=not absent)
 
 
 def _draw_nothing(image: Any) -> Any:

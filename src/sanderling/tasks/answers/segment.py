@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int64]
 _MOST_SPREAD = 16  # classes whose scores are interpolated; rarer ones cannot be seen
 _TWO = ("background", "foreground")
+_SPECK = 0.01  # of the picture: less is more likely a mistake than a thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,13 @@ def _answer(outputs: Outputs, options: Options, asked: Asked) -> Answer:
     stored = mask.astype(np.uint8 if mask.max() < 256 else np.uint16)
     return Answer(
         (*bars(rows), *((note,) if note else ())), data, _drawn(mask, shown, names), {"mask": stored},
-        held=_held(small, options),
+        held=_held(small, options), found=_covers(present, shares, options),
     )  # fmt: skip
+
+
+def _covers(present: Classes, shares: Floats, options: Options) -> bool:
+    """Returns: whether anything but the background is large enough to be looked for."""
+    return bool((shares[present != options.background] >= _SPECK).any())
 
 
 def _described(mask: Classes, number: int, labels: tuple[str, ...], share: float) -> dict[str, Any]:
