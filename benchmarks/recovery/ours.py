@@ -66,8 +66,7 @@ OURS = (
     Ours(
         "static int8 (MSE), learned rounding, trained 6 min",
         (("static_int8", {**_LEARNED, **_SEEDED, "minutes": 6}),),
-        SEEDS,
-        _HARD,
+        subjects=("pose_landmark_lite", "deeplabv3_257_mv_gpu"),
     ),
     Ours(
         "float, rewritten, in OpenVINO",
@@ -86,12 +85,6 @@ OURS = (
         "4-bit weights but 15 % in 8 bits, learned rounding",
         (("int4_weights", {**_FOUR_BITS, "eight_bit_share": 0.15}),),
         subjects=(_EFFICIENTNET,),
-    ),
-    Ours(
-        "4-bit weights, learned rounding, trained 8 min",
-        (("int4_weights", {**_FOUR_BITS, **_SEEDED, "minutes": 8}),),
-        SEEDS,
-        (_EFFICIENTNET,),
     ),
     Ours(
         "slim 90 %, 12,000 steps of training, static int8",
