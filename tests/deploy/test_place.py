@@ -68,3 +68,12 @@ def test_a_locked_folder_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(DeployError, match="Permission denied"), new_folder(tmp_path / "bundle"):
         raise AssertionError("nothing must be built")
+
+
+def test_a_relative_place_is_built_in_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with new_folder(Path("a/b")) as folder:
+        assert folder.is_absolute()
+    assert (tmp_path / "a" / "b").is_dir()

@@ -15,11 +15,13 @@ from sanderling.errors import DeployError
 def new_folder(folder: Path) -> Iterator[Path]:
     """Gives an empty folder beside the wanted one, and puts it in place when the block ends well.
 
+    Yields: an absolute path: programs of the bundle are tried from within.
+
     Raises:
         DeployError: there is something already, or it cannot be written to; then nothing is left behind.
     """
     check_free(folder)
-    unfinished = folder.parent / f".{folder.name}.{secrets.token_hex(6)}"
+    unfinished = folder.absolute().parent / f".{folder.name}.{secrets.token_hex(6)}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished.mkdir()
