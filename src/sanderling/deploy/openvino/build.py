@@ -143,5 +143,5 @@ def _own_sizes(order: Order) -> Iterator[Check]:
         shown = [e for e in order.examples if hasattr(e.given.get(one.spec.name), "getbands")]
         if shown:
             off = max(resized_off(one, example) for example in shown)
-            where = f"resizing pictures in the network (input {one.spec.name!r}, one of 256 steps is allowed)"
+            where = f"OpenVINO's own resizing for {one.spec.name!r}, where one of 256 steps is allowed"
             yield Check(where, len(shown), off, one.spec.name)
