@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sanderling.engines.engine import Port
 from sanderling.engines.registry import find
 from sanderling.errors import ModelError
-from sanderling.runtime.cascade import CascadeRunner, Rule, choose_threshold, sureness
+from sanderling.graph.types import DType, Quant, TensorType
+from sanderling.runtime.cascade import CascadeRunner, Rule, guess_scores, scores_of, sureness
+from sanderling.runtime.thresholds import choose_threshold
 from sanderling.tflite import read, write
 from tests.models import Net
 
@@ -78,5 +81,76 @@ def test_a_chosen_threshold_keeps_the_drop_and_none_is_faster(seed: int, max_dro
     else:
         drop, time = at(found.threshold)
         assert drop == pytest.approx(found.drop)
-        assert time == pytest.approx(found.seconds)
-        assert found.seconds == pytest.approx(min(within))
+        assert time == pytest.approx(found.time)
+        assert found.time == pytest.approx(min(within))
+
+
+@given(st.floats(-30, 30))
+def test_a_single_score_is_as_sure_of_no_as_of_yes(value: float) -> None:
+    yes, no = sureness(np.array([[value]]), "logits"), sureness(np.array([[-value]]), "logits")
+    assert yes == pytest.approx(no)
+    probability = 1 / (1 + np.exp(-value))
+    assert yes == pytest.approx(max(probability, 1 - probability))
+    assert sureness(np.array([probability]), "probabilities") == pytest.approx(yes)
+
+
+def test_frames_vote_with_their_mean() -> None:
+    frames = np.array([[0.9, 0.1], [0.1, 0.9]])
+    assert sureness(frames, "probabilities") == pytest.approx(0.5)
+
+
+def test_what_scores_are_is_read_from_the_graph() -> None:
+    net = Net((1, 6)).dense(4)
+    assert scores_of(net.model(), 0) is None
+    assert scores_of(net.softmax().model(), 0) == "probabilities"
+
+
+def test_what_scores_are_is_guessed_from_answers() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((20, 1, 5))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    assert guess_scores(list(probabilities)) == "probabilities"
+    assert guess_scores(list(logits)) == "logits"
+    assert guess_scores([np.array([[0.2]]), np.array([[0.9]])]) == "probabilities"
+
+
+class Quantized:
+    """Gives what it is given, stored with a scale of its own."""
+
+    def __init__(self, scale: float) -> None:
+        kind = TensorType((1, 3), DType.INT8, Quant.of(scale))
+        self.inputs = self.outputs = (Port("x", kind, (1, 3)),)
+        self.seen: list[np.ndarray] = []
+
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        self.seen.append(inputs[0])
+        return [inputs[0]]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("threshold", [0.1, 1.0])
+def test_stored_integers_are_converted_where_scales_differ(threshold: float) -> None:
+    small, large = Quantized(0.5), Quantized(0.25)
+    cascade = CascadeRunner([small, large], [Rule(threshold, scores="logits")])
+    given = np.array([[4, 8, 16]], np.int8)  # 1, 2 and 4 by the large one's scale
+    assert np.array_equal(cascade.run([given])[0], given)
+    assert np.array_equal(small.seen[0], [[2, 4, 8]])
+    assert len(large.seen) == (threshold == 1.0)
+
+
+def test_a_margin_is_left_for_unseen_samples() -> None:
+    """Thresholds that just keep a drop on the samples they were chosen on exceed it on others too often."""
+    rng = np.random.default_rng(0)
+    held: dict[int, int] = {0: 0, 400: 0}
+    for _ in range(60):
+        sure = rng.uniform(0.3, 1, 800)
+        small = (rng.random(800) > sure).astype(float)
+        for unseen in held:
+            choice = choose_threshold(sure[:400], small[:400], np.zeros(400), (1, 5), 0.02, unseen=unseen)
+            kept = 0.0 if choice is None else small[400:][sure[400:] >= choice.threshold].sum() / 400
+            held[unseen] += kept <= 0.02
+    assert held[0] < 45
+    assert held[400] >= 48

@@ -19,6 +19,7 @@ from sanderling.measure.replay import MOST_BYTES, Record, Replay, Side, converte
 from sanderling.measure.segments import correspondence, exposed
 from sanderling.measure.serving import Feed, Loaded, arrange, load_file
 from sanderling.runtime.loading import read_model
+from sanderling.runtime.opening import Read
 from sanderling.runtime.ports import dequantize, to_stored
 
 
@@ -64,7 +65,7 @@ class _Run:
         self.name = path.name
         self.model: Model = read_model(path)
         self.side = Side(self.model, engine)
-        self.plain: Loaded = load_file(path, engine, 1, model=self.model)
+        self.plain: Loaded = load_file(path, engine, 1, read=Read(path, (self.model,)))
         self._scratch = scratch
         self._open: Loaded | None = None
         self._given: tuple[int, ...] = ()

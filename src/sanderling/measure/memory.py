@@ -12,10 +12,9 @@ from pathlib import Path
 
 from sanderling.devices.device import Device
 from sanderling.devices.local import LOCAL
-from sanderling.engines import registry
 from sanderling.errors import RunError
 from sanderling.measure.serving import Feed, load_file, run_feeds
-from sanderling.runtime.loading import read_model
+from sanderling.runtime.opening import read_file, ready
 
 _RESET_PEAK = "5"  # written to clear_refs: VmHWM starts again from the current size (proc(5))
 
@@ -71,10 +70,10 @@ def measure(path: str, engine: str, threads: int, precision: str, feeds: Sequenc
 
     Returns: bytes by which the peak exceeds what was resident before.
     """
-    model = read_model(path)
-    registry.engine_of(engine).available()  # imports its library, which is not the model's memory
+    read = read_file(Path(path))
+    ready(read, engine)  # imports its library, which is not the model's memory
     before = begin()
-    loaded = load_file(Path(path), engine, threads, precision, model=model)
+    loaded = load_file(Path(path), engine, threads, precision, read=read)
     for feed in feeds:
         run_feeds(loaded, [feed], real=False)
     growth = grown(before)

@@ -22,6 +22,7 @@ from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
 from sanderling.measure.serving import Feed, Loaded, hold, load_file
 from sanderling.runtime.loading import read_model
+from sanderling.runtime.opening import Read
 from sanderling.timing.median import FEWEST
 from sanderling.timing.race import Contender
 
@@ -188,7 +189,7 @@ def _loaded(
     tool = BenchmarkModel(Bridge(phone["serial"]), phone["binary"], phone["folder"])
     if phone["answers_there"]:
         _check_answers(path, model)
-    here = load_file(path, engine, 1, precision, model=model)
+    here = load_file(path, engine, 1, precision, read=Read(path, (model,)))
     runner = PhoneRunner(
         here.runner, tool, tool.place(path), threads, answers_there=bool(phone["answers_there"])
     )

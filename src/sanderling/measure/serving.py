@@ -12,12 +12,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sanderling.engines import registry
 from sanderling.engines.engine import Port, Runner
 from sanderling.errors import InputMismatch, RunError
-from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.runtime.loading import load_runner, read_model
+from sanderling.runtime.opening import CASCADE, Read, open_runner, read_file, ready
 from sanderling.runtime.ports import dequantize, to_stored
 from sanderling.timing.race import Contender
 
@@ -82,13 +80,16 @@ def load_file(
     threads: int,
     precision: str = "auto",
     options: Mapping[str, object] | None = None,
-    model: Model | None = None,
+    read: Read | None = None,
 ) -> Loaded:
-    """Loads a model without giving it a handle. ``model`` is what ``read_model`` gave, if it was called."""
-    model = read_model(path) if model is None else model
-    registry.engine_of(engine).available()  # imports its library
+    """Loads a model or a cascade without giving it a handle. ``read`` is what ``read_file`` gave, if it was
+    called. The models of a cascade have an engine and threads each: see ``runtime/opening.py``."""
+    read = read_file(path) if read is None else read
+    engine = CASCADE if read.cascade is not None else engine
+    ready(read, engine)
     start = time.perf_counter()
-    runner = load_runner(path, model, engine, threads=threads, precision=precision, options=options)
+    own = None if read.cascade is not None else threads
+    runner = open_runner(read, engine, threads=own, precision=precision, options=options)
     return Loaded(path.name, runner, (time.perf_counter() - start) * 1e3)
 
 

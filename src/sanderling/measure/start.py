@@ -16,6 +16,7 @@ from sanderling.engines import registry
 from sanderling.measure import memory
 from sanderling.measure.serving import Feed, load_file, run_feeds
 from sanderling.runtime.loading import read_model
+from sanderling.runtime.opening import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def start(path: str, engine: str, threads: int, feeds: Sequence[Feed]) -> dict[s
     model = read_model(path)
     read = time.perf_counter() - began
     before = memory.begin() if told else 0
-    loaded = load_file(Path(path), engine, threads, model=model)
+    loaded = load_file(Path(path), engine, threads, read=Read(Path(path), (model,)))
     began = time.perf_counter()
     run_feeds(loaded, feeds[:1], real=False)
     first = time.perf_counter() - began

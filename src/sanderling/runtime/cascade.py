@@ -10,33 +10,70 @@ examples (2017).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from sanderling.engines.engine import Port, Runner
 from sanderling.errors import ModelError
+from sanderling.graph.graph import Graph, Model
 from sanderling.graph.types import Array
-from sanderling.runtime.ports import dequantize
+from sanderling.runtime.ports import dequantize, quantize
 
 Scores = Literal["probabilities", "logits"]
+SCORES: tuple[Scores, ...] = ("probabilities", "logits")
+# What gives the values of its input in another form.
+_SAME_VALUES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST"})
+_GIVES_PROBABILITIES = frozenset({"SOFTMAX", "LOGISTIC"})
 
 
 def sureness(scores: Array, kind: Scores) -> float:
     """Returns: the probability of the best class, 0 to 1; 0 where a score is no number.
 
     Args:
-        scores: real values [..., classes], one answer.
+        scores: real values, one answer: [..., classes]; several frames [frames, classes] vote with their
+            mean; a single value is the score of yes against no.
         kind: ``probabilities``, or ``logits``, which a softmax makes probabilities of.
     """
-    values = np.asarray(scores, np.float64).reshape(-1)
+    values = np.asarray(scores, np.float64)
+    if values.ndim >= 2 and values.shape[-1] > 1:
+        values = values.reshape(-1, values.shape[-1]).mean(axis=0)
+    values = values.reshape(-1)
     if not values.size or not np.isfinite(values).all():
         return 0.0
     if kind == "probabilities":
-        return float(values.max())
+        best = float(values.max())
+        return max(best, 1 - best) if values.size == 1 else best
+    if values.size == 1:  # a sigmoid: a softmax over the score and 0
+        return float(1.0 / (1.0 + np.exp(-abs(values[0]))))
     return float(1.0 / np.exp(values - values.max()).sum())
+
+
+def scores_of(model: Model, output: int) -> Scores | None:
+    """Returns: ``probabilities`` where the graph ends in a softmax or sigmoid; None where it does not say,
+    since a network may compute its probabilities by hand.
+
+    Args:
+        output: which output of the main graph.
+    """
+    graph: Graph = model.main
+    makers = {tensor: node for node in graph.nodes for tensor in node.outputs}
+    node = makers.get(graph.outputs[output])
+    while node is not None and node.kind in _SAME_VALUES:
+        node = makers.get(node.inputs[0])
+    return "probabilities" if node is not None and node.kind in _GIVES_PROBABILITIES else None
+
+
+def guess_scores(answers: Sequence[Array]) -> Scores:
+    """Returns: what answers look like: values of 0 to 1 that sum to one (or are one) are probabilities."""
+    rows = [np.asarray(a, np.float64).reshape(-1, a.shape[-1] if a.ndim else 1) for a in answers]
+    for row in rows:
+        within = row.size > 0 and row.min() >= -1e-3 and row.max() <= 1 + 1e-3
+        if not within or (row.shape[1] > 1 and np.abs(row.sum(axis=1) - 1).max() > 0.05):
+            return "logits"
+    return "probabilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +90,14 @@ class Rule:
     output: int = 0
     scores: Scores = "probabilities"
 
+    def to_json(self) -> dict[str, Any]:
+        return {"threshold": self.threshold, "output": self.output, "scores": self.scores}
+
 
 class CascadeRunner:
     """Two or more loaded models as one.
+
+    Stored integers are converted where a model's input or output is quantized in another way than the last's.
 
     Args:
         runners: the smallest first; all take and give the same.
@@ -75,21 +117,24 @@ class CascadeRunner:
                 f"a cascade of {len(runners)} models has {len(runners) - 1} rules, got {len(rules)}"
             )
         last = runners[-1]
-        for runner in runners:
-            for side in ("inputs", "outputs"):
-                _require_same(getattr(runner, side), getattr(last, side), side)
+        self._fits = [_fits(last.inputs, runner.inputs, "inputs") for runner in runners]
+        self._gives = [_fits(runner.outputs, last.outputs, "outputs") for runner in runners]
+        for rule in rules:
+            _require_scores(last.outputs, rule)
         self._runners, self._rules = tuple(runners), tuple(rules)
         self.inputs, self.outputs = last.inputs, last.outputs
         self.calls = [0] * len(runners)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Runs once: the first model that is sure answers, or the last."""
-        for position, (runner, rule) in enumerate(zip(self._runners, self._rules, strict=False)):
+        for position, rule in enumerate(self._rules):
             self.calls[position] += 1
-            outputs = runner.run(inputs)
+            runner, fit = self._runners[position], self._fits[position]
+            outputs = runner.run(fit(inputs) if fit else inputs)
             scores = dequantize(outputs[rule.output], runner.outputs[rule.output])
             if sureness(scores, rule.scores) >= rule.threshold:
-                return outputs
+                give = self._gives[position]
+                return give(outputs) if give else outputs
         self.calls[-1] += 1
         return self._runners[-1].run(inputs)
 
@@ -102,59 +147,64 @@ class CascadeRunner:
             runner.close()
 
 
-def _require_same(ours: Sequence[Port], last: Sequence[Port], side: str) -> None:
-    mine, theirs = ([(port.type.dtype, port.type.shape) for port in ports] for ports in (ours, last))
-    if mine != theirs:
+Convert = Callable[[Sequence[Array]], list[Array]]
+
+
+def _fits(given: Sequence[Port], wanted: Sequence[Port], side: str) -> Convert | None:
+    """Returns: what makes values of one model's ports those of another's; None where they are the same.
+
+    Raises:
+        ModelError: they hold different things.
+    """
+    if len(given) != len(wanted) or not all(_alike(a, b) for a, b in zip(given, wanted, strict=True)):
         raise ModelError(
-            f"the models of a cascade differ in their {side}: {_told(mine)} and {_told(theirs)}",
+            f"the models of a cascade differ in their {side}: {_told(given)} and {_told(wanted)}",
             hint="give models of the same inputs and outputs",
         )
+    if all(_stored_alike(a, b) for a, b in zip(given, wanted, strict=True)):
+        return None
+
+    def convert(values: Sequence[Array]) -> list[Array]:
+        return [
+            value if _stored_alike(a, b) else _converted(value, a, b)
+            for value, a, b in zip(values, given, wanted, strict=True)
+        ]
+
+    return convert
 
 
-def _told(ports: Sequence[tuple[object, tuple[int, ...]]]) -> str:
-    return ", ".join(f"{dtype}{list(shape)}" for dtype, shape in ports)
+def _alike(a: Port, b: Port) -> bool:
+    """Whether two ports hold the same: the same type, or real numbers both."""
+    if a.type.shape != b.type.shape or a.signature != b.signature:
+        return False
+    return a.type.dtype == b.type.dtype or (_real(a) and _real(b))
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a threshold comes to on samples.
-
-    Attributes:
-        threshold: the threshold.
-        kept: share of samples that the small model answers.
-        drop: what is lost against the large model alone.
-        seconds: for one sample, on average.
-    """
-
-    threshold: float
-    kept: float
-    drop: float
-    seconds: float
+def _real(port: Port) -> bool:
+    return port.type.dtype.is_float or (port.type.is_quantized and port.quant is not None)
 
 
-def choose_threshold(
-    sure: Array, loss_small: Array, loss_large: Array, seconds: tuple[float, float], max_drop: float
-) -> Choice | None:
-    """Chooses the threshold with which a cascade of two is fastest within a drop.
+def _stored_alike(a: Port, b: Port) -> bool:
+    if a.type.dtype != b.type.dtype:
+        return False
+    if not (a.type.is_quantized and b.type.is_quantized and a.quant and b.quant):
+        return a.type.is_quantized == b.type.is_quantized
+    same = np.array_equal(a.quant.scale, b.quant.scale)
+    return same and np.array_equal(a.quant.zero_point, b.quant.zero_point)
 
-    Args:
-        sure: [samples] sureness of the small model.
-        loss_small, loss_large: [samples] what each answer loses (1 for a wrong class, 0 for a right one).
-        seconds: of one call of the small and of the large model.
-        max_drop: the mean loss may be so much above that of the large model alone.
 
-    Returns: the fastest choice within the drop; None where none is faster than the large model alone.
-    """
-    order = np.argsort(-np.asarray(sure, np.float64), kind="stable")
-    extra = np.cumsum((np.asarray(loss_small, np.float64) - np.asarray(loss_large, np.float64))[order])
-    count = len(order)
-    best: Choice | None = None
-    for kept in range(1, count + 1):
-        own = float(sure[order[kept - 1]])
-        if kept < count and float(sure[order[kept]]) == own:
-            continue  # equally sure answers are kept together
-        drop = float(extra[kept - 1] / count)
-        time = seconds[0] + (1 - kept / count) * seconds[1]
-        if drop <= max_drop and time < seconds[1] and (best is None or time < best.seconds):
-            best = Choice(own, kept / count, drop, time)
-    return best
+def _converted(value: Array, given: Port, wanted: Port) -> Array:
+    real = dequantize(value, given)
+    return quantize(real, wanted) if wanted.type.is_quantized else real.astype(wanted.type.dtype.numpy)
+
+
+def _require_scores(outputs: Sequence[Port], rule: Rule) -> None:
+    if rule.output >= len(outputs):
+        raise ModelError(f"the models of a cascade give {len(outputs)} outputs, a rule reads {rule.output}")
+    if not _real(outputs[rule.output]):
+        kind = outputs[rule.output].type.dtype.value
+        raise ModelError(f"output {rule.output} is {kind}, which tells not how sure a model is")
+
+
+def _told(ports: Sequence[Port]) -> str:
+    return ", ".join(f"{port.type.dtype.value}{list(port.type.shape)}" for port in ports)

@@ -1,39 +1,19 @@
-"""From a path, a model or a recipe file to a model that an engine has loaded."""
+"""From a model file to a model that an engine has loaded."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar
 
 from sanderling.engines import registry
 from sanderling.engines.engine import Engine, Runner
-from sanderling.errors import FormatError, ModelError, RecipeError, UsageError
+from sanderling.errors import FormatError, ModelError, UsageError
 from sanderling.graph.graph import Model
 from sanderling.settings import settings
 
-T = TypeVar("T")
-_RECIPE_LIMIT = 16 * 1024 * 1024  # bytes; a recipe file is a few kilobytes
 _CONVERTIBLE = {".onnx", ".keras", ".h5", ".hdf5", ".pt2", ".pb"}
-
-
-@dataclass(frozen=True, slots=True)
-class RunAs:
-    """How a recipe file says that its model is to be run.
-
-    Attributes:
-        path: the model file, beside the recipe file.
-        engine, threads, precision: as measured; None where the file does not say.
-    """
-
-    path: Path
-    engine: str | None
-    threads: int | None
-    precision: str | None
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
@@ -52,6 +32,12 @@ def read_model(path: str | os.PathLike[str]) -> Model:
             f"is a {path.suffix} file, expected .tflite",
             where=str(path),
             hint=f"convert it first: sanderling convert {path} -o {path.stem}.tflite",
+        )
+    if path.suffix.lower() == ".json":
+        raise FormatError(
+            "is a .json file, expected .tflite",
+            where=str(path),
+            hint="a recipe file is taken by Session, run, predict, serve and check; name the model beside it",
         )
     model = read(path)
     check(model)
@@ -106,55 +92,3 @@ def default_threads(threads: int | None) -> int:
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral)):
         raise UsageError(f"threads is {threads!r}, expected a whole number")
     return threads if threads is not None else settings().threads or 1
-
-
-def read_recipe_file(path: Path) -> RunAs:
-    """Reads ``best.json``: which model beside it to run, and how.
-
-    Raises:
-        RecipeError: it is missing, not JSON, or names a model outside of its own folder.
-    """
-    value = _json(path)
-    name = value.get("model")
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise RecipeError(f"'model' is {name!r}, expected a file name such as 'best.tflite'", where=str(path))
-    folder = path.parent.resolve()
-    model = (folder / name).resolve()
-    if Path(name).is_absolute() or not model.is_relative_to(folder):
-        raise RecipeError(
-            f"'model' is {name!r}, which lies outside of the recipe's folder",
-            where=str(path),
-            hint="keep the model file beside its recipe",
-        )
-    return RunAs(
-        model,
-        _field(value, "engine", str, path),
-        _field(value, "threads", int, path),
-        _field(value, "precision", str, path),
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_RECIPE_LIMIT + 1)
-    except OSError as error:
-        raise RecipeError(
-            f"cannot be read ({error.strerror or error})", where=str(path), hint="check the path"
-        ) from None
-    if len(text) > _RECIPE_LIMIT:
-        raise RecipeError(f"is larger than {_RECIPE_LIMIT} bytes, so it is no recipe file", where=str(path))
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(f"is not JSON ({error})", where=str(path)) from None
-    if not isinstance(value, dict):
-        raise RecipeError(f"holds a {type(value).__name__}, expected an object", where=str(path))
-    return value
-
-
-def _field(value: dict[str, Any], name: str, kind: type[T], path: Path) -> T | None:
-    found = value.get(name)
-    if found is None or (isinstance(found, kind) and not isinstance(found, bool)):
-        return found
-    raise RecipeError(f"{name!r} is {found!r}, expected {kind.__name__}", where=str(path))

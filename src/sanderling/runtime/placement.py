@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -113,6 +113,15 @@ def place_runner(model: Model, runner: Runner, engine: str, reason: str) -> tupl
         )
         for index, (node, where) in enumerate(zip(graph.nodes, found, strict=True))
     )  # fmt: skip
+
+
+def place_parts(parts: Sequence[Sequence[Placed]]) -> tuple[Placed, ...]:
+    """Returns: the rows of all models of a cascade, numbered on, each with its model's number."""
+    rows = [(number, row) for number, part in enumerate(parts, 1) for row in part]
+    return tuple(
+        replace(row, index=index, reason=f"model {number} of {len(parts)}: {row.reason}")
+        for index, (number, row) in enumerate(rows)
+    )
 
 
 def place(model: Model, engine: str, reason: str) -> tuple[Placed, ...]:

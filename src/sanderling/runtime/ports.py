@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,20 @@ def accept(value: Any, port: Port) -> Array:
     if array.dtype.kind in "iub" and want.kind in "iuf":
         return _exactly(array, want, port)
     raise _wrong_dtype(array, port)
+
+
+def feeds(samples: Sequence[Any] | str, names: Sequence[str]) -> object:
+    """Returns: samples as engines take them, each a list of arrays in the order of the inputs' names; what
+    is no list of samples as it is, which engines refuse, but for ``"noise"``."""
+    if not isinstance(samples, Iterable) or isinstance(samples, str | Mapping):
+        return samples
+
+    def feed(sample: Any) -> Any:
+        if isinstance(sample, np.ndarray):
+            return [sample]
+        return [sample.get(name) for name in names] if isinstance(sample, Mapping) else sample
+
+    return [feed(sample) for sample in samples]
 
 
 def quantize(values: Array, port: Port) -> Array:

@@ -19,9 +19,14 @@ from sanderling.engines.engine import Port, Runner
 from sanderling.errors import InputMismatch, RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.runtime.loading import announce, default_threads, load_runner, read_model, read_recipe_file
-from sanderling.runtime.placement import Placed, choose_engine, describe, place_runner
-from sanderling.runtime.ports import accept
+from sanderling.runtime.cascade import CascadeRunner
+from sanderling.runtime.cascade_file import Cascade, cascade_of
+from sanderling.runtime.joining import join, rejoined, told
+from sanderling.runtime.loading import announce, default_threads, load_runner, read_model
+from sanderling.runtime.opening import CASCADE, Read
+from sanderling.runtime.placement import Placed, choose_engine, describe, place_parts, place_runner
+from sanderling.runtime.ports import accept, feeds
+from sanderling.runtime.recipe_file import RunAs, is_recipe_file, read_recipe_file
 from sanderling.settings import cores, settings
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ class Session:
 
     Args:
         model: a ``.tflite`` file, a ``Model``, or the recipe file ``best.json`` of ``optimize``, which is
-            run as it was measured.
+            run as it was measured, be it one model or a cascade of several.
         engine: an engine's name, a variant of one (``openvino:bf16``), or ``"auto"``: the fastest that
             answers as LiteRT does, which is measured once and remembered.
         threads: CPU threads; None takes the recipe file's, else ``SANDERLING_THREADS``, else what
@@ -64,8 +69,12 @@ class Session:
         UsageError: there is no such engine, or it does not offer the precision.
     """
 
+    engine: str
+    reason: str
+    threads: int
     _runner: Runner
     _reload: Callable[[], Runner] | None
+    _parts: tuple[Session, ...]
 
     def __init__(
         self,
@@ -83,33 +92,64 @@ class Session:
     ) -> None:
         self._lock = threading.RLock()
         self._cleanup: weakref.finalize[Any, Any] | None = None
-        self._tell = tell
-        path, engine, threads, precision = self._source(model, engine, threads, precision)
-        try:
-            wishes = {"device": device, "library": library, "pin": pin or None, "trust": trust or None}
-            options: dict[str, object] = {n: value for n, value in wishes.items() if value is not None}
-            if engine != "auto":
-                announce(path, engine, options)
-            self._model = read_model(path)
-            self.threads = default_threads(threads)
-            free = threads is None and settings().threads is None
-            feeds = self._feeds(samples)
-            if feeds is not None:
-                options["samples"] = feeds
-            self._load(path, engine, precision, options, free=free)
-        except BaseException:
-            self._remove_temporary()
-            raise
+        self._tell, self._parts, self._replicated = tell, (), ""
+        wishes = {"device": device, "library": library, "pin": pin or None, "trust": trust or None}
+        options: dict[str, object] = {n: value for n, value in wishes.items() if value is not None}
+        cascade = None if isinstance(model, Model) else cascade_of(Path(model))
+        if cascade is None:
+            self._open(model, engine, threads, precision, options, samples)
+        else:
+            self._join(cascade, engine, threads, precision, {**options, "samples": samples})
         self._closed = False
         self._bind()
         if settings().debug:
             sys.stderr.write(describe(self._model.name, self.engine, self.reason, self.placement))
 
+    def _open(
+        self,
+        model: str | Path | Model,
+        engine: str,
+        threads: int | None,
+        precision: str,
+        options: dict[str, object],
+        samples: Sequence[Any] | str | None,
+    ) -> None:
+        path, engine, threads, precision = self._source(model, engine, threads, precision)
+        try:
+            if engine != "auto":
+                announce(path, engine, options)
+            self._model = read_model(path)
+            self.threads = default_threads(threads)
+            free = threads is None and settings().threads is None
+            if samples is not None:
+                options["samples"] = feeds(samples, self._model.input_names())
+            self._load(path, engine, precision, options, free=free)
+        except BaseException:
+            self._remove_temporary()
+            raise
+
+    def _join(
+        self, cascade: Cascade, engine: str, threads: int | None, precision: str, options: Mapping[str, Any]
+    ) -> None:
+        """Loads the models of a cascade, each as a session of its own."""
+
+        def load(part: RunAs) -> Session:
+            how = part.unless(engine, threads, precision)
+            return Session(part.path, *how, tell=self._tell, **options)
+
+        self._read, self._parts, self._runner = join(cascade, load, options)
+        self._model, self._reload = self._read.model, None
+        self._how = {"precision": precision, "options": {}}
+        self.engine = " + ".join(dict.fromkeys(part.engine for part in self._parts))
+        self.threads = max(part.threads for part in self._parts)
+        self.reason = told(cascade.rules)
+        self._replicated = CASCADE if engine == "auto" else engine
+
     def _load(
         self, path: Path, engine: str, precision: str, options: Mapping[str, object], *, free: bool
     ) -> None:
         self.engine, self.reason, self._reload = engine, "chosen by the caller", None
-        self._path, self._how = path, {"precision": precision, "options": dict(options)}
+        self._read, self._how = Read(path, (self._model,)), {"precision": precision, "options": dict(options)}
         if engine == "auto":
             threads = None if free else self.threads
             chosen = choose_engine(
@@ -138,28 +178,10 @@ class Session:
         if isinstance(model, Model):
             return self._write_temporary(model), engine, threads, precision
         path = Path(model)
-        if path.suffix.lower() != ".json":
+        if not is_recipe_file(path):
             return path, engine, threads, precision
         recorded = read_recipe_file(path)
-        return (
-            recorded.path,
-            recorded.engine or "auto" if engine == "auto" else engine,
-            recorded.threads if threads is None else threads,
-            recorded.precision or "auto" if precision == "auto" else precision,
-        )
-
-    def _feeds(self, samples: Sequence[Any] | str | None) -> object:
-        """Returns: samples as engines take them, each a list of arrays."""
-        if not isinstance(samples, Iterable) or isinstance(samples, str | Mapping):
-            return samples  # which the engine refuses, unless it is None or "noise"
-        names = self._model.input_names()
-
-        def feed(sample: Any) -> Any:
-            if isinstance(sample, np.ndarray):
-                return [sample]
-            return [sample.get(name) for name in names] if isinstance(sample, Mapping) else sample
-
-        return [feed(sample) for sample in samples]
+        return recorded.path, *recorded.unless(engine, threads, precision)
 
     def _write_temporary(self, model: Model) -> Path:
         # A Model may have been edited since it was read: only writing it tells what it is now.
@@ -197,13 +219,25 @@ class Session:
 
     @property
     def model(self) -> Model:
-        """The model that is loaded, as read back from its file."""
+        """The model that is loaded, as read back from its file; of a cascade the last."""
         return self._model
+
+    @property
+    def runner(self) -> Runner:
+        """What the engine loaded, for those who join several: it checks nothing, and must not be closed."""
+        return self._runner
 
     @property
     def placement(self) -> tuple[Placed, ...]:
         """A row per operator: which engine runs it, and why."""
+        if self._parts:
+            return place_parts([part.placement for part in self._parts])
         return place_runner(self._model, self._runner, self.engine, self.reason)
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        """How often each model of a cascade has been asked since it was loaded; () for a single model."""
+        return tuple(self._runner.calls) if isinstance(self._runner, CascadeRunner) else ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Answer:
         """Runs the model once.
@@ -300,7 +334,7 @@ class Session:
         from sanderling.runtime.parallel.mapping import Mapped, Source, wanted_plan
 
         self._check_open()
-        source = Source(self._path, self._model, self.engine, self._how, cores(), self._tell)
+        source = Source(self._read, self._replicated or self.engine, self._how, cores(), self._tell)
         plan = wanted_plan(source, replicas, where, threads, stages)
         single = len(self._runner.outputs) == 1
 
@@ -338,7 +372,9 @@ class Session:
         with self._lock:
             self._check_open()
             rebuild = getattr(self._runner, "rebuild", None)
-            if rebuild is not None:
+            if self._parts:
+                self._runner = rejoined(self._parts, self._read)
+            elif rebuild is not None:
                 rebuild()
             elif self._reload is not None:
                 self._runner.close()
@@ -350,7 +386,8 @@ class Session:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._runner.close()
+                for loaded in self._parts or (self._runner,):
+                    loaded.close()
                 self._remove_temporary()
 
     def __enter__(self) -> Self:
@@ -362,4 +399,7 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Session({self._model.name!r}, engine={self.engine!r}, threads={self.threads})"
+        cascade = self._read.cascade
+        several = "" if cascade is None else f", cascade of {len(self._parts)}"
+        name = self._model.name if cascade is None else cascade.path.name
+        return f"Session({name!r}{several}, engine={self.engine!r}, threads={self.threads})"

@@ -94,7 +94,8 @@ def _plain(
     if target.plain is None:
         yield model, {}, None
         return
-    from sanderling.runtime.loading import read_model, read_recipe_file
+    from sanderling.runtime.loading import read_model
+    from sanderling.runtime.recipe_file import read_recipe_file
     from sanderling.tflite import write
 
     file = model_file(model)

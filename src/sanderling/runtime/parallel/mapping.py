@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from sanderling.engines.engine import Runner
 from sanderling.engines.isolated import keeps_state
 from sanderling.errors import RunError, UsageError
-from sanderling.graph.graph import Model
-from sanderling.runtime.loading import load_runner
+from sanderling.runtime.opening import Read, open_runner
 from sanderling.runtime.parallel.chunks import in_chunks
 from sanderling.runtime.parallel.explore import Exploration
 from sanderling.runtime.parallel.plan import Measured, Plan, Stages, Where, candidates
@@ -29,15 +27,14 @@ class Source:
     """A model that can be loaded again.
 
     Attributes:
-        path, model: the file and what is in it.
+        read: the file and what is in it.
         engine: the engine's name.
-        how: further arguments of ``load_runner``, without ``threads``.
+        how: further arguments of ``open_runner``, without ``threads``.
         cores: processors that may be used.
         tell: is called with what a user must know.
     """
 
-    path: Path
-    model: Model
+    read: Read
     engine: str
     how: Mapping[str, Any] = field(default_factory=dict)
     cores: int = 1
@@ -47,10 +44,10 @@ class Source:
         """Returns: a plan's replicas."""
         how = {**self.how, "threads": plan.threads}
         if plan.where == "processes":
-            return [InProcess(self.path, self.engine, how, self.tell) for _ in range(plan.replicas)]
+            return [InProcess(self.read.path, self.engine, how, self.tell) for _ in range(plan.replicas)]
 
         def load() -> Runner:
-            return load_runner(self.path, self.model, self.engine, **how)
+            return open_runner(self.read, self.engine, **how)
 
         return [InThread(load) for _ in range(plan.replicas)]
 
@@ -128,7 +125,7 @@ class Mapped(Generic[Answer]):
 
         source = self._source
         how = {**source.how, "threads": plan.threads}
-        pipeline = Pipeline(source.model, plan.engines, how, sample=sample)
+        pipeline = Pipeline(source.read.model, plan.engines, how, sample=sample)
         self.plan = plan
         try:
             yield from pipeline(stream)
@@ -161,8 +158,10 @@ def wanted_plan(
     """
     if where not in ("auto", "threads", "processes"):
         raise UsageError(f"there is no {where!r}", where="where", hint="threads, processes or auto")
-    model = source.model
+    model = source.read.model
     if stages is not None:
+        if source.read.cascade is not None:
+            raise UsageError("a cascade is not one model that could be cut", where="stages")
         return _stages(source, stages, threads or 1)
     if keeps_state(model):
         if replicas not in (1, "auto"):

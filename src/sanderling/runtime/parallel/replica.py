@@ -8,7 +8,7 @@ from typing import Any
 
 from sanderling.engines.engine import Runner
 from sanderling.graph.types import Array
-from sanderling.runtime.loading import load_runner, read_model
+from sanderling.runtime.opening import open_runner, read_file
 
 _loaded: list[Runner] = []
 
@@ -17,8 +17,7 @@ def load(*, path: str, engine: str, how: dict[str, Any]) -> None:
     """Loads the model, in place of the one before."""
     for runner in _loaded:
         runner.close()
-    file = Path(path)
-    _loaded[:] = [load_runner(file, read_model(file), engine, **how)]
+    _loaded[:] = [open_runner(read_file(Path(path)), engine, **how)]
 
 
 def answer(*, batch: Sequence[Sequence[Array]]) -> list[list[Array]]:

@@ -51,7 +51,7 @@ class InProcess:
     Args:
         path: the model's file.
         engine: the engine's name.
-        how: further arguments of ``runtime.loading.load_runner``, JSON values.
+        how: further arguments of ``runtime.opening.open_runner``, JSON values.
         tell: is called with a sentence when a process has died.
 
     Attributes:
