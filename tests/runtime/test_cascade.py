@@ -66,13 +66,13 @@ def test_every_model_but_the_last_needs_a_rule(tmp_path: Path) -> None:
 def test_a_chosen_threshold_keeps_the_drop_and_none_is_faster(seed: int, max_drop: float) -> None:
     rng = np.random.default_rng(seed)
     sure = rng.choice(np.linspace(0.2, 1, 9), 60)
-    small, large = (rng.random(60) > 0.5 * sure + edge for edge in (0.4, 0.5))
+    small, large = (rng.random(60) > 0.5 * sure + edge for edge in (0.4, 0.55))
     seconds = (1.0, 5.0)
     found = choose_threshold(sure, small, large, seconds, max_drop)
 
     def at(threshold: float) -> tuple[float, float]:
         kept = sure >= threshold
-        drop = np.where(kept, small, large).mean() - large.mean()
+        drop = np.where(kept, small, large).mean()
         return float(drop), seconds[0] + float((~kept).mean()) * seconds[1]
 
     within = [at(t)[1] for t in np.unique(sure) if at(t)[0] <= max_drop + 1e-12 and at(t)[1] < seconds[1]]

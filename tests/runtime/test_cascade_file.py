@@ -76,7 +76,7 @@ ONE = {"model": "best-1.tflite"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    "changes, message",
     [
         ({"models": [ONE]}, "a list of 2 to 8 models"),
         ({"models": [ONE] * 9, "rules": [{"threshold": 1}] * 8}, "a list of 2 to 8 models"),

@@ -180,7 +180,7 @@ def _bar(console: Console) -> Bar:
 def trial_line(trial: Trial, resumed: bool = False) -> tuple[Text, str]:
     """Returns: a finished trial as one row, and its reason."""
     figures = [
-        (format_ms(trial.latency.p50) if trial.latency else "–", 9),
+        (format_ms(trial.latency.typical) if trial.latency else "–", 9),
         ("est." if trial.estimated else format_ratio(trial.speedup), 7),
         (f"drop {format_share(trial.fidelity.drop)}" if trial.fidelity else "drop –", 12),
     ]

@@ -37,11 +37,11 @@ def show(result: CheckResult) -> None:
 def _rows(result: CheckResult) -> list[tuple[str, str, str, str]]:
     budget, fidelity, latency = result.budget, result.fidelity, result.latency
     interval = format_interval(*(format_share(bound) for bound in fidelity.ci95))
-    rate = 1000 / latency.p50
+    rate = 1000 / latency.typical
     rows = [
         ("drop", format_share(fidelity.drop), _at_most(format_share, budget.max_drop),
          f"{fidelity.metric}, 95 % interval {interval}, {fidelity.samples} samples"),
-        ("latency", format_ms(latency.p50), _at_most(format_ms, budget.max_latency_ms),
+        ("latency", format_ms(latency.typical), _at_most(format_ms, budget.max_latency_ms),
          f"{format_ratio(latency.speedup)} the speed of A ({format_ms(latency.baseline_p50)})"),
         ("size", format_bytes(result.size_bytes), _at_most(format_bytes, budget.max_size_bytes),
          f"A is {format_bytes(result.baseline_bytes)}"),

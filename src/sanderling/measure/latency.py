@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from sanderling.errors import UsageError
 from sanderling.isolation.client import Worker
 from sanderling.measure.results import Latency
 from sanderling.measure.serving import Feed, Loaded, arrange, find
+from sanderling.timing.mix import PASSES, by_feed, mean_ratio
 from sanderling.timing.race import Contender, Progress, race, ratio
 
 
@@ -51,6 +53,7 @@ def interleave_many(
     target: float = 0.03,
     progress: Progress | None = None,
     own_feeds: Sequence[Sequence[Feed] | None] | None = None,
+    mixed: bool = False,
 ) -> list[dict[str, object]]:
     """Times several models side by side. Called in the worker.
 
@@ -58,6 +61,8 @@ def interleave_many(
         handles: from ``serving.load``; the first is the baseline.
         feeds, seconds, target, progress: as for ``interleave``.
         own_feeds: per handle, feeds of its own in place of ``feeds`` where its inputs differ, or None.
+        mixed: calls may take longer on some feeds than on others: all feeds are timed until the time is up,
+            and means over them compared (see ``timing/mix.py``).
 
     Returns: per handle, its ``Latency`` as JSON; the baseline's own speed-up is 1.
 
@@ -70,8 +75,20 @@ def interleave_many(
     models = [find(handle) for handle in handles]
     own = own_feeds if own_feeds is not None else [None] * len(models)
     racing = [contender(model, given or feeds) for model, given in zip(models, own, strict=True)]
-    race(racing, seconds=seconds, target=target, progress=progress)
-    return [summary(each, racing[0], m.load_ms).to_json() for m, each in zip(models, racing, strict=True)]
+    if mixed:
+        race(racing, seconds=seconds, target=0.0, progress=progress, passes=PASSES)
+    else:
+        race(racing, seconds=seconds, target=target, progress=progress)
+    rows = [summary(each, racing[0], m.load_ms) for m, each in zip(models, racing, strict=True)]
+    if mixed:
+        rows = [_mean(row, each, racing[0]) for row, each in zip(rows, racing, strict=True)]
+    return [row.to_json() for row in rows]
+
+
+def _mean(row: Latency, timed: Contender, baseline: Contender) -> Latency:
+    """Returns: a summary with the mean over the feeds, and the ratio of the means."""
+    low, middle, high = mean_ratio(timed, baseline) if timed is not baseline else (1.0, 1.0, 1.0)
+    return replace(row, mean=float(by_feed(timed).mean()), speedup=middle, speedup_ci95=(low, high))
 
 
 def summary(timed: Contender, baseline: Contender, load_ms: float = float("nan")) -> Latency:

@@ -22,6 +22,8 @@ class Latency:
         baseline_p50: the baseline's own p50 in this run, milliseconds. The baseline runs on as many threads.
         reference_p50: the original's p50 in this run at the search's own thread count, which candidates of
             every thread count are ranked by; NaN when that is ``baseline_p50``.
+        mean: milliseconds of a call on average over the samples, for a cascade, which takes longer on some
+            than on others; NaN for what takes as long on any. ``speedup`` is then the ratio of such means.
     """
 
     p50: float
@@ -32,13 +34,19 @@ class Latency:
     baseline_p50: float
     load_ms: float = float("nan")
     reference_p50: float = float("nan")
+    mean: float = float("nan")
+
+    @property
+    def typical(self) -> float:
+        """Milliseconds of a call, as budgets count it: the mean where calls differ by design, else p50."""
+        return self.mean if self.mean == self.mean else self.p50
 
     @property
     def cost(self) -> float:
         """Time per call as a share of the original's at the search's own thread count, from one run: figures
         of different runs are not comparable in milliseconds, the machine drifts."""
         if self.reference_p50 == self.reference_p50:
-            return self.p50 / self.reference_p50
+            return self.typical / self.reference_p50
         return 1 / self.speedup
 
     def to_json(self) -> dict[str, Any]:

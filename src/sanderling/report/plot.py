@@ -156,7 +156,7 @@ def _kind(data: ReportData, measure: Measure) -> _Kind:
     if budget.min_throughput:
         limit = min(limit or float("inf"), 1000 / budget.min_throughput)
     return _Kind("Latency against drop", "latency per call (median)",
-                 lambda t: t.latency.p50 if t.latency else None,
+                 lambda t: t.latency.typical if t.latency else None,
                  base.latency.p50 if base.latency else None, limit, format_ms)  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def facts(trial: Trial, *, best: bool = False) -> list[str]:
     if trial.latency:
         speed = "" if trial.imitated else f" ({format_ratio(trial.speedup)} the original’s speed)"
         how = "estimated latency" if trial.estimated else "latency"
-        lines.append(f"{how}: {format_ms(trial.latency.p50)}{speed}")
+        lines.append(f"{how}: {format_ms(trial.latency.typical)}{speed}")
     if trial.estimated and trial.peak_memory_bytes is not None:
         lines.append(f"estimated SRAM: {format_bytes(trial.peak_memory_bytes)}")
     elif trial.imitated and trial.peak_memory_bytes is not None:

@@ -48,11 +48,11 @@ def _drop(trial: Trial) -> float | None:
 
 
 def _p50(trial: Trial) -> float | None:
-    return trial.latency.p50 if trial.latency else None
+    return trial.latency.typical if trial.latency else None
 
 
 def _throughput(trial: Trial) -> float | None:
-    return 1000 / trial.latency.p50 if trial.latency and trial.latency.p50 > 0 else None
+    return 1000 / trial.latency.typical if trial.latency and trial.latency.typical > 0 else None
 
 
 def _per_second(calls: float) -> str:
@@ -110,14 +110,14 @@ def nearest(data: ReportData) -> Trial | None:
     def distance(trial: Trial) -> tuple[float, int, float]:
         unknown = (trial.fidelity is None) + (trial.latency is None)
         total = sum(breach.excess for breach in breaches(trial, data.budget))
-        return total, unknown, trial.latency.p50 if trial.latency else inf
+        return total, unknown, trial.latency.typical if trial.latency else inf
 
     return min(measured, key=distance, default=None)
 
 
 def is_float(trial: Trial) -> bool:
     """Returns: whether the trial is the original as it was given."""
-    return not trial.recipe.steps
+    return not trial.recipe.steps and trial.cascade is None
 
 
 def gains(trial: Trial, data: ReportData) -> tuple[float | None, float | None]:
@@ -229,8 +229,10 @@ def _thrift(best: Trial, data: ReportData) -> float | None:
 def _threads(latency: Latency, threads: int, original: int) -> str:
     """What was compared with what: the speed-up is that against the original on as many threads."""
     text = f"both on {threads} thread{'s' if threads != 1 else ''}"
-    if isfinite(latency.reference_p50) and latency.p50 > 0:
-        text += f"; {format_ratio(latency.reference_p50 / latency.p50, 2)} against the original on {original}"
+    if isfinite(latency.reference_p50) and latency.typical > 0:
+        text += (
+            f"; {format_ratio(latency.reference_p50 / latency.typical, 2)} against the original on {original}"
+        )
     return text
 
 

@@ -218,7 +218,7 @@ def rows(data: ReportData) -> list[Row]:
     def order(item: tuple[int, Trial]) -> tuple[int, float, int]:
         index, trial = item
         rank = 0 if trial.id == data.best else _RANK[trial.status]
-        return rank, trial.latency.p50 if trial.latency else inf, index
+        return rank, trial.latency.typical if trial.latency else inf, index
 
     return [_row(data, index, trial) for index, trial in sorted(enumerate(data.trials), key=order)]
 
@@ -369,6 +369,8 @@ def commands(data: ReportData) -> list[tuple[str, str]]:
         'session = sd.Session("best.json")\n'
         "y = session(x)"
     )
+    if data.winner.cascade is not None:
+        return [("Run it", python)]
     return [
         ("Run it", python),
         (

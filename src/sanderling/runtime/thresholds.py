@@ -20,7 +20,7 @@ class Choice:
     Attributes:
         threshold: the threshold.
         kept: share of samples that the small model answers.
-        drop: what is lost against the large model alone.
+        drop: mean loss of the cascade.
         time: of one sample, on average, in the unit that the times were given in.
         spread: standard deviation of what a sample loses.
     """
@@ -41,13 +41,15 @@ def curve(sure: Array, loss_small: Array, loss_large: Array, times: tuple[float,
 
     Args:
         sure: [samples] sureness of the small model.
-        loss_small, loss_large: [samples] what each answer loses (1 for a wrong class, 0 for a right one).
+        loss_small, loss_large: [samples] what each answer loses against what budgets compare with: 1 for a
+            class that is lost, −1 for one that is gained, 0 for no change.
         times: of one call of the small and of the large model.
     """
     sure = np.asarray(sure, np.float64)
     order = np.argsort(-sure, kind="stable")
-    extra = (np.asarray(loss_small, np.float64) - np.asarray(loss_large, np.float64))[order]
-    lost, changed = np.cumsum(extra), np.cumsum(extra**2)
+    small, large = (np.asarray(loss, np.float64)[order] for loss in (loss_small, loss_large))
+    lost = np.cumsum(small - large) + large.sum()
+    changed = np.cumsum(small**2 - large**2) + (large**2).sum()
     count = len(order)
     found = []
     for kept in range(1, count + 1):
@@ -79,9 +81,9 @@ def choose_threshold(
 
     Args:
         sure: [samples] sureness of the small model.
-        loss_small, loss_large: [samples] what each answer loses (1 for a wrong class, 0 for a right one).
+        loss_small, loss_large: [samples] what each answer loses: see ``curve``.
         times: of one call of the small and of the large model.
-        max_drop: the mean loss may be so much above that of the large model alone.
+        max_drop: the largest mean loss.
         unseen: how many other samples are to keep it; 0: none, and no margin is left.
 
     Returns: the fastest choice within the drop; None where none is faster than the large model alone.

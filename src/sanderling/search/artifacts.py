@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from sanderling.compress.recipe import Recipe
 from sanderling.compress.registry import find
 from sanderling.errors import RecipeError, StorageError
 from sanderling.graph.graph import Model, Tensor
-from sanderling.search.confirm import file_of, subject_of
+from sanderling.search.cascade_files import described, run_as
+from sanderling.search.confirm import file_of, parts_of, subject_of
 from sanderling.search.identity import versions
 from sanderling.search.laboratory import Laboratory
 from sanderling.search.outcome import Outcome
@@ -23,6 +25,7 @@ from sanderling.tasks.spec import TaskSpec
 from sanderling.tflite.releases import needs
 
 BEST_MODEL, BEST_RECIPE = "best.tflite", "best.json"
+BEST_PART = "best-{}.tflite"  # of a cascade, numbered from 1, the smallest first
 SCHEMA_VERSION = 1
 
 
@@ -34,12 +37,17 @@ def write_best(outcome: Outcome, laboratory: Laboratory, winner: Trial) -> None:
     """
     from sanderling.tflite import read
 
-    file = file_of(outcome, laboratory, winner)
+    parts = parts_of(outcome, winner) or [winner]
+    sources = [file_of(outcome, laboratory, part) for part in parts]
+    names = [BEST_MODEL] if winner.cascade is None else [BEST_PART.format(i + 1) for i in range(len(parts))]
     try:
         # Ended in between, there is a model without a description rather than with that of another one.
         (outcome.output / BEST_RECIPE).unlink(missing_ok=True)
-        files.copy(file, outcome.output / BEST_MODEL)
-        text = json.dumps(_best(outcome, winner, read(file)), indent=1, ensure_ascii=False, allow_nan=False)
+        _put_aside(outcome.output, [name for name in _every_name(outcome.output) if name not in names])
+        for source, name in zip(sources, names, strict=True):
+            files.copy(source, outcome.output / name)
+        value = _best(outcome, winner, [read(source) for source in sources], names, parts)
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
         files.write_text(outcome.output / BEST_RECIPE, text + "\n")
     except OSError as error:
         raise StorageError(
@@ -57,8 +65,18 @@ def put_aside_best(folder: Path) -> list[Path]:
     Raises:
         StorageError: the folder cannot be written to.
     """
+    return _put_aside(folder, [BEST_RECIPE, *_every_name(folder)])
+
+
+def _every_name(folder: Path) -> list[str]:
+    """Returns: the names of a winner's models, be it one or a cascade."""
+    parts = sorted(file.name for file in folder.glob(BEST_PART.format("[0-9]")))
+    return [BEST_MODEL, *parts]
+
+
+def _put_aside(folder: Path, names: Sequence[str]) -> list[Path]:
     moved = []
-    for name in (BEST_RECIPE, BEST_MODEL):
+    for name in names:
         file, aside = folder / name, folder / f"earlier-{name}"
         try:
             if file.exists():
@@ -69,24 +87,25 @@ def put_aside_best(folder: Path) -> list[Path]:
     return moved
 
 
-def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
+def _best(
+    outcome: Outcome, winner: Trial, models: Sequence[Model], names: Sequence[str], parts: Sequence[Trial]
+) -> dict[str, Any]:
     subject = subject_of(outcome, winner)
     confirm = outcome.confirm.to_json() if outcome.confirm else None
     if confirm:
         confirm.pop("per_sample")
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": BEST_MODEL,
+        **_models(outcome, winner, names, parts),
         "name": winner.name,
-        "recipe": winner.recipe.to_json(),
         "engine": winner.engine,
         "threads": winner.threads,
         "precision": winner.precision,
         "device": {"name": outcome.device, **(outcome.facts.to_json() if outcome.facts else {})},
-        "inputs": _ports(model, inputs=True),
-        "outputs": _ports(model, inputs=False),
+        "inputs": _ports(models[-1], inputs=True),
+        "outputs": _ports(models[-1], inputs=False),
         "limits": outcome.request.limits.to_json(),
-        "oldest_runtime": needs(model),
+        "oldest_runtime": "; ".join(dict.fromkeys(needs(model) for model in models)),
         "size_bytes": winner.size_bytes,
         "latency_ms": winner.latency.to_json() if winner.latency else None,
         "peak_memory_bytes": winner.peak_memory_bytes,
@@ -98,6 +117,15 @@ def _best(outcome: Outcome, winner: Trial, model: Model) -> dict[str, Any]:
         "samples": {"origin": subject.split.confirm.origin, "notes": list(subject.split.confirm.notes)},
         "versions": versions(),
     }
+
+
+def _models(outcome: Outcome, winner: Trial, names: Sequence[str], parts: Sequence[Trial]) -> dict[str, Any]:
+    """Returns: the model and how to make it again, or the cascade of several."""
+    if winner.cascade is None:
+        return {"model": names[0], "recipe": winner.recipe.to_json()}
+    ways = [run_as(outcome.output / name, part) for name, part in zip(names, parts, strict=True)]
+    made = described(winner.cascade, names, ways)
+    return {"cascade": {**made, "recipes": [part.recipe.to_json() for part in parts]}}
 
 
 def _task(outcome: Outcome, subject: Subject) -> dict[str, Any]:
@@ -138,6 +166,12 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"is not JSON ({error})", where=str(path)) from None
+    if isinstance(value, dict) and value.get("cascade") is not None:
+        raise RecipeError(
+            "holds a cascade, whose threshold was chosen for its models",
+            where=str(path),
+            hint="give the retrained models to optimize without --recipe",
+        )
     if isinstance(value, dict) and isinstance(value.get("recipe"), dict):
         value = value["recipe"]
     try:

@@ -128,12 +128,14 @@ class Bench:
         seconds: float,
         timeout: float,
         usual: int,
+        mixed: bool = False,
     ) -> Latency:
         """Times two models in turn, beside the baseline on its ``usual`` number of threads.
 
         Args:
             baseline: on the candidate's number of threads.
             feeds: the baseline's and the candidate's.
+            mixed: the candidate takes longer on some feeds than on others: the mean over all of them counts.
 
         Returns: the candidate's latency.
         """
@@ -150,13 +152,14 @@ class Bench:
                 feeds=list(feeds[0]),
                 own_feeds=own[: len(contenders)],
                 seconds=seconds,
+                mixed=mixed,
                 timeout=timeout,
                 doing=f"timing {candidate.path.name}",
             )
             return found
 
         rows = self._lasting(asked)
-        reference_p50 = rows[2]["p50"] if len(rows) > 2 else float("nan")
+        reference_p50 = rows[2]["mean" if mixed else "p50"] if len(rows) > 2 else float("nan")
         load_ms = self._load_ms[candidate]
         return Latency.from_json({**rows[1], "load_ms": load_ms, "reference_p50": reference_p50})
 
@@ -184,7 +187,7 @@ class Bench:
 
         return [float(row["p50"]) for row in self._lasting(asked)]
 
-    def memory(self, run: Run, feed: Feed, *, timeout: float) -> int:
+    def memory(self, run: Run, feeds: Sequence[Feed], *, timeout: float) -> int:
         """Measures the peak memory of a model in a fresh process; in TFLite Micro, the arena that it needs.
 
         Returns: bytes.
@@ -192,9 +195,7 @@ class Bench:
         if run.engine in IMITATIONS:
             return arena.measure(run.path).least
         return self._lasting(
-            lambda: peak_memory(
-                run.path, run.engine, run.threads, [feed], timeout=timeout, device=self.device
-            )
+            lambda: peak_memory(run.path, run.engine, run.threads, feeds, timeout=timeout, device=self.device)
         )
 
     def wrong(self, run: Run, *, timeout: float) -> str:

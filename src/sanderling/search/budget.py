@@ -14,10 +14,10 @@ class Budget:
 
     Attributes:
         max_drop: largest loss of fidelity, as a share (0.01 = 1 %); None takes the task's default.
-        max_latency_ms: milliseconds per call (p50).
+        max_latency_ms: milliseconds per call (p50; of a cascade the mean).
         max_size_bytes: bytes of the file.
         max_memory_bytes: peak growth of the process.
-        min_throughput: calls per second (1000 / p50).
+        min_throughput: calls per second (1000 / p50, or the mean).
         minimize: what to make small among the candidates that keep every limit.
         seconds: time for the whole search; None for no limit.
     """

@@ -54,7 +54,9 @@ def _among_equals(tied: list[Trial], budget: Budget) -> Trial:
     harmless = [t for t in tied if _drop(t) <= HARMLESS * (budget.max_drop or 0.0)] or tied
     smallest = min(t.size_bytes for t in harmless)
     small = [t for t in harmless if t.size_bytes <= smallest * SMALLER]
-    return min(small, key=lambda t: (_drop(t), t.threads, len(t.recipe.steps), t.size_bytes))
+    return min(
+        small, key=lambda t: (_drop(t), t.threads, t.cascade is not None, len(t.recipe.steps), t.size_bytes)
+    )
 
 
 def _nearly(trial: Trial, budget: Budget) -> bool:

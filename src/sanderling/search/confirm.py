@@ -11,7 +11,9 @@ import numpy as np
 from sanderling.errors import SanderlingError, StorageError, UnreadableSample
 from sanderling.measure.fidelity import decide
 from sanderling.measure.results import Fidelity
+from sanderling.runtime.opening import CASCADE
 from sanderling.search.bench import USUAL, Run
+from sanderling.search.cascade_files import join_files
 from sanderling.search.choose import ranking
 from sanderling.search.clock import OutOfTime
 from sanderling.search.laboratory import Laboratory
@@ -63,7 +65,7 @@ def confirm_winner(
 
 
 def _is_original(outcome: Outcome, trial: Trial) -> bool:
-    as_it_is = not trial.recipe.steps and trial.engine == USUAL
+    as_it_is = not trial.recipe.steps and trial.engine == USUAL and trial.cascade is None
     return as_it_is and trial.model == outcome.subjects[0].name
 
 
@@ -165,7 +167,8 @@ def subject_of(outcome: Outcome, trial: Trial) -> Subject:
 
 def run_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Run:
     """Returns: a trial's file (see ``file_of``), run as it was measured."""
-    return Run(file_of(outcome, laboratory, trial), trial.threads, trial.engine)
+    engine = CASCADE if trial.cascade else trial.engine
+    return Run(file_of(outcome, laboratory, trial), trial.threads, engine)
 
 
 def file_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Path:
@@ -174,6 +177,9 @@ def file_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Path:
     Raises:
         SanderlingError: it cannot be made again.
     """
+    if trial.cascade is not None:
+        parts = [(file_of(outcome, laboratory, part), part) for part in parts_of(outcome, trial)]
+        return join_files(laboratory.workshop.folder, trial, parts)
     subject = subject_of(outcome, trial)
     file = laboratory.workshop.file_for(subject, trial.recipe)
     if not file.exists():
@@ -181,6 +187,12 @@ def file_of(outcome: Outcome, laboratory: Laboratory, trial: Trial) -> Path:
     if not file.exists():
         raise SanderlingError(f"the candidate's file {file.name} is gone and could not be made again")
     return file
+
+
+def parts_of(outcome: Outcome, trial: Trial) -> list[Trial]:
+    """Returns: the trials that a cascade is made of, the smallest first; [] for any other trial."""
+    known = {each.id: each for each in outcome.trials}
+    return [known[name] for name in trial.cascade.parts] if trial.cascade else []
 
 
 def _replace(outcome: Outcome, changed: Trial) -> None:

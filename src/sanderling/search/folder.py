@@ -112,7 +112,9 @@ def _sweep(path: Path) -> None:
     if scratch.exists():
         shutil.rmtree(scratch)
     unfinished = [file for name in _WRITTEN for file in path.glob(f".{name}.*")]
-    unfinished += (path / CANDIDATES).glob(".*.tflite.*")
+    unfinished += path.glob(".best-[0-9].tflite.*")
+    for kind in ("tflite", "json"):
+        unfinished += (path / CANDIDATES).glob(f".*.{kind}.*")
     for file in unfinished:
         file.unlink(missing_ok=True)
 

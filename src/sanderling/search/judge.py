@@ -56,12 +56,11 @@ def _over_a_limit(measured: Measured, budget: Budget) -> str:
     latency, size, memory = measured.latency, measured.size_bytes, measured.peak_memory_bytes
     if budget.max_size_bytes is not None and size > budget.max_size_bytes:
         return f"too large: {_mb(size)}, at most {_mb(budget.max_size_bytes)} is allowed"
-    if latency and budget.max_latency_ms is not None and latency.p50 > budget.max_latency_ms:
-        return f"too slow: {latency.p50:.3g} ms, at most {budget.max_latency_ms:g} ms is allowed"
-    if latency and budget.min_throughput is not None and 1000 / latency.p50 < budget.min_throughput:
-        return (
-            f"too slow: {1000 / latency.p50:.4g} a second, at least {budget.min_throughput:g} are asked for"
-        )
+    if latency and budget.max_latency_ms is not None and latency.typical > budget.max_latency_ms:
+        return f"too slow: {latency.typical:.3g} ms, at most {budget.max_latency_ms:g} ms is allowed"
+    if latency and budget.min_throughput is not None and 1000 / latency.typical < budget.min_throughput:
+        rate = 1000 / latency.typical
+        return f"too slow: {rate:.4g} a second, at least {budget.min_throughput:g} are asked for"
     if memory is not None and budget.max_memory_bytes is not None and memory > budget.max_memory_bytes:
         return f"takes {_mb(memory)} of memory, at most {_mb(budget.max_memory_bytes)} is allowed"
     return ""
@@ -73,9 +72,8 @@ def _pointless(measured: Measured, budget: Budget) -> str:
     smaller = measured.size_bytes < measured.baseline_bytes
     if budget.minimize == "latency" and latency and latency.speedup_ci95[1] < 1:
         share = f", though {measured.baseline_bytes / measured.size_bytes:.1f}x smaller" if smaller else ""
-        return (
-            f"slower than the original here: {latency.p50:.3g} ms against {latency.baseline_p50:.3g}{share}"
-        )
+        own, original = latency.typical, latency.baseline_p50
+        return f"slower than the original here: {own:.3g} ms against {original:.3g}{share}"
     energy = measured.energy
     if budget.minimize == "energy" and energy and energy.relative > _NO_LESS:
         own, original = energy.joules * 1e3, energy.joules / energy.relative * 1e3

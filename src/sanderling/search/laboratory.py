@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sanderling.errors import (
 from sanderling.graph.graph import Model
 from sanderling.measure.memory import measurable
 from sanderling.measure.results import Energy, Latency
-from sanderling.samples.samples import Feed
+from sanderling.samples.samples import Feed, Samples
 from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock, OutOfTime
@@ -129,7 +129,6 @@ class Laboratory:
             UnreadableSample, StorageError, MeterError: what would befall every other candidate as well.
             SanderlingError: it failed although it must work.
         """
-        start = time.monotonic()
         trial = Trial(
             identity,
             proposal.name,
@@ -139,8 +138,17 @@ class Laboratory:
             proposal.threads,
             proposal.rung,
         )
+        return self.guarded(
+            subject, trial, lambda: self._measured(subject, proposal, trial, progress), must_work
+        )
+
+    def guarded(
+        self, subject: Subject, trial: Trial, measured: Callable[[], Trial], must_work: bool = False
+    ) -> Trial:
+        """Measures what a trial is of; see ``measure``."""
+        start = time.monotonic()
         try:
-            trial = self._measured(subject, proposal, trial, progress)
+            trial = measured()
         except (UnreadableSample, StorageError, MeterError):
             raise
         except SanderlingError as error:
@@ -161,7 +169,7 @@ class Laboratory:
         file, applied = self.workshop.make(
             subject, proposal.recipe, on_progress=lambda value: progress(*_training(value))
         )
-        trial = replace(trial, file=self._relative(file), size_bytes=file.stat().st_size)
+        trial = replace(trial, file=self.relative(file), size_bytes=file.stat().st_size)
         run = Run(file, proposal.threads, proposal.engine)
         refused = self.limits.refusal(read(file))
         if refused and not (file == self.reference.path and run.engine == USUAL):
@@ -188,8 +196,8 @@ class Laboratory:
         latency = self._latency(subject, run, rough=wrong)
         only_compared = run.engine == USUAL != self.engine
         counted = run.engine in IMITATIONS or not (wrong or only_compared)  # a process is no arena
-        memory = self._memory(run, subject) if counted else None
-        energy = None if wrong or self.scales is None else self._energy(self.scales, subject, run)
+        memory = self.memory(run, subject.split.search, [0]) if counted else None
+        energy = None if wrong else self.energy(run, (timing_feeds(self.reference), timing_feeds(subject)))
         measured = replace(measured, latency=latency, peak_memory_bytes=memory, energy=energy)
         status, reason = judge(measured, self.budget)
         if wrong and run.engine not in (USUAL, self.engine):
@@ -270,7 +278,7 @@ class Laboratory:
     def _latency(self, subject: Subject, run: Run, *, rough: bool) -> Latency:
         """Times the candidate beside the reference at the same number of threads, and at the usual one."""
         feeds = timing_feeds(self.reference), timing_feeds(subject)
-        seconds = min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, self.clock.share(TIMING_SHARE)))
+        seconds = self.timing_seconds(rough=rough)
         if run.engine in IMITATIONS:
             if self.estimates is not None:
                 return self.estimates.latency(run.path)
@@ -284,6 +292,10 @@ class Laboratory:
             return replace(found, speedup=1.0, speedup_ci95=(1.0, 1.0))
         return found
 
+    def timing_seconds(self, *, rough: bool) -> float:
+        """Returns: how long a candidate is timed."""
+        return min(ROUGH_SECONDS if rough else TIMING_SECONDS, max(0.7, self.clock.share(TIMING_SHARE)))
+
     def _beside_the_first(self, subject: Subject, run: Run, seconds: float) -> Latency:
         """Times a candidate on an imitated machine beside the first one there: the original's time on this
         machine's own engine is no measure, and a busy machine slows both alike."""
@@ -293,8 +305,8 @@ class Laboratory:
         found = self.bench.time(first, run, feeds, seconds=seconds, timeout=timeout, usual=first.threads)
         return replace(found, speedup=1.0, speedup_ci95=(1.0, 1.0)) if run == first else found
 
-    def _memory(self, run: Run, subject: Subject) -> int | None:
-        """Measures the memory, where a limit depends on it or the time allows."""
+    def memory(self, run: Run, samples: Samples, positions: Sequence[int]) -> int | None:
+        """Measures the memory on a few samples, where a limit depends on it or the time allows."""
         if self.estimates is not None and run.engine in IMITATIONS:
             return self.estimates.memory_bytes(run.path)
         wanted = self._memory_counts() or run.engine in IMITATIONS
@@ -302,22 +314,25 @@ class Laboratory:
         if not wanted and (dear or not measurable()):
             return None
         start = time.monotonic()
-        feed = subject.split.search[0]
+        feeds = [samples[position] for position in positions]
         timeout = self.clock.bound(120, least=2.0)
-        grown = self.bench.memory(run, feed, timeout=timeout)
+        grown = self.bench.memory(run, feeds, timeout=timeout)
         self._memory_seconds = time.monotonic() - start
         return grown
 
-    def _energy(self, scales: Scales, subject: Subject, run: Run) -> Energy:
-        """Weighs the energy of a call, by turns with the original on the usual number of threads."""
+    def energy(self, run: Run, feeds: tuple[Sequence[Feed], Sequence[Feed]]) -> Energy | None:
+        """Weighs the energy of a call, by turns with the original on the usual number of threads; None where
+        it is not asked for. ``feeds``: the original's, and the candidate's."""
+        scales = self.scales
+        if scales is None:
+            return None
         self.clock.need(scales.seconds)
         original = self.examiner.usual
-        feeds = timing_feeds(self.reference), timing_feeds(subject)
         timeout = self.clock.bound(scales.seconds * 4 + 60)
         found = scales.weigh(self.bench, original, run, feeds, timeout=timeout)
         return replace(found, relative=1.0) if run == original else found
 
-    def _relative(self, file: Path) -> str:
+    def relative(self, file: Path) -> str:
         folder = self.workshop.folder
         return f"{folder.name}/{file.name}" if file.parent == folder else ""
 

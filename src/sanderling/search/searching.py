@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from sanderling import passes
@@ -13,7 +14,7 @@ from sanderling.analysis.floats import float_operators, float_ports
 from sanderling.compress.learning.stream import blocks
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import ConnectionLost, RecipeError, StorageError, WorkerError
-from sanderling.search import choose, rungs
+from sanderling.search import cascades, choose, rungs
 from sanderling.search.artifacts import put_aside_best, write_best
 from sanderling.search.bench import USUAL, Bench
 from sanderling.search.clock import Clock, OutOfTime
@@ -50,6 +51,7 @@ from sanderling.search.workshop import Workshop
 from sanderling.tflite import read
 
 E = TypeVar("E", StorageError, ConnectionLost)
+Measure = Callable[..., Trial]
 STUDY = "study.db"
 MOST_THREADS = 8
 # Seconds beyond the limit that measuring the original may take; and until one that is quick is given up.
@@ -179,6 +181,31 @@ class Search:
                 self.outcome.stopped = self.clock.over()
             if not self.outcome.trials:
                 break  # not even the original could be measured in time
+        if len(subjects) > 1 and self.outcome.trials and self.request.recipe is None:
+            self._cascade()
+
+    def _cascade(self) -> None:
+        """Tries a small candidate before a large one, now that both are known."""
+        if why := cascades.why_none(self.outcome, local=self.bench.device.local):
+            self._skip(cascades.RUNG, why)
+            return
+        self._phase("looking for a cascade: a small model first, a large one where it is not sure")
+        found = cascades.Cascades(self.outcome, self.laboratory, self.study, self.drop)
+        try:
+            self.clock.need(0.0)
+            for item in found.proposals():
+                if isinstance(item, Skipped):
+                    self._skip(item.rung, item.reason)
+                    return
+                known = self.study.finished.get(item.identity)
+                again = None if known is None else cascades.judged_again(self.laboratory, known)
+                self.clock.need(WORTH_TRYING * self.outcome.baseline.seconds)
+                self._settled(again, item.identity, item.name, partial(found.measure, item))
+            self.outcome.rungs.append((cascades.RUNG, ""))
+        except OutOfTime:
+            self.outcome.stopped = self.clock.over()
+            self.outcome.rungs.append((cascades.RUNG, "there was no time left for it"))
+            self.listen(Note(f"there was no time left for: {cascades.RUNG}"))
 
     def _climb(self, subject: Subject, until: float) -> None:
         """Climbs the ladder for one model, as far as the time reaches.
@@ -308,9 +335,16 @@ class Search:
         known = self.study.finished.get(identity)
         if known is not None:
             known = self.laboratory.rejudged(subject, known)
+        measure = partial(
+            self.laboratory.measure, subject, proposal, identity, must_work=not self.outcome.trials
+        )
+        return self._settled(known, identity, proposal.name, measure)
+
+    def _settled(self, known: Trial | None, identity: str, name: str, measure: Measure) -> Trial:
+        """Returns: a trial as the study knows it, or measured; it is among the outcome's then."""
         if known is None or known.passing:
             again = known is not None
-            known = self._measure(subject, proposal, identity, again=again)
+            known = self._measure(identity, name, measure, again=again)
             self._tell(TrialFinished(known))
         else:
             self._tell(TrialFinished(known, resumed=True))
@@ -318,21 +352,14 @@ class Search:
             self.outcome.trials.append(known)
         return known
 
-    def _measure(self, subject: Subject, proposal: Proposal, identity: str, *, again: bool) -> Trial:
-        """Measures a proposal and stores the trial; ``again`` after a failure that might have passed."""
+    def _measure(self, identity: str, name: str, measure: Measure, *, again: bool) -> Trial:
+        """Measures a candidate and stores the trial; ``again`` after a failure that might have passed."""
         self.number += 1
-        self._tell(TrialStarted(self.number, proposal.name, max(0.0, self.clock.left())))
-        self.study.begin(identity, proposal.name)
-        first = not self.outcome.trials
+        self._tell(TrialStarted(self.number, name, max(0.0, self.clock.left())))
+        self.study.begin(identity, name)
         try:
             with self.clock.keeping(self._kept_back()):
-                trial = self.laboratory.measure(
-                    subject,
-                    proposal,
-                    identity,
-                    lambda what, done, total: self._tell(Progress(what, done, total)),
-                    must_work=first,
-                )
+                trial = measure(progress=lambda what, done, total: self._tell(Progress(what, done, total)))
         except BaseException:
             # A study that cannot be written gives it up when it is opened again.
             with suppress(StorageError):

@@ -108,7 +108,7 @@ class Study:
 
         with _stored(self._file):
             if trial and trial.latency and trial.fidelity and trial.fidelity.drop == trial.fidelity.drop:
-                self._study.tell(number, values=[trial.latency.p50, trial.fidelity.drop])
+                self._study.tell(number, values=[trial.latency.typical, trial.fidelity.drop])
             else:
                 self._study.tell(number, state=TrialState.FAIL)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sanderling.compress.recipe import Recipe
 from sanderling.measure.results import Energy, Fidelity, Latency
+from sanderling.search.cascaded import Cascaded
 
 IMITATIONS = frozenset({"tflite_micro"})  # engines that stand for another machine's
 Status = Literal["ok", "rejected", "undecided", "failed"]
@@ -37,6 +38,8 @@ class Trial:
         passing: it failed for a reason that may pass (too slow, killed, no memory): resuming tries it again.
         estimated: what estimated the latency and the memory, which nobody measured; "" where they were.
         only_compared: it is what others are compared with, and cannot run where the winner will.
+        cascade: of which trials it is made, if it is a cascade of several; ``model`` and ``recipe`` are then
+            those of the last, without what was done to it.
     """
 
     id: str
@@ -59,6 +62,7 @@ class Trial:
     energy: Energy | None = None
     only_compared: bool = False
     estimated: str = ""
+    cascade: Cascaded | None = None
 
     @property
     def imitated(self) -> bool:
@@ -94,6 +98,7 @@ class Trial:
             "passing": self.passing,
             "only_compared": self.only_compared,
             "estimated": self.estimated,
+            "cascade": self.cascade.to_json() if self.cascade else None,
         }
 
     @classmethod
@@ -121,4 +126,5 @@ class Trial:
             energy=Energy.from_json(energy) if energy else None,
             only_compared=value.get("only_compared", False),
             estimated=value.get("estimated", ""),
+            cascade=Cascaded.from_json(value["cascade"]) if value.get("cascade") else None,
         )

@@ -31,7 +31,7 @@ _MOST_CALLS = 256  # per block
 _ENOUGH = 32  # blocks before an interval is believed
 # Two loads of one file differ in speed by up to about this share: where their memory happens to lie. No
 # number of calls shows it, so the interval is widened by it.
-_LOAD_TO_LOAD = 0.01
+LOAD_TO_LOAD = 0.01
 _LEAST_SECONDS = 0.6  # a shorter look would mistake a passing load for the model's speed
 
 
@@ -89,9 +89,15 @@ class Contender:
 
 
 def race(
-    contenders: Sequence[Contender], *, seconds: float, target: float, progress: Progress | None = None
+    contenders: Sequence[Contender],
+    *,
+    seconds: float,
+    target: float,
+    progress: Progress | None = None,
+    passes: int = 0,
 ) -> None:
-    """Times blocks of all contenders in turn until every ratio is known within ± target or time is up."""
+    """Times blocks of all contenders in turn until every ratio is known within ± target or time is up, and
+    until each has been given each of its feeds ``passes`` times."""
     start = perf_counter()
     collecting = gc.isenabled()
     gc.disable()  # a collection would hit one contender and not the other
@@ -99,7 +105,8 @@ def race(
         for contender in contenders:
             contender.warm_up(0.05 * seconds / len(contenders))
         number, check, told = 0, _ENOUGH, start
-        while number < FEWEST or perf_counter() - start < seconds:
+        blocks = max(FEWEST, *(-(-passes * len(c.feeds) // c.calls) for c in contenders))
+        while number < blocks or perf_counter() - start < seconds:
             for contender in contenders if number % 2 == 0 else contenders[::-1]:
                 contender.block(number)
             number += 1
@@ -107,7 +114,7 @@ def race(
             if progress is not None and now - told >= _TELL_SECONDS:
                 told = now
                 progress({"seconds": now - start, "blocks": number})
-            if number < check:
+            if number < max(check, blocks):
                 continue
             check = number + max(2, number // 4)
             known = all(_precise(contender, contenders[0], target) for contender in contenders[1:])
@@ -126,7 +133,7 @@ def ratio(contender: Contender, baseline: Contender) -> tuple[float, float, floa
     if turns >= FEWEST:
         logs = (logs[: 2 * turns : 2] + logs[1 : 2 * turns : 2]) / 2
     low, middle, high = median_interval(logs)
-    return math.exp(low - _LOAD_TO_LOAD), math.exp(middle), math.exp(high + _LOAD_TO_LOAD)
+    return math.exp(low - LOAD_TO_LOAD), math.exp(middle), math.exp(high + LOAD_TO_LOAD)
 
 
 def _precise(contender: Contender, baseline: Contender, target: float) -> bool:
@@ -142,4 +149,4 @@ def median_bounds(contender: Contender) -> tuple[float, float]:
     low, middle, high = median_interval(np.array([np.median(block) for block in contender.blocks]))
     calls = float(np.median(contender.times))
     low, high = low if math.isfinite(low) else middle, high if math.isfinite(high) else middle
-    return min(low * (1 - _LOAD_TO_LOAD), calls), max(high * (1 + _LOAD_TO_LOAD), calls)
+    return min(low * (1 - LOAD_TO_LOAD), calls), max(high * (1 + LOAD_TO_LOAD), calls)

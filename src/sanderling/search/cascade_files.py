@@ -1,0 +1,64 @@
+"""The files of a cascade: its models in one folder, and the file that joins them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from sanderling import files
+from sanderling.errors import StorageError
+from sanderling.runtime.cascade_file import cascade_json
+from sanderling.runtime.recipe_file import RunAs
+from sanderling.search.cascaded import Cascaded
+from sanderling.search.identity import file_hash
+from sanderling.search.trial import Trial
+
+
+def run_as(path: Path, trial: Trial) -> RunAs:
+    """Returns: how a trial is run."""
+    return RunAs(path, trial.engine, trial.threads, trial.precision)
+
+
+def described(cascade: Cascaded, names: Sequence[str], parts: Sequence[RunAs]) -> dict[str, object]:
+    """Returns: a cascade as ``best.json`` holds it."""
+    chosen = cascade.chosen
+    return cascade_json(names, parts, [cascade.rule], {"names": list(cascade.names), "kept": chosen.kept})
+
+
+def join_files(folder: Path, trial: Trial, parts: Sequence[tuple[Path, Trial]]) -> Path:
+    """Writes the file that joins the models of a cascade; those that lie elsewhere are copied beside it.
+
+    Args:
+        folder: of the candidates.
+        trial: the cascade.
+        parts: its models' files and trials, the smallest first.
+
+    Returns: the file.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    assert trial.cascade is not None
+    name = re.sub(r"[^a-z0-9.]+", "-", trial.name.lower()).strip("-")[:80]
+    target = folder / f"{name}-{trial.id[:8]}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [_beside(folder, path) for path, _ in parts]
+        ways = [run_as(path, part) for path, part in parts]
+        value = {"schema_version": 1, "cascade": described(trial.cascade, names, ways)}
+        files.write_text(target, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    except OSError as error:
+        raise StorageError(f"cannot be written to ({error.strerror or error})", where=str(folder)) from None
+    return target
+
+
+def _beside(folder: Path, path: Path) -> str:
+    """Returns: the name of a model in the folder, where it is copied to if it lies elsewhere."""
+    if path.parent == folder:
+        return path.name
+    name = f"original-{file_hash(path)[:12]}.tflite"
+    if not (folder / name).exists():
+        files.copy(path, folder / name)
+    return name
