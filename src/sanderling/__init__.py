@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         distill,
         load,
         optimize,
+        predict,
         profile,
         run,
     )
@@ -102,6 +103,7 @@ __all__ = [
     "lite",
     "load",
     "optimize",
+    "predict",
     "profile",
     "register_operator",
     "run",
@@ -118,6 +120,7 @@ _VERBS = frozenset(
         "distill",
         "load",
         "optimize",
+        "predict",
         "profile",
         "run",
     }

@@ -15,6 +15,7 @@ from sanderling.cli.commands.diff import diff
 from sanderling.cli.commands.distill import distill
 from sanderling.cli.commands.doctor import doctor
 from sanderling.cli.commands.optimize import optimize
+from sanderling.cli.commands.predict import predict
 from sanderling.cli.commands.profile import profile
 from sanderling.cli.commands.run import run
 from sanderling.cli.commands.serve_page import serve_page
@@ -32,6 +33,7 @@ app = typer.Typer(
 for _command in (
     optimize,
     run,
+    predict,
     check,
     analyze,
     bench,

@@ -10,10 +10,18 @@ from collections.abc import Sequence
 from sanderling.cli import failure
 from sanderling.cli.app import app
 
+_typed: list[str] = []
+
+
+def typed() -> list[str]:
+    """Returns: the arguments of the command that runs."""
+    return list(_typed)
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Returns: the exit code. Never raises, but for ``SystemExit`` of shell completion."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _typed[:] = given
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without × and − still shows the rest

@@ -25,7 +25,8 @@ def _models(incomplete: str) -> list[str]:
     return named + _paths(incomplete, (".tflite", *endings))
 
 
-def _samples(incomplete: str) -> list[str]:
+def sample_paths(incomplete: str) -> list[str]:
+    """Completes samples: names of zoo models that bring some, folders, and files of known kinds."""
     from sanderling import zoo
 
     kinds = (".npz", ".npy", ".csv", ".txt", ".wav", ".png", ".jpg", ".jpeg")
@@ -102,7 +103,7 @@ Samples = Annotated[
         "--samples",
         metavar="PATH",
         help="Folder of images or sounds, .npz, .npy, .csv, or .txt of sentences. Without it: noise.",
-        autocompletion=_samples,
+        autocompletion=sample_paths,
         show_default=False,
     ),
 ]

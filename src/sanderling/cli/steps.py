@@ -15,11 +15,14 @@ class Steps:
         total: of how many, None when that is not known.
         hidden: show nothing.
         counted: show how many of how many are done.
+        rated: show how many are done in a second.
     """
 
-    def __init__(self, total: int | None = None, *, hidden: bool = False, counted: bool = True) -> None:
+    def __init__(
+        self, total: int | None = None, *, hidden: bool = False, counted: bool = True, rated: bool = False
+    ) -> None:
         self._total = total
-        self._counted = counted
+        self._counted, self._rated = counted, rated
         self._console = stderr()
         self._shown = not hidden and self._console.is_terminal
         self._bar: Any = None
@@ -28,7 +31,7 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self._shown:
-            self._bar = _bar(self._console, counted=self._counted)
+            self._bar = _bar(self._console, counted=self._counted, rated=self._rated)
             self._task = self._bar.add_task("", total=self._total)
             self._bar.start()
         return self
@@ -56,7 +59,7 @@ class Steps:
             self._bar.update(self._task, completed=done, total=total)
 
 
-def _bar(console: Any, *, counted: bool) -> Any:
+def _bar(console: Any, *, counted: bool, rated: bool) -> Any:
     from rich.progress import (
         BarColumn,
         Progress,
@@ -76,11 +79,18 @@ def _bar(console: Any, *, counted: bool) -> Any:
                 return Text(f"{task.completed:.0f}" if task.completed else "", "green")
             return Text(f"{task.completed:.0f}/{task.total:.0f}", "green")
 
+    class Rate(ProgressColumn):
+        """How many are done in a second, lately."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.4g}/s" if task.speed else "", "cyan")
+
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         *([Count()] if counted else []),
+        *([Rate()] if rated else []),
         TimeRemainingColumn(),
         console=console,
         transient=True,

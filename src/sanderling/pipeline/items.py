@@ -13,10 +13,12 @@ import numpy as np
 
 from sanderling.errors import SampleError, UsageError
 from sanderling.files import expanded
+from sanderling.graph.types import Array
 from sanderling.pipeline.item import Item, Source
 from sanderling.pipeline.video import camera, video
 from sanderling.samples.inputs import Input
 from sanderling.samples.open import Manner, open_path
+from sanderling.samples.source import Source as Rows
 from sanderling.tasks.input_kind import InputKind
 
 VIDEOS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
@@ -185,35 +187,51 @@ def _file(path: Path, ports: Sequence[Port]) -> Source:
             f"the model takes {ports[0].spec}, which this file cannot give", where=str(path),
             hint="give numbers as .npy or .npz",
         )  # fmt: skip
-    item = Item(str(path), lambda: _opened(path, ports), path.name, path)
+    item = Item(str(path), lambda: opened_file(path, ports), path.name, path)
     return Source(str(path), lambda: iter([item]), 1)
 
 
-def _opened(path: Path, ports: Sequence[Port]) -> Mapping[str, Any]:
+def opened_file(path: Path, ports: Sequence[Port]) -> Mapping[str, Any]:
+    """Returns: what a file gives to each input.
+
+    Raises:
+        SampleError: it cannot be read.
+    """
     raw = ports[0].kind.open(path)
     return {port.spec.name: raw for port in ports}
 
 
 def _arrays(path: Path, ports: Sequence[Port]) -> Source:
     """Rows of an .npy or .npz, one item each; pictures among them are fed as pictures."""
-    inputs = [port.spec for port in ports]
-    source = open_path(path, inputs, Manner()).source
+    source = open_path(path, [port.spec for port in ports], Manner()).source
     many = len(source) > 1
 
     def item(index: int) -> Item:
         def opened() -> Mapping[str, Any]:
-            pixels = source.pixels(index) if ports[0].kind.name == "image" and source.normalized else None
-            if pixels is None:
-                return source.feed(index)
-            from PIL import Image
-
-            drawn = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-            return {inputs[0].name: Image.fromarray(np.ascontiguousarray(drawn.astype(np.uint8)))}
+            return opened_row(source, index, ports)
 
         name, short = (f"{path}[{index}]", f"{path.stem}-{index}") if many else (str(path), path.name)
         return Item(name, opened, short, None if many else path)
 
     return Source(str(path), lambda: (item(i) for i in range(len(source))), len(source))
+
+
+def opened_row(source: Rows, index: int, ports: Sequence[Port]) -> Mapping[str, Any]:
+    """Returns: one row of a source of arrays, by input's name; a picture as a picture.
+
+    Raises:
+        SampleError: it cannot be read.
+    """
+    pixels = source.pixels(index) if ports[0].kind.name == "image" and source.normalized else None
+    return source.feed(index) if pixels is None else {ports[0].spec.name: as_picture(pixels)}
+
+
+def as_picture(pixels: Array) -> Any:
+    """Returns: pixels [H,W,C], 0 to 255, as a PIL image."""
+    from PIL import Image
+
+    drawn = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    return Image.fromarray(np.ascontiguousarray(drawn.astype(np.uint8)))
 
 
 def _folder(root: Path, ports: Sequence[Port]) -> Source:
@@ -230,6 +248,6 @@ def _folder(root: Path, ports: Sequence[Port]) -> Source:
 
     def item(path: Path) -> Item:
         short = path.relative_to(root).as_posix()
-        return Item(str(path), lambda: _opened(path, ports), short, path)
+        return Item(str(path), lambda: opened_file(path, ports), short, path)
 
     return Source(str(root), lambda: (item(path) for path in chosen), len(chosen))

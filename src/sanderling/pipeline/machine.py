@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sanderling.errors import RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
-from sanderling.runtime.ports import dequantize
+from sanderling.runtime.ports import accept, dequantize
 from sanderling.runtime.session import Session
 from sanderling.samples.inputs import Input, keeps_state, model_inputs
+
+if TYPE_CHECKING:
+    from sanderling.runtime.parallel.mapping import Mapped
 
 
 class Machine:
@@ -57,10 +60,54 @@ class Machine:
         begin = time.perf_counter()
         found: Any = self._session({name: np.asarray(value) for name, value in feed.items()})
         self.seconds = time.perf_counter() - begin
+        return self._real(found)
+
+    def _real(self, found: Any) -> list[Array]:
         named = found if isinstance(found, dict) else {self.outputs[0]: found}
         if len(named) != len(self._session.outputs):
             raise RunError("two outputs have the same name", where=self.model.name)
         return [dequantize(named[port.name], port) for port in self._session.outputs]
+
+    def arranged(self, feed: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Returns: one input as ``map`` takes it.
+
+        Raises:
+            InputMismatch: it does not fit.
+        """
+        ports = self._session.inputs
+        return tuple(accept(feed[port.name], port) for port in ports)
+
+    def map(self, stream: Iterable[tuple[Array, ...]], cores: int | None = None) -> Mapped[Any]:
+        """Answers a stream with replicas side by side. See ``Session.map``.
+
+        Args:
+            stream: arranged inputs.
+            cores: processors that may be used; None: all.
+
+        Returns: what iterates over what the session gives, which ``real`` makes real values of; a
+            ``RunError`` where the model failed.
+        """
+        return self._session.map(stream, most=cores, forgiving=True)
+
+    def real(self, found: Any) -> list[Array]:
+        """Returns: what ``map`` gave as ``__call__`` gives it.
+
+        Raises:
+            RunError: it is one.
+        """
+        if isinstance(found, RunError):
+            raise found
+        return self._real(found)
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether one call's answer depends on the calls before."""
+        return self._keeps_state
+
+    @property
+    def file(self) -> Path:
+        """The model's file, as it is run."""
+        return self._session.path
 
     def forget(self) -> None:
         """Sets the state of a model that keeps one back to its beginning: another thing follows."""

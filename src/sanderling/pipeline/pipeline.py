@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sanderling.errors import SampleError, UsageError
+from sanderling.errors import RunError, SampleError, UsageError
 from sanderling.graph.types import Array
 from sanderling.pipeline.answered import Answered
 from sanderling.pipeline.crop import crop_places, image_side
 from sanderling.pipeline.explain import explain
 from sanderling.pipeline.item import Item, Source
 from sanderling.pipeline.items import sources
-from sanderling.pipeline.seen import Seen
-from sanderling.pipeline.settle import UNASKED, Settled, feed, settle_inputs, settle_ports, settle_task
+from sanderling.pipeline.seen import Ready, Seen
+from sanderling.pipeline.settle import (
+    UNASKED,
+    Settled,
+    feed,
+    settle_inputs,
+    settle_ports,
+    settle_task,
+    settled_before,
+)
 from sanderling.samples.pixels import in_colours
 from sanderling.tasks.answer import Answer, Asked
 from sanderling.tasks.input_kind import Fed
@@ -65,7 +73,7 @@ class Pipeline:
     ) -> None:
         self.machine = machine
         self.spec, self.ports = settle_ports(machine, spec)
-        self._asked_for = [port for port in self.ports if port.kind.name not in UNASKED] or self.ports
+        self.asked_for = [port for port in self.ports if port.kind.name not in UNASKED] or self.ports
         self.settled: Settled | None = None
         self._cropper, self._crop = cropper, spec.crop
         self._explain = explain
@@ -76,7 +84,7 @@ class Pipeline:
 
     def sources(self, given: Any) -> list[Source]:
         """Finds what was given. See ``items.sources``."""
-        return sources(given, self._asked_for)
+        return sources(given, self.asked_for)
 
     def run(self, found: Sequence[Source]) -> Iterator[Answered]:
         """Answers everything, in order, lazily. An item that cannot be read has an error for an answer."""
@@ -155,19 +163,68 @@ class Pipeline:
             what = self._crop.model if self._crop else "the detector"
             words = f"{what} finds nothing that the model could look at"
             return Answer((words,), {"parts": []}, lambda image: image), []
+        return self.understood(seen), seen
+
+    def understood(self, seen: Sequence[Seen]) -> Answer:
+        """Returns: the answer about one thing, of which the model saw at least one part.
+
+        Raises:
+            UsageError: the outputs cannot be read as the task wants them.
+        """
         assert self.settled is not None
         task, options = self.settled.task, self.settled.options
         if task.together is not None and (len(seen) > 1 or seen[0].asked.span is not None):
-            return task.together([(each.outputs, each.asked) for each in seen], options), seen
+            return task.together([(each.outputs, each.asked) for each in seen], options)
         answers = [task.answer(each.outputs, options, each.asked) for each in seen]
         names = [_span_words(each, number) for number, each in enumerate(seen, 1)]
-        return (answers[0] if len(answers) == 1 else stacked(answers, names)), seen
+        return answers[0] if len(answers) == 1 else stacked(answers, names)
+
+    def ready(self, given: Mapping[str, Any], where: str) -> list[Ready]:
+        """Prepares one thing, opened, for a model that is run elsewhere. Threads may call it side by side.
+
+        Raises:
+            SampleError: what was given does not fit the model.
+        """
+        return [self._ready(part, where) for part in self._parts(given, where)]
+
+    @property
+    def in_order(self) -> str:
+        """Why things have to be answered one after the other; "" where they may be answered side by side."""
+        if self.machine.keeps_state or any(isinstance(each, StateInput) for each in self.spec.inputs):
+            return "the model keeps a state from one window to the next"
+        return "a detector looks at each picture first" if self.cropper is not None else ""
+
+    def settle(self, things: Iterator[Mapping[str, Any]]) -> bool:
+        """Finds out what is not known yet of the task, and tells it.
+
+        Args:
+            things: opened; of the first ones that can be answered no more than needed are.
+
+        Returns: whether any could be answered.
+
+        Raises:
+            UsageError: the outputs cannot be read as the task that was asked for.
+        """
+        first = list(itertools.islice(things, _LOOKED_AT))
+        if first and self.settled is None:
+            self._settle_inputs(first)
+        for given in itertools.chain(first, things):
+            try:
+                self.answer(given, "a sample")
+            except (SampleError, RunError):
+                continue  # which is no word on the others
+            return True
+        return False
+
+    def adopt(self, spec: TaskSpec) -> None:
+        """Takes over the ``spec`` that ``settle`` made of the same model's."""
+        self.spec, self.settled = spec, settled_before(spec)
 
     def _parts(self, given: Mapping[str, Any], where: str) -> list[_Part]:
-        port = self._asked_for[0]
+        port = self.asked_for[0]
         settings = self.spec.inputs[self.ports.index(port)]
         raw = given[port.spec.name]
-        shared = all(given[each.spec.name] is raw and each.kind is port.kind for each in self._asked_for)
+        shared = all(given[each.spec.name] is raw and each.kind is port.kind for each in self.asked_for)
         if not shared or isinstance(raw, np.ndarray):
             return [_Part(given)]
         if self._crop is not None and self._cropper is not None and port.kind.name == "image":
@@ -178,10 +235,15 @@ class Pipeline:
         if port.kind.parts is None:
             return [_Part(given)]
         parts = port.kind.parts(raw, settings, port.spec, where)
-        return [_Part({each.spec.name: part.raw for each in self._asked_for}, part.span) for part in parts]
+        return [_Part({each.spec.name: part.raw for each in self.asked_for}, part.span) for part in parts]
+
+    def _ready(self, part: _Part, where: str) -> Ready:
+        fed = feed(self.ports, self.spec, {**part.given, **self._carried}, where)
+        return Ready(part.given, fed, self._asked(part, fed))
 
     def _see(self, part: _Part, where: str) -> Seen:
-        fed = feed(self.ports, self.spec, {**part.given, **self._carried}, where)
+        ready = self._ready(part, where)
+        fed = ready.fed
         outputs = self.machine({name: each.array for name, each in fed.items()})
         self._model_seconds += self.machine.seconds
         for port, settings in zip(self.ports, self.spec.inputs, strict=True):
@@ -189,7 +251,8 @@ class Pipeline:
                 self._carried[port.spec.name] = outputs[settings.output]
         if self.settled is None:
             self._settle_task(outputs, next(iter(fed.values()), None))
-        return Seen(part.given, fed, outputs, self._asked(part, fed))
+            return Seen(part.given, fed, outputs, self._asked(part, fed))  # with the labels that were found
+        return Seen(part.given, fed, outputs, ready.asked)
 
     def _settle_task(self, outputs: Sequence[Array], fed: Fed | None) -> None:
         self.settled = settle_task(self.machine, self.spec, outputs, fed)

@@ -12,6 +12,21 @@ from sanderling.tasks.input_kind import Fed
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """What a model is to see at once.
+
+    Attributes:
+        given: opened, by input's name.
+        fed: as it goes in, by input's name.
+        asked: what the answer is to know.
+    """
+
+    given: Mapping[str, Any]
+    fed: Mapping[str, Fed]
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a model saw at once, and said.
 

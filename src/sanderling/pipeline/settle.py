@@ -140,6 +140,12 @@ def settle_task(machine: Machine, spec: TaskSpec, outputs: Sequence[Array], fed:
     return Settled(found, task, fields.build(task.options, options, task.name), (*notes, *told))
 
 
+def settled_before(spec: TaskSpec) -> Settled:
+    """Returns: a task that ``settle_task`` has settled before, of its specification."""
+    task = find_task(spec.name)
+    return Settled(spec, task, fields.build(task.options, spec.options, task.name), ())
+
+
 def _as_asked(
     task: Answering, spec: TaskSpec, model: Model, view: View, outputs: Sequence[Array]
 ) -> dict[str, Any]:

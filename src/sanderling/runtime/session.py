@@ -228,6 +228,12 @@ class Session:
         return self._runner
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that is loaded; of a cascade the one that describes it, and its models'."""
+        cascade = self._read.cascade
+        return (self._read.path, *(() if cascade is None else (part.path for part in cascade.parts)))
+
+    @property
     def placement(self) -> tuple[Placed, ...]:
         """A row per operator: which engine runs it, and why."""
         if self._parts:
@@ -309,6 +315,8 @@ class Session:
         where: str = "auto",
         threads: int | None = None,
         stages: int | Sequence[str] | None = None,
+        most: int | None = None,
+        forgiving: bool = False,
     ) -> Mapped[Answer]:
         """Answers a stream of inputs with replicas of the model side by side, in the stream's order.
 
@@ -324,6 +332,8 @@ class Session:
             threads: of each replica, where their number is given, or of each stage.
             stages: instead of replicas the model in so many stages, one behind the other; or the engines of
                 the stages, as in ``("webgpu", "litert")``. Where to cut is measured.
+            most: processors that ``"auto"`` may use; None: all.
+            forgiving: an input that the model fails on is answered by its ``RunError``, and the rest goes on.
 
         Returns: an iterator, whose ``plan`` and ``reason`` say what was chosen.
 
@@ -334,7 +344,9 @@ class Session:
         from sanderling.runtime.parallel.mapping import Mapped, Source, wanted_plan
 
         self._check_open()
-        source = Source(self._read, self._replicated or self.engine, self._how, cores(), self._tell)
+        source = Source(
+            self._read, self._replicated or self.engine, self._how, most or cores(), self._tell, forgiving
+        )
         plan = wanted_plan(source, replicas, where, threads, stages)
         single = len(self._runner.outputs) == 1
 
@@ -342,7 +354,9 @@ class Session:
             args = tuple(given) if isinstance(given, tuple) else (given,)
             return self._arrange(args, {})[0]
 
-        def finish(outputs: list[Array]) -> Answer:
+        def finish(outputs: Any) -> Any:
+            if isinstance(outputs, RunError):
+                return outputs
             return outputs[0] if single else dict(zip(self._output_names, outputs, strict=True))
 
         return Mapped(source, map(arranged, stream), plan, finish)

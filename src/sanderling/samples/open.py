@@ -117,7 +117,7 @@ def _open_table(path: Path, inputs: Sequence[Input], *, preprocessed: bool) -> S
     return replace(source, labels=labels, notes=source.notes + notes)
 
 
-def _walk(root: Path) -> list[Path]:
+def walk(root: Path) -> list[Path]:
     """Returns: every file below the folder but hidden ones, sorted by its relative path."""
     found: list[Path] = []
     for folder, folders, names in os.walk(root):
@@ -133,7 +133,7 @@ def _kind(path: Path) -> str:
 
 def _open_folder(root: Path, inputs: Sequence[Input], manner: Manner) -> Opened:
     label_file = root / LABEL_FILE if (root / LABEL_FILE).is_file() else None
-    files = [path for path in _walk(root) if path != label_file]
+    files = [path for path in walk(root) if path != label_file]
     kinds = Counter(_kind(path) for path in files)
     usable = [kind for kind in ("images", "WAV files", ".npy") if kinds[kind]]
     listed = ", ".join(f"{count} {kind or 'without suffix'}" for kind, count in kinds.most_common(6))

@@ -90,6 +90,8 @@ class Answering:
             Left out, only ``tasks/guess.py`` decides. Asked in the order of ``rank``.
         together: (outputs and what was asked of each part, options) → one answer, where the model saw a thing
             in several parts. Left out, the parts' answers are put one below the other.
+        columns: what a table of answers holds of one, by column; left out: its arrays and its data.
+        as_given: its arrays have the shapes of the model's outputs.
         takes: the kind of its first input.
         rank: the smaller, the earlier it is asked.
     """
@@ -100,8 +102,16 @@ class Answering:
     answer: Callable[[Outputs, Any, Asked], Answer]
     guess: Callable[[View], Mapping[str, Any] | None] | None = None
     together: Callable[[Sequence[tuple[Outputs, Asked]], Any], Answer] | None = None
+    columns: Callable[[Answer], Mapping[str, Any]] | None = None
+    as_given: bool = False
     takes: str = "image"
     rank: int = 50
+
+    def row(self, answer: Answer) -> dict[str, Any]:
+        """Returns: what a table of answers holds of one: JSON values and arrays, by column."""
+        if self.columns is not None and "parts" not in answer.data:
+            return dict(self.columns(answer))
+        return {**answer.arrays, **answer.data}
 
 
 @cache

@@ -12,6 +12,7 @@ from sanderling.verbs.benching import bench
 from sanderling.verbs.converting import convert
 from sanderling.verbs.deploying import deploy
 from sanderling.verbs.distilling import distill
+from sanderling.verbs.predicting import predict
 from sanderling.verbs.reading import reading_of as _reading
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
     "distill",
     "load",
     "optimize",
+    "predict",
     "profile",
     "run",
 ]

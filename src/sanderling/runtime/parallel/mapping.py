@@ -15,7 +15,7 @@ from sanderling.runtime.opening import Read, open_runner
 from sanderling.runtime.parallel.chunks import in_chunks
 from sanderling.runtime.parallel.explore import Exploration
 from sanderling.runtime.parallel.plan import Measured, Plan, Stages, Where, candidates
-from sanderling.runtime.parallel.replicas import InProcess, Inputs, InThread, Lane, Outputs
+from sanderling.runtime.parallel.replicas import Forgiving, InProcess, Inputs, InThread, Lane, Outputs
 from sanderling.runtime.parallel.spread import spread
 
 Answer = TypeVar("Answer")
@@ -32,6 +32,7 @@ class Source:
         how: further arguments of ``open_runner``, without ``threads``.
         cores: processors that may be used.
         tell: is called with what a user must know.
+        forgiving: an input that the model fails on is answered by its ``RunError``.
     """
 
     read: Read
@@ -39,9 +40,14 @@ class Source:
     how: Mapping[str, Any] = field(default_factory=dict)
     cores: int = 1
     tell: Callable[[str], None] | None = None
+    forgiving: bool = False
 
-    def lanes(self, plan: Plan) -> list[Lane]:
+    def lanes(self, plan: Plan) -> list[Any]:
         """Returns: a plan's replicas."""
+        lanes = self._lanes(plan)
+        return [Forgiving(lane) for lane in lanes] if self.forgiving else lanes
+
+    def _lanes(self, plan: Plan) -> list[Lane]:
         how = {**self.how, "threads": plan.threads}
         if plan.where == "processes":
             return [InProcess(self.read.path, self.engine, how, self.tell) for _ in range(plan.replicas)]

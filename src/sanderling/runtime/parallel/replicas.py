@@ -45,6 +45,28 @@ class InThread:
         self._runner.close()
 
 
+class Forgiving:
+    """A replica for which an input that it fails on is answered by the error: the others go on.
+
+    Args:
+        lane: the replica.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def __call__(self, chunk: Sequence[Inputs]) -> list[Outputs | RunError]:
+        try:
+            return [*self._lane(chunk)]
+        except RunError as error:
+            if len(chunk) == 1:
+                return [error]
+        return [answer for inputs in chunk for answer in self([inputs])]
+
+    def close(self) -> None:
+        self._lane.close()
+
+
 class InProcess:
     """A replica in a process of its own. If that dies, another one is started and asked again.
 

@@ -115,4 +115,17 @@ def _together(parts: Sequence[tuple[Outputs, Asked]], options: Options) -> Answe
     return spot.together(parts, spot.Options(output=options.output, scores=options.scores))
 
 
-TASK = Answering("classify", "the most likely classes", Options, _answer, together=_together)
+def _columns(answer: Answer) -> dict[str, Any]:
+    if "classes" not in answer.data:
+        from sanderling.tasks.answers import spot
+
+        return spot.columns(answer)
+    rows = answer.data["classes"]
+    first = {name: rows[0][name] for name in ("label", "score", "class")}
+    names = {"labels": "label", "scores": "score", "classes": "class"}
+    return first | {plural: [row[name] for row in rows] for plural, name in names.items()}
+
+
+TASK = Answering(
+    "classify", "the most likely classes", Options, _answer, together=_together, columns=_columns
+)

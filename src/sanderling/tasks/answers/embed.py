@@ -99,4 +99,18 @@ def _guess(view: View) -> Mapping[str, Any] | None:
     return None
 
 
-TASK = Answering("embed", "a vector of features", Options, _answer, _guess, _together, rank=45)
+def _columns(answer: Answer) -> Mapping[str, Any]:
+    return answer.arrays
+
+
+TASK = Answering(
+    "embed",
+    "a vector of features",
+    Options,
+    _answer,
+    _guess,
+    _together,
+    columns=_columns,
+    as_given=True,
+    rank=45,
+)

@@ -63,4 +63,17 @@ def plain_values(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-TASK = Answering("other", "the outputs in numbers", Options, _answer, takes="array", rank=99)
+def _columns(answer: Answer) -> Mapping[str, Any]:
+    return answer.arrays
+
+
+TASK = Answering(
+    "other",
+    "the outputs in numbers",
+    Options,
+    _answer,
+    columns=_columns,
+    as_given=True,
+    takes="array",
+    rank=99,
+)

@@ -135,6 +135,15 @@ def _drawn(
     return draw
 
 
+def columns(answer: Answer) -> dict[str, Any]:
+    """Returns: what is most likely in any window, what is heard, and all scores [windows, classes]."""
+    table = answer.arrays["scores"]
+    best = int(table.max(axis=0).argmax())
+    first = {"label": answer.data["labels"][best], "score": float(table[:, best].max())}
+    return {**first, "spans": answer.data["spans"], **answer.arrays}
+
+
 TASK = Answering(
-    "spot", "what is heard, and when", Options, _answer, together=together, takes="sound", rank=60
-)
+    "spot", "what is heard, and when", Options, _answer, together=together, columns=columns, takes="sound",
+    rank=60,
+)  # fmt: skip

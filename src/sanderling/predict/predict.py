@@ -1,0 +1,234 @@
+"""A whole folder answered into a table: begun or gone on with, answered, merged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sanderling.errors import StorageError
+from sanderling.pipeline.pipeline import Pipeline
+from sanderling.predict.answering import Answering, settle
+from sanderling.predict.listing import Listing, list_samples
+from sanderling.predict.parts import VERSION, Parts, indices, refused, unlike
+from sanderling.predict.table import check_suffix, failures, manifest_of, merge, need_parquet
+from sanderling.predict.writing import PartWriter
+from sanderling.samples.reader import function_identity
+from sanderling.tasks.spec import TaskSpec, from_json
+
+Make = Callable[[str | None], Pipeline]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be answered, and how.
+
+    Attributes:
+        samples: see ``listing.list_samples``.
+        output: the table: ``.parquet``, ``.csv`` or ``.jsonl``.
+        make: (name of the engine, None for the one that was asked for) → a pipeline.
+        engine: as asked for.
+        cores: processors that may be used; None: all.
+        again: do not go on with what is there, but begin anew.
+        tell: is called with what a user must know.
+        progress: is called with (samples answered, of so many).
+    """
+
+    samples: Any
+    output: Path
+    make: Make
+    engine: str = "auto"
+    cores: int | None = None
+    again: bool = False
+    tell: Callable[[str], None] = lambda note: None
+    progress: Progress = lambda done, total: None
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What came of it.
+
+    Attributes:
+        output: the table.
+        samples: rows in it.
+        failed: those that have an error in place of an answer.
+        errors: why the first ones have none.
+        before: rows that were there before this call; all of them where there was nothing to do.
+        seconds: this call's, without what is done once.
+        model, engine, task: what answered.
+        plan, reason: how the model was run, and why so.
+    """
+
+    output: Path
+    samples: int
+    failed: int
+    errors: tuple[str, ...]
+    before: int
+    seconds: float
+    model: str
+    engine: str
+    task: str
+    plan: str
+    reason: str
+
+    @property
+    def per_second(self) -> float | None:
+        """Samples answered in a second; None where there was nothing to do."""
+        answered = self.samples - self.before
+        return answered / self.seconds if answered and self.seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns: plain values."""
+        return {
+            "output": str(self.output), "model": self.model, "engine": self.engine, "task": self.task,
+            "samples": self.samples, "answered": self.samples - self.failed, "failed": self.failed,
+            "errors": list(self.errors), "before": self.before, "seconds": self.seconds,
+            "per_second": self.per_second, "plan": self.plan, "reason": self.reason,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _How:
+    """What is told of the way in which it was answered."""
+
+    seconds: float = 0.0
+    plan: str = ""
+    reason: str = ""
+
+
+def predict(wanted: Wanted) -> Predicted:
+    """Answers every sample once, whatever ends the process between two calls.
+
+    Raises:
+        SanderlingError: the model or the samples cannot be used, or another table is in the way.
+        MissingExtra: pyarrow is not installed.
+    """
+    need_parquet()
+    check_suffix(wanted.output)
+    parts = Parts(wanted.output)
+    before = {} if wanted.again else parts.stored() or {}
+    pipeline = wanted.make(before.get("engine"))
+    try:
+        listing = list_samples(wanted.samples, pipeline.asked_for, pipeline.machine.model)
+        for note in listing.notes:
+            wanted.tell(note)
+        manifest = _manifest(wanted, pipeline, listing)
+        if not wanted.again and wanted.output.exists():
+            found = manifest_of(wanted.output)
+            if found is not None and not unlike(manifest, found):
+                return _finished(wanted, found)
+        with _held(parts):
+            return _go_on(wanted, parts, manifest, pipeline, listing)
+    finally:
+        pipeline.close()
+
+
+@contextmanager
+def _held(parts: Parts) -> Iterator[None]:
+    parts.hold()
+    try:
+        yield
+    finally:
+        parts.release()
+
+
+def _go_on(
+    wanted: Wanted, parts: Parts, manifest: dict[str, Any], pipeline: Pipeline, listing: Listing
+) -> Predicted:
+    stored = None if wanted.again else parts.stored()
+    if stored is not None and (words := unlike(manifest, stored)):
+        raise refused(parts.folder, words)
+    if stored is None and wanted.output.exists() and not wanted.again:
+        raise refused(wanted.output, unlike(manifest, manifest_of(wanted.output) or {}))
+    if stored is not None and stored.get("task") is not None:
+        pipeline.adopt(_settled(stored["task"], pipeline.spec))
+        manifest = stored
+    else:
+        settled = settle(pipeline, listing)
+        manifest["task"] = pipeline.spec.to_json() if settled else None
+        (parts.begin if stored is None else parts.note)(manifest)
+    missing, count = parts.missing(len(listing)), len(listing)
+    before = count - sum(last + 1 - first for first, last in missing)
+    how = _answer(wanted, parts, pipeline, listing, before)
+    paths = parts.paths()
+    failed, errors = failures(paths)
+    summary = {"failed": failed, "errors": errors, "plan": how.plan, "reason": how.reason}
+    merge(paths, wanted.output, {**manifest, "summary": summary})
+    parts.remove()
+    return Predicted(
+        wanted.output, count, failed, tuple(errors), before, how.seconds, manifest["model"]["name"],
+        pipeline.machine.engine, pipeline.spec.name, how.plan, how.reason,
+    )  # fmt: skip
+
+
+def _answer(wanted: Wanted, parts: Parts, pipeline: Pipeline, listing: Listing, before: int) -> _How:
+    began, count, done = time.perf_counter(), len(listing), before
+    missing = parts.missing(count)
+    if not missing:
+        return _How(plan="nothing was left to answer")
+    answering = Answering(pipeline, listing, wanted.cores)
+    writer = PartWriter(parts, fixed=has_fixed_shapes(pipeline))
+    wanted.progress(done, count)
+    try:
+        for row in answering.rows(indices(missing)):
+            writer.add(row)
+            done += 1
+            wanted.progress(done, count)
+    finally:
+        writer.close()
+    return _How(time.perf_counter() - began, answering.plan, answering.reason)
+
+
+def has_fixed_shapes(pipeline: Pipeline) -> bool:
+    """Returns: whether every answer's arrays have the same shapes, those of the model's outputs."""
+    graph, settled = pipeline.machine.model.main, pipeline.settled
+    if settled is None or not settled.task.as_given or pipeline.cropper is not None:
+        return False
+    tensors = [graph.tensors[index] for index in graph.outputs]
+    return all(-1 not in (*tensor.shape, *tensor.shape_signature) for tensor in tensors)
+
+
+def _settled(stored: Any, asked: TaskSpec) -> TaskSpec:
+    if asked.name == "custom":  # the file must not name code: what was typed does
+        rest = {key: value for key, value in dict(stored).items() if key not in ("task", "options")}
+        return replace(from_json(rest, "the manifest"), name="custom", options=asked.options)
+    return from_json(stored, "the manifest")
+
+
+def _finished(wanted: Wanted, found: dict[str, Any]) -> Predicted:
+    """Returns: what is told of a table that was finished before."""
+    summary, task = found.get("summary") or {}, found.get("task") or {}
+    count = int(found["samples"]["count"])
+    return Predicted(
+        wanted.output, count, int(summary.get("failed", 0)), tuple(summary.get("errors", ())), count, 0.0,
+        found["model"]["name"], str(found.get("engine", "")), str(task.get("task", "")),
+        "nothing was left to answer", "the table is complete",
+    )  # fmt: skip
+
+
+def _manifest(wanted: Wanted, pipeline: Pipeline, listing: Listing) -> dict[str, Any]:
+    """Returns: what a table is the answer to."""
+    from sanderling import __version__
+
+    path, spec = pipeline.machine.file, pipeline.spec
+    asked: dict[str, Any] = {"engine": wanted.engine, **spec.to_json()}
+    if spec.name == "custom":
+        asked["function"] = function_identity(str(spec.options["function"]))
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    manifest = {
+        "version": VERSION, "sanderling": __version__, "model": {"name": path.name, "sha256": sha256},
+        "engine": pipeline.machine.engine, "asked": asked,
+        "samples": {"count": len(listing), "identity": listing.identity()},
+    }  # fmt: skip
+    found: dict[str, Any] = json.loads(json.dumps(manifest))  # as it will be read back
+    return found
