@@ -105,6 +105,11 @@ class Machine:
         return self._keeps_state
 
     @property
+    def precision(self) -> str:
+        """As it was asked for, or as a recipe file has it."""
+        return self._session.precision
+
+    @property
     def file(self) -> Path:
         """The model's file, as it is run."""
         return self._session.path

@@ -54,12 +54,14 @@ class Answering:
         why = self._pipeline.in_order
         if why:
             self.plan, self.reason = "one after the other", why
-            yield from self._in_order(chosen)
+            yield from self.one_by_one(chosen)
             return
         prepared = spread([self._prepared] * self._most, chosen)
         yield from spread([self._understood] * self._most, self._run(prepared))
 
-    def _in_order(self, chosen: Iterable[int]) -> Iterator[Row]:
+    def one_by_one(self, chosen: Iterable[int]) -> Iterator[Row]:
+        """Yields: the rows of these samples, in their order; only opening goes ahead."""
+
         def opened(index: int) -> tuple[int, Any]:
             try:
                 return index, self._listing.open(index)

@@ -23,6 +23,7 @@ from sanderling.tasks.spec import TaskSpec, from_json
 
 Make = Callable[[str | None], Pipeline]
 Progress = Callable[[int, int], None]
+Stretches = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Wanted:
         make: (name of the engine, None for the one that was asked for) → a pipeline.
         engine: as asked for.
         cores: processors that may be used; None: all.
+        cluster: address of a Ray cluster that answers; None: this machine does.
         again: do not go on with what is there, but begin anew.
         tell: is called with what a user must know.
         progress: is called with (samples answered, of so many).
@@ -45,6 +47,7 @@ class Wanted:
     make: Make
     engine: str = "auto"
     cores: int | None = None
+    cluster: str | None = None
     again: bool = False
     tell: Callable[[str], None] = lambda note: None
     progress: Progress = lambda done, total: None
@@ -153,8 +156,8 @@ def _go_on(
         settled = settle(pipeline, listing)
         manifest["task"] = pipeline.spec.to_json() if settled else None
         (parts.begin if stored is None else parts.note)(manifest)
-    missing, count = parts.missing(len(listing)), len(listing)
-    before = count - sum(last + 1 - first for first, last in missing)
+    count = len(listing)
+    before = count - _count(parts.missing(count))
     how = _answer(wanted, parts, pipeline, listing, before)
     paths = parts.paths()
     failed, errors = failures(paths)
@@ -168,21 +171,52 @@ def _go_on(
 
 
 def _answer(wanted: Wanted, parts: Parts, pipeline: Pipeline, listing: Listing, before: int) -> _How:
-    began, count, done = time.perf_counter(), len(listing), before
-    missing = parts.missing(count)
+    missing = parts.missing(len(listing))
     if not missing:
         return _How(plan="nothing was left to answer")
+    began = time.perf_counter()
+    wanted.progress(before, len(listing))
+    answer = _on_cluster if wanted.cluster is not None else _here
+    how = answer(wanted, parts, pipeline, listing, missing)
+    how.seconds = time.perf_counter() - began
+    return how
+
+
+def _here(wanted: Wanted, parts: Parts, pipeline: Pipeline, listing: Listing, missing: Stretches) -> _How:
     answering = Answering(pipeline, listing, wanted.cores)
     writer = PartWriter(parts, fixed=has_fixed_shapes(pipeline))
-    wanted.progress(done, count)
+    done = len(listing) - _count(missing)
     try:
         for row in answering.rows(indices(missing)):
             writer.add(row)
             done += 1
-            wanted.progress(done, count)
+            wanted.progress(done, len(listing))
     finally:
         writer.close()
-    return _How(time.perf_counter() - began, answering.plan, answering.reason)
+    return _How(0.0, answering.plan, answering.reason)
+
+
+def _on_cluster(
+    wanted: Wanted, parts: Parts, pipeline: Pipeline, listing: Listing, missing: Stretches
+) -> _How:
+    from sanderling.predict.remote import answered_on_cluster
+
+    assert wanted.cluster is not None
+    how = _How(reason="each answers blocks of samples on one thread")
+    found = answered_on_cluster(
+        wanted.cluster, pipeline, wanted.samples, listing, missing, fixed=has_fixed_shapes(pipeline),
+        joined=lambda words: setattr(how, "plan", words),
+    )  # fmt: skip
+    done = len(listing) - _count(missing)
+    for first, last, content in found:
+        parts.add(first, last, content)
+        done += last + 1 - first
+        wanted.progress(done, len(listing))
+    return how
+
+
+def _count(stretches: Stretches) -> int:
+    return sum(last + 1 - first for first, last in stretches)
 
 
 def has_fixed_shapes(pipeline: Pipeline) -> bool:

@@ -234,6 +234,11 @@ class Session:
         return (self._read.path, *(() if cascade is None else (part.path for part in cascade.parts)))
 
     @property
+    def precision(self) -> str:
+        """The precision that was asked for, or the recipe file's."""
+        return str(self._how["precision"])
+
+    @property
     def placement(self) -> tuple[Placed, ...]:
         """A row per operator: which engine runs it, and why."""
         if self._parts:

@@ -26,6 +26,7 @@ def predict(
     engine: str = "auto",
     threads: int | None = None,
     crop: str | None = None,
+    cluster: str | None = None,
     again: bool = False,
     tell: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -40,6 +41,7 @@ def predict(
         output: ``.parquet``, ``.csv`` or ``.jsonl``; None: the samples' name with ``.parquet``, here.
         task, labels, engine, crop: see ``run``.
         threads: processors that may be used; None: all.
+        cluster: address of a Ray cluster that is to answer, as ``auto`` or ``host:6379``; None: this machine.
         again: answer everything anew, whatever is there.
         tell: is called with each thing that was guessed.
         progress: is called with (samples answered, of so many).
@@ -67,7 +69,7 @@ def predict(
 
     found = _found(model, samples)
     wanted = Wanted(
-        found, output_of(found, output), make, engine=engine, cores=threads, again=again,
+        found, output_of(found, output), make, engine=engine, cores=threads, cluster=cluster, again=again,
         tell=tell or (lambda note: None), progress=progress or (lambda done, total: None),
     )  # fmt: skip
     return answer(wanted)

@@ -25,6 +25,13 @@ Output = Annotated[
         help="The table: .parquet, .csv or .jsonl. Default: FOLDER's name with .parquet, here.",
     ),
 ]  # fmt: skip
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", show_default=False,
+        help="Let a Ray cluster answer, of which this machine is a node: auto, or host:6379.",
+    ),
+]  # fmt: skip
 Again = Annotated[
     bool, typer.Option("--again", metavar="", help="Answer everything anew, whatever is there.")
 ]
@@ -44,6 +51,7 @@ def predict(
     crop: Crop = None,
     engine: Engine = "auto",
     threads: options.Threads = None,
+    cluster: Cluster = None,
     again: Again = False,
     strict: Strict = False,
     how: options.How = options.UNREAD,
@@ -70,7 +78,7 @@ def predict(
         with watch, option_names():
             done = verbs.predict(
                 model, folder, output, task=task, labels=labels, crop=crop, engine=engine, threads=threads,
-                again=again, tell=tell, progress=watch.progress, **how,
+                cluster=cluster, again=again, tell=tell, progress=watch.progress, **how,
             )  # fmt: skip
     except KeyboardInterrupt as error:
         raise interrupted(error, watch.kept(_line(again))) from None
