@@ -7,6 +7,7 @@ a node that dies costs its blocks another attempt, and no block is given back in
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from sanderling.errors import RunError, UsageError
 Block = tuple[int, int]
 _ATTEMPTS = 5  # at a block: Ray alone would go on for ever with one that ends every process
 _DEATHS = 3  # of actors that are being made, in a row
+# Ray tells of each death on stdout, where a command's own document has to stand alone.
+_QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": ".", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ def done_on_cluster(
             where="--cluster",
             hint="join the cluster here with: ray start --address=HOST:6379, and give --cluster auto",
         )
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     with connected(address, feature):
         import ray
 

@@ -122,7 +122,7 @@ def predict(wanted: Wanted) -> Predicted:
         for note in listing.notes:
             wanted.tell(note)
         manifest = _manifest(wanted, pipeline, listing)
-        if not wanted.again and wanted.output.exists():
+        if not wanted.again and parts.stored() is None and wanted.output.exists():
             found = manifest_of(wanted.output)
             if found is not None and not unlike(manifest, found):
                 return _finished(wanted, found)
