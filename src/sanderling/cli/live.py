@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
-from sanderling.cli.failure import Terminated
 from sanderling.cli.output import stderr
+from sanderling.cli.signals import Signals
 from sanderling.report.format import format_ms, format_ratio, format_seconds, format_share, plain, shorten
 from sanderling.search.events import Event, Note, Phase, Progress, RungSkipped, TrialFinished, TrialStarted
 from sanderling.search.trial import Trial
@@ -44,14 +42,11 @@ class Live:
         self._task: TaskID | None = None
         self._deadline = math.inf
         self._title = ""
-        self._previous: dict[int, Any] = {}
-        self._interrupted: type[KeyboardInterrupt] | None = None
+        self._signals = Signals()
         self.finished = 0
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._interrupt)
+        self._signals.__enter__()
         if not self._quiet and self._console.is_terminal:
             self._bar = _bar(self._console)
             self._task = self._bar.add_task("starting", total=None, deadline=math.inf)
@@ -64,20 +59,11 @@ class Live:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        # A KeyboardInterrupt that hits inside of a finalizer is swallowed by the interpreter: remembered, it
-        # is raised again at the next event.
-        self._interrupted = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        raise self._interrupted
+        self._signals.__exit__()
 
     def __call__(self, event: Event) -> None:
         """Takes an event of the search."""
-        if self._interrupted is not None:
-            raise self._interrupted
+        self._signals.check()
         if isinstance(event, TrialFinished):
             self.finished += 1
         if self._quiet:

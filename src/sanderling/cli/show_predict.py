@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
 from sanderling.cli.output import stderr, stdout
+from sanderling.cli.signals import Signals
 from sanderling.cli.steps import Steps
 from sanderling.report.format import format_bytes, plain
 
@@ -24,10 +25,20 @@ class Watch(Steps):
     def __init__(self, *, hidden: bool) -> None:
         super().__init__(hidden=hidden, rated=True)
         self._answered = self._of = 0
+        self._signals = Signals()
+
+    def __enter__(self) -> Self:
+        self._signals.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._signals.__exit__()
 
     def progress(self, done: int, total: int) -> None:
         """So many of so many are answered."""
         self._answered, self._of = done, total
+        self._signals.check()
         self("", done, total)
 
     def kept(self, line: str) -> str:

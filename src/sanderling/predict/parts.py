@@ -23,7 +23,7 @@ from sanderling.predict.columns import Row, table_of
 
 VERSION = 1
 _NAME = re.compile(r"(\d{9,})-(\d{9,})\.parquet")
-_MANIFEST = "manifest.json"
+_MANIFEST, _LOCK = "manifest.json", ".lock"
 _LARGEST = 64 << 20  # bytes of a manifest; with 25,000 labels it has a megabyte
 # What must be the same when a table is gone on with, in words.
 _SAME = {
@@ -68,30 +68,37 @@ class Parts:
 
         Raises:
             RunError: another process answers into the same table.
-            StorageError: it cannot be made.
+            StorageError: it cannot be made, or holds something else.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = files.lock(self.folder, ".lock")
+            self._lock = files.lock(self.folder, _LOCK)
         except BlockingIOError:
             raise RunError("another process is answering into this table", where=str(self._output)) from None
         except OSError as error:
             raise StorageError(
                 f"cannot be made ({error.strerror or error})", where=str(self.folder)
             ) from None
+        foreign = next((path.name for path in self.folder.iterdir() if not _ours(path.name)), None)
+        if foreign is not None:
+            self.release()
+            raise StorageError(
+                f"holds {foreign!r}, which is no part of a table", where=str(self.folder),
+                hint="give another --output, or move it away",
+            )  # fmt: skip
 
     def release(self) -> None:
-        """Lets other processes in; a folder that nothing was begun in goes."""
+        """Lets other processes in; a folder in which nothing was begun goes."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self.folder.is_dir() and not (self.folder / _MANIFEST).exists():
+        if self.folder.is_dir() and all(path.name == _LOCK for path in self.folder.iterdir()):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
         """Begins a table: earlier parts go, and the manifest says what it will hold."""
         for path in self.folder.iterdir():
-            if path.name != ".lock":
+            if path.name != _LOCK:
                 path.unlink()
         self.note(manifest)
 
@@ -152,15 +159,21 @@ def _told(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot be written ({error.strerror or error})", where=str(path)) from None
 
 
+def _ours(name: str) -> bool:
+    """Returns: whether a file is a part, the manifest, or what a killed process left of one of these."""
+    name = re.sub(r"^\.(.+)\.[0-9a-f]{12}$", r"\1", name)
+    return name in (_MANIFEST, _LOCK) or _NAME.fullmatch(name) is not None
+
+
 def unlike(manifest: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
     """Returns: in what a stored manifest is of another run, in words; "" where it is not."""
     return next((words for key, words in _SAME.items() if stored.get(key) != manifest[key]), "")
 
 
 def refused(output: Path, words: str) -> UsageError:
-    """Returns: the error that a table was begun with something else."""
+    """Returns: the error that something else is there, which is not to be lost."""
     return UsageError(
-        f"was begun {words}", where=str(output),
+        words, where=str(output),
         hint="give another --output, or --again to answer everything anew",
     )  # fmt: skip
 

@@ -146,9 +146,11 @@ def _go_on(
 ) -> Predicted:
     stored = None if wanted.again else parts.stored()
     if stored is not None and (words := unlike(manifest, stored)):
-        raise refused(parts.folder, words)
+        raise refused(parts.folder, f"was begun {words}")
     if stored is None and wanted.output.exists() and not wanted.again:
-        raise refused(wanted.output, unlike(manifest, manifest_of(wanted.output) or {}))
+        found = manifest_of(wanted.output)
+        words = "is there already" if found is None else f"was begun {unlike(manifest, found)}"
+        raise refused(wanted.output, words)
     if stored is not None and stored.get("task") is not None:
         pipeline.adopt(_settled(stored["task"], pipeline.spec))
         manifest = stored
@@ -193,6 +195,7 @@ def _here(wanted: Wanted, parts: Parts, pipeline: Pipeline, listing: Listing, mi
             wanted.progress(done, len(listing))
     finally:
         writer.close()
+        wanted.progress(len(listing) - _count(parts.missing(len(listing))), len(listing))  # what is kept
     return _How(0.0, answering.plan, answering.reason)
 
 

@@ -170,13 +170,13 @@ def _jsonl(tables: Tables, schema: Any, file: IO[bytes], manifest: Mapping[str, 
 
 
 def _csv(tables: Tables, schema: Any, file: IO[bytes], manifest: Mapping[str, Any]) -> None:
-    with io.TextIOWrapper(file, "utf-8", newline="", write_through=True) as text:
-        writer = csv.writer(text)
-        writer.writerow(schema.names)
-        for table in tables:
-            for row in table.to_pylist():
-                writer.writerow([_cell(value) for value in row.values()])
-        text.detach()
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(schema.names)
+    for table in tables:
+        for row in table.to_pylist():
+            writer.writerow([_cell(value) for value in row.values()])
+    text.detach()  # the file is not this function's to close
 
 
 def _cell(value: Any) -> Any:
