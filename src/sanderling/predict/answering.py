@@ -137,7 +137,9 @@ class Answering:
     def _row(self, index: int, found: dict[str, Any] | SanderlingError) -> Row:
         name, text = self._listing.name(index), self._listing.text(index)
         if isinstance(found, SanderlingError):
-            return Row(index, name, error=found.what, text=text)
+            path = self._listing.file(index)
+            what = found.what if path is None else found.what.replace(str(path), name)
+            return Row(index, name, error=what, text=text)
         return Row(index, name, found, text=text)
 
 

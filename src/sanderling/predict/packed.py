@@ -122,12 +122,16 @@ class Unpacked:
         if row["kind"] in ("arrays", "picture"):
             archive = np.load(io.BytesIO(row["content"]), allow_pickle=False)
             arrays = {name.removeprefix("_"): archive[name] for name in archive.files}
-            return (
-                {n: as_picture(a if a.ndim == 3 else a[:, :, None]) for n, a in arrays.items()}
-                if (row["kind"] == "picture")
-                else arrays
-            )
+            return arrays if row["kind"] == "arrays" else {n: _drawn(a) for n, a in arrays.items()}
         with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
             path = Path(folder) / f"sample{row['kind']}"
             path.write_bytes(row["content"])
-            return opened_file(path, self._ports)
+            try:
+                return opened_file(path, self._ports)
+            except SampleError as error:  # the same words as where the file lies
+                what = error.what.replace(str(path), row["name"])
+                raise SampleError(what, where=row["name"], hint=error.hint) from error
+
+
+def _drawn(pixels: Any) -> Any:
+    return as_picture(pixels if pixels.ndim == 3 else pixels[:, :, None])

@@ -151,12 +151,18 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         SampleError: the file is damaged, too large to be decoded, or no image.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
             image.load()
             return ImageOps.exif_transpose(image) or image
+    except UnidentifiedImageError as error:
+        raise SampleError(
+            "cannot read the image (its format is not known)",
+            where=str(path),
+            hint="remove it or save it again",
+        ) from error
     # PIL's decoders raise a different error for every kind of damage.
     except (
         OSError,
