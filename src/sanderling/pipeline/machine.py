@@ -110,9 +110,14 @@ class Machine:
         return self._session.precision
 
     @property
-    def file(self) -> Path:
-        """The model's file, as it is run."""
-        return self._session.path
+    def files(self) -> tuple[Path, ...]:
+        """The model's file; of a cascade the one that describes it, and its models'."""
+        return self._session.files
+
+    @property
+    def engine_again(self) -> str:
+        """What loads the same model on the same engine, or the models of a cascade on theirs."""
+        return self.engine if len(self.files) == 1 else "auto"
 
     def forget(self) -> None:
         """Sets the state of a model that keeps one back to its beginning: another thing follows."""

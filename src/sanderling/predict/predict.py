@@ -116,7 +116,7 @@ def predict(wanted: Wanted) -> Predicted:
     check_suffix(wanted.output)
     parts = Parts(wanted.output)
     before = {} if wanted.again else parts.stored() or {}
-    pipeline = wanted.make(before.get("engine"))
+    pipeline = wanted.make(before.get("engine_again"))
     try:
         listing = list_samples(wanted.samples, pipeline.asked_for, pipeline.machine.model)
         for note in listing.notes:
@@ -253,19 +253,27 @@ def _manifest(wanted: Wanted, pipeline: Pipeline, listing: Listing) -> dict[str,
     """Returns: what a table is the answer to."""
     from sanderling import __version__
 
-    path, spec = pipeline.machine.file, pipeline.spec
+    machine, spec = pipeline.machine, pipeline.spec
     asked: dict[str, Any] = {"engine": wanted.engine, **spec.to_json()}
     if spec.name == "custom":
         asked["function"] = function_identity(str(spec.options["function"]))
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
     manifest = {
-        "version": VERSION, "sanderling": __version__, "model": {"name": path.name, "sha256": sha256},
-        "engine": pipeline.machine.engine, "asked": asked,
+        "version": VERSION, "sanderling": __version__, "model": _model(machine.files),
+        "engine": machine.engine, "engine_again": machine.engine_again, "asked": asked,
         "samples": {"count": len(listing), "identity": listing.identity()},
     }  # fmt: skip
     found: dict[str, Any] = json.loads(json.dumps(manifest))  # as it will be read back
     return found
+
+
+def _model(paths: tuple[Path, ...]) -> dict[str, str]:
+    """Returns: the model's name and hash; of a cascade that of its files' hashes."""
+    found = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256"))
+        except OSError as error:
+            raise StorageError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    whole = found[0] if len(found) == 1 else hashlib.sha256(b"".join(each.digest() for each in found))
+    return {"name": paths[0].name, "sha256": whole.hexdigest()}

@@ -34,7 +34,7 @@ class ReadJob:
 
     Attributes:
         given: see ``list_samples``.
-        model: the model's file.
+        model: a model's file.
         ports: the inputs that are asked for, each with its kind's name.
         identity: of the listing.
     """
@@ -63,15 +63,14 @@ class AnswerJob:
     """What answers.
 
     Attributes:
-        name, model: the model file's name and content.
+        files: the model's by their names; the first one is what is loaded.
         engine, precision: what runs it.
         task: the settled task, as JSON; None where no sample could be read.
         tokenizer: the content of a ``tokenizer.json``, b"" for none.
         fixed: see ``columns.table_of``.
     """
 
-    name: str
-    model: bytes
+    files: dict[str, bytes]
     engine: str
     precision: str
     task: Any
@@ -84,14 +83,16 @@ class Answerer:
 
     def __init__(self, job: AnswerJob) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sanderling-")
-        path = Path(self._folder.name) / Path(job.name).name
-        path.write_bytes(job.model)
+        paths = [Path(self._folder.name) / name for name in job.files]
+        for path, content in zip(paths, job.files.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         spec = TaskSpec() if job.task is None else from_json(job.task, "the task")
         if job.tokenizer:
-            tokenizer = path.with_name(_TOKENIZER)
+            tokenizer = paths[0].with_name(_TOKENIZER)
             tokenizer.write_bytes(job.tokenizer)
             spec = _with_tokenizer(spec, str(tokenizer))
-        self._pipeline = Pipeline(Machine(path, job.engine, 1, job.precision), spec)
+        self._pipeline = Pipeline(Machine(paths[0], job.engine, 1, job.precision), spec)
         if job.task is not None:
             self._pipeline.adopt(spec)
         self._fixed = job.fixed
@@ -141,9 +142,9 @@ def answered_on_cluster(
         raise UsageError(f"{what} is not sent to other machines", where="--cluster", hint="leave it out")
     ports = tuple((port.spec, port.kind.name) for port in pipeline.asked_for)
     where = Path(given).absolute() if isinstance(given, str | Path) else given
-    reads = ReadJob(where, machine.file.absolute(), ports, listing.identity())
+    reads = ReadJob(where, machine.files[-1].absolute(), ports, listing.identity())
     does = AnswerJob(
-        machine.file.name, machine.file.read_bytes(), machine.engine, machine.precision,
+        _files(machine.files), machine.engine_again, machine.precision,
         None if pipeline.settled is None else spec.to_json(), _tokenizer(spec), fixed,
     )  # fmt: skip
     work = Work(Reader, reads, Answerer, does)
@@ -152,6 +153,13 @@ def answered_on_cluster(
         return in_blocks(listing, missing, workers)
 
     return done_on_cluster(address, "predict --cluster", blocks, work, joined)
+
+
+def _files(paths: Sequence[Path]) -> dict[str, bytes]:
+    """Returns: contents by name, relative to the first file's folder, in which they all lie."""
+    folder = paths[0].parent.resolve()
+    named = ((path.parent.resolve() / path.name, path) for path in paths)
+    return {whole.relative_to(folder).as_posix(): path.read_bytes() for whole, path in named}
 
 
 def _tokenizer(spec: TaskSpec) -> bytes:
