@@ -88,12 +88,13 @@ class Parts:
             )  # fmt: skip
 
     def release(self) -> None:
-        """Lets other processes in; a folder in which nothing was begun goes."""
+        """Lets other processes in; a folder without a finished part goes."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else None
+        if names is not None and all(_ours(name) and not _NAME.fullmatch(name) for name in names):
+            shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self.folder.is_dir() and all(path.name == _LOCK for path in self.folder.iterdir()):
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def begin(self, manifest: Mapping[str, Any]) -> None:
         """Begins a table: earlier parts go, and the manifest says what it will hold."""
