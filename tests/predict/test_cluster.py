@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,9 +32,10 @@ from tests.pipeline.nets import disc, red_or_not, weighed_sum
 ROOT = Path(__file__).parents[2]
 COUNT = 96
 TASK = {"task": "classify:mean=0,std=255", "engine": "litert"}
-# Ray's workers start from what it says of this package's place, as an installed one would.
 ENVIRONMENT = {
     **os.environ, "PYTHONPATH": f"{ROOT / 'src'}", "RAY_DISABLE_IMPORT_WARNING": "1",
+    # Whether Ray asks for a token by itself depends on whether this user has had one.
+    "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex,
     # A node that is gone is missed after 3 s instead of 15.
     "RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "3", "RAY_health_check_timeout_ms": "3000",
