@@ -76,7 +76,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_shell_can_complete_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sanderling.cli.options import _models, _samples
+    from sanderling.cli.options import _models, sample_paths
 
     (tmp_path / "net.tflite").write_bytes(b"")
     (tmp_path / "notes.txt").write_bytes(b"")
@@ -85,5 +85,5 @@ def test_the_shell_can_complete_models(tmp_path: Path, monkeypatch: pytest.Monke
     assert _models("n") == ["nested/", "net.tflite"]
     assert _models("dig") == ["digits"]
     assert _models(f"{tmp_path}/ne") == [f"{tmp_path}/nested/", f"{tmp_path}/net.tflite"]
-    assert _samples("nes") == ["nested/"]
+    assert sample_paths("nes") == ["nested/"]
     assert _models("no/such/") == []

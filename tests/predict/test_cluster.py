@@ -67,7 +67,7 @@ class Node:
             command, start_new_session=True, stdout=nowhere, stderr=nowhere, env=ENVIRONMENT
         ) as starting:
             self.session = starting.pid
-            starting.wait(60)
+            starting.wait(120)
 
     def worker(self) -> int | None:
         """Returns: a process that answers, None where there is none yet."""
@@ -108,7 +108,7 @@ def nodes() -> Iterator[tuple[str, list[Node]]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_worker_and_a_node_die_and_nothing_is_lost_or_repeated(
     tmp_path: Path, nodes: tuple[str, list[Node]]
 ) -> None:
@@ -127,7 +127,7 @@ def test_a_worker_and_a_node_die_and_nothing_is_lost_or_repeated(
         command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     parts, killed = Parts(out), []
-    until = time.monotonic() + 150
+    until = time.monotonic() + 250
     while process.poll() is None and len(killed) < 2:
         assert time.monotonic() < until
         done = len(parts.done()) if parts.folder.is_dir() else 0
@@ -138,7 +138,7 @@ def test_a_worker_and_a_node_die_and_nothing_is_lost_or_repeated(
             second.kill()
             killed.append(done)
         time.sleep(0.01)
-    stdout, stderr = process.communicate(timeout=150)
+    stdout, stderr = process.communicate(timeout=250)
     assert process.returncode == 0, stderr
     assert len(killed) == 2, "it was too fast to be disturbed"
     said = json.loads(stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,6 @@ class Machine:
         begin = time.perf_counter()
         found: Any = self._session({name: np.asarray(value) for name, value in feed.items()})
         self.seconds = time.perf_counter() - begin
-        return self._real(found)
-
-    def _real(self, found: Any) -> list[Array]:
         named = found if isinstance(found, dict) else {self.outputs[0]: found}
         if len(named) != len(self._session.outputs):
             raise RunError("two outputs have the same name", where=self.model.name)
@@ -77,17 +75,20 @@ class Machine:
         ports = self._session.inputs
         return tuple(accept(feed[port.name], port) for port in ports)
 
-    def map(self, stream: Iterable[tuple[Array, ...]], cores: int | None = None) -> Mapped[Any]:
+    def map(self, stream: Iterable[tuple[Array, ...]], most: int) -> Mapped[Any]:
         """Answers a stream with replicas side by side. See ``Session.map``.
 
         Args:
-            stream: arranged inputs.
-            cores: processors that may be used; None: all.
+            stream: arranged inputs, of a model that keeps no state.
+            most: processors that may be used.
 
-        Returns: what iterates over what the session gives, which ``real`` makes real values of; a
-            ``RunError`` where the model failed.
+        Returns: what iterates over the stored outputs, which ``real`` makes real values of; a ``RunError``
+            where the model failed.
         """
-        return self._session.map(stream, most=cores, forgiving=True)
+        from sanderling.runtime.parallel.mapping import Mapped
+
+        source = replace(self._session.source(), cores=most, forgiving=True)
+        return Mapped(source, stream, None, lambda outputs: outputs)
 
     def real(self, found: Any) -> list[Array]:
         """Returns: what ``map`` gave as ``__call__`` gives it.
@@ -97,7 +98,7 @@ class Machine:
         """
         if isinstance(found, RunError):
             raise found
-        return self._real(found)
+        return [dequantize(each, port) for each, port in zip(found, self._session.outputs, strict=True)]
 
     @property
     def keeps_state(self) -> bool:
@@ -107,12 +108,13 @@ class Machine:
     @property
     def precision(self) -> str:
         """As it was asked for, or as a recipe file has it."""
-        return self._session.precision
+        return str(self._session.source().how["precision"])
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The model's file; of a cascade the one that describes it, and its models'."""
-        return self._session.files
+        read = self._session.source().read
+        return (read.path, *(() if read.cascade is None else (part.path for part in read.cascade.parts)))
 
     @property
     def engine_again(self) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -251,14 +252,12 @@ def _finished(wanted: Wanted, found: dict[str, Any]) -> Predicted:
 
 def _manifest(wanted: Wanted, pipeline: Pipeline, listing: Listing) -> dict[str, Any]:
     """Returns: what a table is the answer to."""
-    from sanderling import __version__
-
     machine, spec = pipeline.machine, pipeline.spec
     asked: dict[str, Any] = {"engine": wanted.engine, **spec.to_json()}
     if spec.name == "custom":
         asked["function"] = function_identity(str(spec.options["function"]))
     manifest = {
-        "version": VERSION, "sanderling": __version__, "model": _model(machine.files),
+        "version": VERSION, "sanderling": version("sanderling"), "model": _model(machine.files),
         "engine": machine.engine, "engine_again": machine.engine_again, "asked": asked,
         "samples": {"count": len(listing), "identity": listing.identity()},
     }  # fmt: skip

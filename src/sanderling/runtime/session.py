@@ -30,7 +30,7 @@ from sanderling.runtime.recipe_file import RunAs, is_recipe_file, read_recipe_fi
 from sanderling.settings import cores, settings
 
 if TYPE_CHECKING:
-    from sanderling.runtime.parallel.mapping import Mapped
+    from sanderling.runtime.parallel.mapping import Mapped, Source
 
 Answer = Array | dict[str, Array]
 
@@ -106,14 +106,9 @@ class Session:
             sys.stderr.write(describe(self._model.name, self.engine, self.reason, self.placement))
 
     def _open(
-        self,
-        model: str | Path | Model,
-        engine: str,
-        threads: int | None,
-        precision: str,
-        options: dict[str, object],
-        samples: Sequence[Any] | str | None,
-    ) -> None:
+        self, model: str | Path | Model, engine: str, threads: int | None, precision: str,
+        options: dict[str, object], samples: Sequence[Any] | str | None,
+    ) -> None:  # fmt: skip
         path, engine, threads, precision = self._source(model, engine, threads, precision)
         try:
             if engine != "auto":
@@ -160,15 +155,8 @@ class Session:
                 self._runner = chosen.runner
                 return
             options = self._how["options"] = {}  # they are wishes for a GPU
-        self._reload = partial(
-            load_runner,
-            path,
-            self._model,
-            self.engine,
-            threads=self.threads,
-            precision=precision,
-            options=options,
-        )
+        how: dict[str, Any] = {"threads": self.threads, "precision": precision, "options": options}
+        self._reload = partial(load_runner, path, self._model, self.engine, **how)
         self._runner = self._reload()
 
     def _source(
@@ -226,17 +214,6 @@ class Session:
     def runner(self) -> Runner:
         """What the engine loaded, for those who join several: it checks nothing, and must not be closed."""
         return self._runner
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The file that is loaded; of a cascade the one that describes it, and its models'."""
-        cascade = self._read.cascade
-        return (self._read.path, *(() if cascade is None else (part.path for part in cascade.parts)))
-
-    @property
-    def precision(self) -> str:
-        """The precision that was asked for, or the recipe file's."""
-        return str(self._how["precision"])
 
     @property
     def placement(self) -> tuple[Placed, ...]:
@@ -320,8 +297,6 @@ class Session:
         where: str = "auto",
         threads: int | None = None,
         stages: int | Sequence[str] | None = None,
-        most: int | None = None,
-        forgiving: bool = False,
     ) -> Mapped[Answer]:
         """Answers a stream of inputs with replicas of the model side by side, in the stream's order.
 
@@ -337,8 +312,6 @@ class Session:
             threads: of each replica, where their number is given, or of each stage.
             stages: instead of replicas the model in so many stages, one behind the other; or the engines of
                 the stages, as in ``("webgpu", "litert")``. Where to cut is measured.
-            most: processors that ``"auto"`` may use; None: all.
-            forgiving: an input that the model fails on is answered by its ``RunError``, and the rest goes on.
 
         Returns: an iterator, whose ``plan`` and ``reason`` say what was chosen.
 
@@ -346,12 +319,9 @@ class Session:
             UsageError: an argument is wrong.
             RunError: the model keeps a state, and more than one replica is asked for.
         """
-        from sanderling.runtime.parallel.mapping import Mapped, Source, wanted_plan
+        from sanderling.runtime.parallel.mapping import Mapped, wanted_plan
 
-        self._check_open()
-        source = Source(
-            self._read, self._replicated or self.engine, self._how, most or cores(), self._tell, forgiving
-        )
+        source = self.source()
         plan = wanted_plan(source, replicas, where, threads, stages)
         single = len(self._runner.outputs) == 1
 
@@ -359,12 +329,17 @@ class Session:
             args = tuple(given) if isinstance(given, tuple) else (given,)
             return self._arrange(args, {})[0]
 
-        def finish(outputs: Any) -> Any:
-            if isinstance(outputs, RunError):
-                return outputs
+        def finish(outputs: list[Array]) -> Answer:
             return outputs[0] if single else dict(zip(self._output_names, outputs, strict=True))
 
         return Mapped(source, map(arranged, stream), plan, finish)
+
+    def source(self) -> Source:
+        """Returns: what loads replicas of the model, for ``map`` and its like."""
+        from sanderling.runtime.parallel.mapping import Source
+
+        self._check_open()
+        return Source(self._read, self._replicated or self.engine, self._how, cores(), self._tell)
 
     def _check_open(self) -> None:
         if self._closed:
