@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         predict,
         profile,
         run,
+        serve,
+        serve_app,
     )
 
     __version__: str
@@ -107,6 +109,8 @@ __all__ = [
     "profile",
     "register_operator",
     "run",
+    "serve",
+    "serve_app",
 ]
 
 _VERBS = frozenset(
@@ -123,6 +127,8 @@ _VERBS = frozenset(
         "predict",
         "profile",
         "run",
+        "serve",
+        "serve_app",
     }
 )
 _GRAPH = frozenset({"Graph", "Model", "Node", "Tensor"})

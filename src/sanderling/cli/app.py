@@ -18,6 +18,7 @@ from sanderling.cli.commands.optimize import optimize
 from sanderling.cli.commands.predict import predict
 from sanderling.cli.commands.profile import profile
 from sanderling.cli.commands.run import run
+from sanderling.cli.commands.serve import serve
 from sanderling.cli.commands.serve_page import serve_page
 from sanderling.cli.commands.zoo import zoo
 from sanderling.cli.failure import guarded
@@ -42,6 +43,7 @@ for _command in (
     convert,
     distill,
     deploy,
+    serve,
     serve_page,
     doctor,
 ):

@@ -14,6 +14,7 @@ from sanderling.verbs.deploying import deploy
 from sanderling.verbs.distilling import distill
 from sanderling.verbs.predicting import predict
 from sanderling.verbs.reading import reading_of as _reading
+from sanderling.verbs.serving import serve, serve_app
 
 if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
@@ -40,6 +41,8 @@ __all__ = [
     "predict",
     "profile",
     "run",
+    "serve",
+    "serve_app",
 ]
 
 Labels = str | Path | Sequence[Any]

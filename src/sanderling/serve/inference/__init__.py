@@ -1,0 +1,1 @@
+"""Serves models over HTTP with the Open Inference Protocol (KServe v2)."""

@@ -1,0 +1,293 @@
+"""How a model is served: how many replicas, and whether rows are put together. Measured at the start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from sanderling.engines.engine import Port, Runner
+from sanderling.errors import SanderlingError
+from sanderling.graph.types import Array
+from sanderling.runtime.batched import with_rows
+from sanderling.runtime.loading import load_runner, read_model
+from sanderling.runtime.parallel.mapping import Source
+from sanderling.runtime.parallel.plan import Plan
+from sanderling.serve.inference.lanes import SINGLE, Inputs, ModelLane, Sizes, apart
+
+SHORTEST = 5e-3  # seconds that a request may be held for others, if nobody says so
+_CALLS = 4  # and at least the time of so many single calls
+WORTH = 1.1  # rows a second: with less gained, rows are not put together
+_DEARER = 1.05  # a plan with more replicas or threads must gain this much
+_NEARLY = 0.97  # of the best: the smallest size so good is the largest used
+_LADDER = (2, 4, 8, 16, 32, 64)
+_ROUNDS, _SECONDS = 3, 0.04
+_COMPARED = 4  # calls of several rows on real data that are compared with single ones
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a model is served.
+
+    Attributes:
+        plan: replicas and threads.
+        delay: seconds that a request may be held for others, and that a call of several rows may take.
+        sizes: rows of one call → its seconds; None where requests must have the model's own shape.
+        reason: why rows are put together, or why not.
+        rates: plan → rows a second, alone and put together.
+    """
+
+    plan: Plan
+    delay: float
+    sizes: Sizes | None
+    reason: str
+    rates: dict[str, tuple[float, float]]
+
+    @property
+    def largest(self) -> int:
+        """The most rows of one call."""
+        return 1 if self.sizes is None else self.sizes.largest
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user says.
+
+    Attributes:
+        batch: the most rows of one call; None has it measured, 1 is off.
+        delay: seconds; None for a time that fits the model.
+        replicas, threads: None has them measured.
+    """
+
+    batch: int | None = None
+    delay: float | None = None
+    replicas: int | None = None
+    threads: int | None = None
+
+
+@dataclass(slots=True)
+class _Tried:
+    """A plan, measured."""
+
+    plan: Plan
+    alone: float
+    seconds: dict[int, float]
+
+    @property
+    def best(self) -> float:
+        """Rows a second with the best size."""
+        return max(self.plan.replicas * size / each for size, each in self.seconds.items())
+
+
+def decide(source: Source, wish: Wish, folder: Path) -> tuple[Decision, list[ModelLane]]:
+    """Measures how a model is served best.
+
+    Args:
+        source: the model, which keeps no state.
+        wish: what a user says.
+        folder: for the model with open leading dimensions; it must live as long as the lanes.
+
+    Returns: the decision, and the replicas.
+    """
+    wide, against = _opened(source, folder)
+    tried, reason = [], against
+    delay = wish.delay
+    for plan in _plans(source, wish):
+        found, delay, why = _try(source, wide, plan, wish, delay)
+        tried.append(found)
+        reason = against or why or reason
+        if why:
+            wide = None  # its answers are wrong, on any plan
+    best = tried[0]
+    for each in tried[1:]:
+        if each.best > best.best * _DEARER:
+            best = each
+    assert delay is not None
+    chosen, reason = _sizes(best, wish, reason, delay)
+    rates = {str(t.plan): (t.plan.replicas / t.alone, t.best) for t in tried}
+    sizes = chosen if wide is not None else None
+    made = Decision(best.plan, delay, sizes, reason, rates)
+    return made, _load(source, wide if made.largest > 1 else None, made)
+
+
+def _opened(source: Source, folder: Path) -> tuple[Source | None, str]:
+    """Returns: the model for any number of rows; else None and why not."""
+    from sanderling.tflite import write
+
+    try:
+        path = folder / f"{source.path.stem}-rows.tflite"
+        write(with_rows(source.model), path)
+        return replace(source, path=path, model=read_model(path)), ""
+    except SanderlingError as error:
+        return None, error.what
+
+
+def _plans(source: Source, wish: Wish) -> list[Plan]:
+    from sanderling.engines import registry
+
+    cores = source.cores
+    if not registry.find_variant(source.engine).threads:
+        return [Plan(wish.replicas or 1, 1)]
+    if wish.replicas is not None:
+        return [Plan(wish.replicas, wish.threads or max(1, cores // wish.replicas))]
+    if wish.threads is not None:
+        counts = dict.fromkeys([1, max(1, cores // wish.threads)])
+        return [Plan(count, wish.threads) for count in counts]
+    shared = [Plan(n, cores // n) for n in range(1, cores + 1) if cores % n == 0]
+    return [Plan(1, 1), *(plan for plan in shared if plan != Plan(1, 1))]
+
+
+def _try(
+    source: Source, wide: Source | None, plan: Plan, wish: Wish, delay: float | None
+) -> tuple[_Tried, float, str]:
+    """Returns: a plan measured, the delay in force, and why rows cannot be put together."""
+    with ExitStack() as stack:
+        single = _open(stack, source, plan)
+        pool = stack.enter_context(ThreadPoolExecutor(plan.replicas))
+        items = noise(single[0].inputs)
+        alone = [ModelLane(runner) for runner in single]
+        first = _call_seconds(pool, alone, [items(1)])
+        delay = max(SHORTEST, _CALLS * first) if delay is None else delay
+        if wide is None or wish.batch == 1:
+            return _Tried(plan, first, {1: first}), delay, ""
+        try:
+            runners = _open(stack, wide, plan)
+            differs = _differs(runners[0], single[0], items)
+        except SanderlingError as error:
+            differs = error.what
+        if differs:
+            told = f"an answer of several rows differs from those of single calls: {differs}"
+            return _Tried(plan, first, {1: first}), delay, told
+        seconds = _climb(pool, alone, runners, items, wish.batch, delay)
+        return _Tried(plan, seconds[1], seconds), delay, ""
+
+
+def _open(stack: ExitStack, source: Source, plan: Plan) -> list[Runner]:
+    runners = []
+    for _ in range(plan.replicas):
+        runner = load_runner(
+            source.path, source.model, source.engine, **{**source.how, "threads": plan.threads}
+        )
+        stack.callback(runner.close)
+        runners.append(runner)
+    return runners
+
+
+def noise(ports: Sequence[Port]) -> Callable[[int], list[Array]]:
+    """Returns: a maker of rows of noise, no two alike; plain integers, which may be indices, are 0 and 1."""
+    rng = np.random.default_rng(0)
+
+    def one(port: Port, rows: int) -> Array:
+        dtype = port.type.dtype.numpy
+        shape = (rows, *port.type.shape[1:]) if port.type.shape else ()
+        if dtype.kind == "f":
+            return rng.random(shape).astype(dtype)
+        if dtype.kind == "O":
+            return np.full(shape, b"text", object)
+        if dtype.kind in "iu" and port.type.is_quantized:
+            limits = np.iinfo(str(dtype))
+            return rng.integers(limits.min, limits.max, shape, dtype.type, endpoint=True)
+        return rng.integers(0, 2, shape).astype(dtype)
+
+    return lambda rows: [one(port, rows) for port in ports]
+
+
+def _differs(wide: Runner, single: Runner, items: Callable[[int], list[Array]]) -> str:
+    """Returns: how answers of several rows are apart from single ones; "" where they are the same."""
+    for rows in (2, 3, 5)[:_TRIES]:
+        inputs = items(rows)
+        together = wide.run(inputs)
+        alone = [single.run([x[n : n + 1] for x in inputs]) for n in range(rows)]
+        differs = apart(together, [np.concatenate(parts) for parts in zip(*alone, strict=True)])
+        if differs:
+            return differs
+    return ""
+
+
+def _climb(
+    pool: ThreadPoolExecutor,
+    alone: Sequence[ModelLane],
+    runners: Sequence[Runner],
+    items: Callable[[int], list[Array]],
+    most: int | None,
+    delay: float,
+) -> dict[int, float]:
+    """Returns: rows → seconds of one call, as far as calls stay within the delay and gain."""
+    ladder = [size for size in _LADDER if most is None or size < most] + ([] if most is None else [most])
+    rounds: dict[int, list[float]] = {1: [_call_seconds(pool, alone, [items(1)])]}
+    lanes: dict[int, list[ModelLane]] = {1: [*alone]}
+    groups: dict[int, list[Inputs]] = {1: [items(1)]}
+    best = 1 / rounds[1][0]
+    for size in ladder:
+        lanes[size] = [ModelLane(runner, Sizes({size: 1.0})) for runner in runners]
+        groups[size] = [items(1) for _ in range(size)]
+        each = _call_seconds(pool, lanes[size], groups[size])
+        if each > delay and most is None:
+            break
+        rounds[size] = [each]
+        if size / each < best * _NEARLY and most is None:
+            break
+        best = max(best, size / each)
+    for _ in range(_ROUNDS - 1):
+        for size, seen in rounds.items():
+            seen.append(_call_seconds(pool, lanes[size], groups[size]))
+    return {size: median(seen) for size, seen in rounds.items()}
+
+
+def _call_seconds(pool: ThreadPoolExecutor, lanes: Sequence[ModelLane], group: list[Inputs]) -> float:
+    """Returns: seconds of one call, while all replicas are busy."""
+
+    def work(lane: ModelLane) -> float:
+        begin, calls = time.perf_counter(), 0
+        while not calls or time.perf_counter() - begin < _SECONDS:
+            answer = lane(group)[0]
+            if isinstance(answer, SanderlingError):
+                raise answer
+            calls += 1
+        return (time.perf_counter() - begin) / calls
+
+    for lane in lanes:
+        lane(group)  # what is done once is not counted
+    return median(pool.map(work, lanes))
+
+
+def _sizes(tried: _Tried, wish: Wish, reason: str, delay: float) -> tuple[Sizes, str]:
+    """Returns: the sizes to use, and why."""
+    rates = {size: size / seconds for size, seconds in tried.seconds.items()}
+    best = max(rates.values())
+    gain = best / rates[1]
+    if wish.batch == 1:
+        return SINGLE, "as asked"
+    if reason:
+        return SINGLE, reason
+    if len(rates) == 1:
+        told = f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
+        return SINGLE, told
+    if wish.batch is None and gain < WORTH:
+        size = max(rates, key=lambda each: rates[each] if each > 1 else 0.0)
+        return SINGLE, f"{size} rows in one call are {rates[size] / rates[1]:.2f}× as fast as one by one"
+    largest = wish.batch or min(size for size, rate in rates.items() if rate >= _NEARLY * best)
+    gain = rates[largest] / rates[1]
+    kept = {size: seconds for size, seconds in tried.seconds.items() if size <= largest}
+    return Sizes(
+        kept
+    ), f"{largest} rows in one call are {rates[largest] / rates[1]:.2f}× as fast as one by one"
+
+
+def _load(source: Source, wide: Source | None, made: Decision) -> list[ModelLane]:
+    with ExitStack() as stack:
+        runners = _open(stack, wide or source, made.plan)
+        items = noise(runners[0].inputs)
+        lanes = [ModelLane(runner, made.sizes, _COMPARED) for runner in runners]
+        for lane in lanes:
+            for size in made.sizes.seconds if made.sizes is not None else ():
+                lane([items(size)])  # engines make room for a size when it first comes
+        stack.pop_all()
+        return lanes

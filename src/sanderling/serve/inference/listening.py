@@ -1,0 +1,140 @@
+"""Runs an application until it is told to end, and then answers what it has taken."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from sanderling.errors import MissingExtra, UsageError
+from sanderling.serve.inference.application import Application
+
+if TYPE_CHECKING:
+    from sanderling.serve.certificate import Certificate
+
+_GRACE = 0.3  # seconds in which what is on its way still arrives
+_IDLE = 75  # seconds that a connection is kept without a request
+_SWITCH = 5e-4  # seconds after which Python's threads take turns: a replica waits for no longer
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Binds a socket.
+
+    Args:
+        host: an address of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise _deaf(error, host, port) from None
+    return bound
+
+
+def _deaf(error: OSError | OverflowError, host: str, port: int) -> UsageError:
+    number = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror) or number == errno.EADDRNOTAVAIL:
+        return UsageError(f"{host!r} is no address of this machine", where="--host")
+    what = "is taken" if number == errno.EADDRINUSE else f"cannot be had: {error}"
+    return UsageError(f"port {port} {what}", where="--port", hint="give another, 0 for any that is free")
+
+
+def serve(
+    app: Application,
+    bound: socket.socket,
+    *,
+    reading: float,
+    drain: float,
+    certificate: Certificate | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> bool:
+    """Serves until SIGTERM or SIGINT; a second one ends it at once.
+
+    Args:
+        app: is closed at the end.
+        bound: a bound socket.
+        reading: seconds for the head of a request.
+        drain: seconds in which, at the end, what was taken is answered.
+        certificate: for HTTPS.
+        started: called once requests are taken.
+
+    Returns: whether everything that was taken was answered.
+
+    Raises:
+        MissingExtra: uvicorn or httptools is not installed.
+    """
+    try:
+        import uvicorn
+
+        from sanderling.serve.inference.connection import connection_class
+    except ImportError:
+        raise MissingExtra("serving models", "serve") from None
+
+    class Server(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self.complete = True
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
+        async def on_tick(self, counter: int) -> bool:
+            if counter % 5 == 0:
+                now = asyncio.get_running_loop().time()
+                for connection in list(self.server_state.connections):
+                    connection.look(now)  # type: ignore[union-attr]
+            return await super().on_tick(counter)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.drain()
+            for server in self.servers:
+                server.close()
+            await asyncio.sleep(_GRACE)
+            await super().shutdown(sockets)
+            self.complete = not self.server_state.tasks and not self.force_exit
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.drain()
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for each, handler in before.items():
+                    signal.signal(each, handler)
+
+    options: dict[str, Any] = {
+        "http": connection_class(reading), "ws": "none", "log_config": None, "log_level": "critical",
+        "access_log": False, "proxy_headers": False, "server_header": False, "timeout_keep_alive": _IDLE,
+        "timeout_graceful_shutdown": drain, "lifespan": "off",
+    }  # fmt: skip
+    config = uvicorn.Config(app, **options)
+    config.load()
+    if certificate is not None:
+        config.ssl = certificate.context
+    sys.setswitchinterval(_SWITCH)
+    server = Server(config)
+    try:
+        server.run([bound])
+    finally:
+        app.close()
+    return server.complete
