@@ -19,7 +19,7 @@ from sanderling.runtime.batched import with_rows
 from sanderling.runtime.loading import load_runner, read_model
 from sanderling.runtime.parallel.mapping import Source
 from sanderling.runtime.parallel.plan import Plan
-from sanderling.serve.inference.lanes import SINGLE, Inputs, ModelLane, Sizes, apart
+from sanderling.serve.inference.lanes import Inputs, ModelLane, Sizes, apart
 
 SHORTEST = 5e-3  # seconds that a request may be held for others, if nobody says so
 _CALLS = 4  # and at least the time of so many single calls
@@ -263,16 +263,16 @@ def _sizes(tried: _Tried, wish: Wish, reason: str, delay: float) -> tuple[Sizes,
     rates = {size: size / seconds for size, seconds in tried.seconds.items()}
     best = max(rates.values())
     gain = best / rates[1]
+    single = Sizes({1: tried.seconds[1]})
     if wish.batch == 1:
-        return SINGLE, "as asked"
+        return single, "as asked"
     if reason:
-        return SINGLE, reason
+        return single, reason
     if len(rates) == 1:
-        told = f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
-        return SINGLE, told
+        return single, f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
     if wish.batch is None and gain < WORTH:
         size = max(rates, key=lambda each: rates[each] if each > 1 else 0.0)
-        return SINGLE, f"{size} rows in one call are {rates[size] / rates[1]:.2f}× as fast as one by one"
+        return single, f"{size} rows in one call are {rates[size] / rates[1]:.2f}× as fast as one by one"
     largest = wish.batch or min(size for size, rate in rates.items() if rate >= _NEARLY * best)
     gain = rates[largest] / rates[1]
     kept = {size: seconds for size, seconds in tried.seconds.items() if size <= largest}

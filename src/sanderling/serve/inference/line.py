@@ -19,6 +19,7 @@ Answers = list[Outputs | SanderlingError]
 _HANDED = 2e-3  # seconds of work that are worth handing over at once, where calls are single
 _MOST_HANDED = 64
 _LONGEST_DOUBT = 64  # groups
+_QUIET = 0.25  # of the delay: nobody is held for longer after the last one came
 
 
 class Watcher(Protocol):
@@ -162,7 +163,8 @@ class Line:
         """Returns: whether the oldest are held for others. A timer then looks again."""
         if self.largest == 1 or not self.delay:
             return False
-        left = self._jobs[0].since + self.delay - asyncio.get_running_loop().time()
+        until = min(self._jobs[0].since + self.delay, self._jobs[-1].since + self.delay * _QUIET)
+        left = until - asyncio.get_running_loop().time()
         if self._rows >= self.largest or left <= 0 or not self._holding.begin(self._rows):
             self._holding.end(self._rows)
             return False
