@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+CLIENTS = Path(__file__).with_name("serving_clients.py")
 ASKED = {"wrong": 0, "p99_over_bound": 3.0, "batching": 1.2, "load": 0.7}
 
 
@@ -82,7 +83,7 @@ class Server:
         url = self.told["url"].removeprefix("http://")
         given = [f"--{name}={value}" for name, value in options.items()]
         done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("serving_clients.py")), url, str(folder), mode, *given],
+            [sys.executable, str(CLIENTS), url, str(folder), mode, *given],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         found: dict[str, Any] = json.loads(done.stdout)
@@ -156,9 +157,7 @@ def capacity(model: str, folder: Path, seconds: float, clients: int, forced: str
     }
 
 
-def open_loop(
-    model: str, folder: Path, rate: float, seconds: float, clients: int
-) -> dict[str, Any]:
+def open_loop(model: str, folder: Path, rate: float, seconds: float, clients: int) -> dict[str, Any]:
     """Returns: latencies at a rate of arrivals."""
     server = Server(model, "--engine", "litert")
     try:
@@ -174,7 +173,9 @@ def open_loop(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="of the open loop")
     parser.add_argument("--closed", type=float, default=6.0, help="of each measurement of capacity")
     parser.add_argument("--clients", type=int, default=64)

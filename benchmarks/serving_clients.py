@@ -1,6 +1,6 @@
 """The clients of ``serving.py``: a process of their own, a greenlet and a connection for each.
 
-    python benchmarks/serving_clients.py HOST:PORT FOLDER closed|open --seconds=S --clients=N [--rate=R]
+python benchmarks/serving_clients.py HOST:PORT FOLDER closed|open --seconds=S --clients=N [--rate=R]
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ _NEARLY = 0.97  # of the best: the smallest size so good is the largest used
 _LADDER = (2, 4, 8, 16, 32, 64)
 _ROUNDS, _SECONDS = 3, 0.04
 _COMPARED = 4  # calls of several rows on real data that are compared with single ones
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,15 @@ class Decision:
         delay: seconds that a request may be held for others, and that a call of several rows may take.
         sizes: rows of one call → its seconds; None where requests must have the model's own shape.
         reason: why rows are put together, or why not.
-        rates: plan → rows a second, alone and put together.
+        seconds: of a call of one row.
+        rates: plan → rows a second, one by one and put together.
     """
 
     plan: Plan
     delay: float
     sizes: Sizes | None
     reason: str
+    seconds: float
     rates: dict[str, tuple[float, float]]
 
     @property
@@ -72,13 +73,17 @@ class Wish:
     threads: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Tried:
-    """A plan, measured."""
+    """A plan, measured: rows of one call → its seconds, while all replicas are busy."""
 
     plan: Plan
-    alone: float
     seconds: dict[int, float]
+
+    @property
+    def alone(self) -> float:
+        """Rows a second, one by one."""
+        return self.plan.replicas / self.seconds[1]
 
     @property
     def best(self) -> float:
@@ -97,24 +102,55 @@ def decide(source: Source, wish: Wish, folder: Path) -> tuple[Decision, list[Mod
     Returns: the decision, and the replicas.
     """
     wide, against = _opened(source, folder)
-    tried, reason = [], against
+    if wide is not None:
+        against = _verified(source, wide)
+        wide = None if against else wide
+    tried: list[_Tried] = []
     delay = wish.delay
     for plan in _plans(source, wish):
-        found, delay, why = _try(source, wide, plan, wish, delay)
+        found, delay = _try(source, None if wish.batch == 1 else wide, plan, wish.batch, delay)
         tried.append(found)
-        reason = against or why or reason
-        if why:
-            wide = None  # its answers are wrong, on any plan
+    assert delay is not None
+    together = _fastest(tried, lambda each: each.best)
+    single = _fastest(tried, lambda each: each.alone)
+    pays, reason = _judged(together, single, wish.batch, against, delay)
+    chosen = together if pays else single
+    sizes = None if wide is None else _sizes(chosen, wish.batch if pays else 1)
+    rates = {str(each.plan): (each.alone, each.best) for each in tried}
+    made = Decision(chosen.plan, delay, sizes, reason, chosen.seconds[1], rates)
+    return made, _load(source, wide if made.largest > 1 else None, made)
+
+
+def _fastest(tried: Sequence[_Tried], rate: Callable[[_Tried], float]) -> _Tried:
     best = tried[0]
     for each in tried[1:]:
-        if each.best > best.best * _DEARER:
+        if rate(each) > rate(best) * _DEARER:
             best = each
-    assert delay is not None
-    chosen, reason = _sizes(best, wish, reason, delay)
-    rates = {str(t.plan): (t.plan.replicas / t.alone, t.best) for t in tried}
-    sizes = chosen if wide is not None else None
-    made = Decision(best.plan, delay, sizes, reason, rates)
-    return made, _load(source, wide if made.largest > 1 else None, made)
+    return best
+
+
+def _judged(
+    together: _Tried, single: _Tried, batch: int | None, against: str, delay: float
+) -> tuple[bool, str]:
+    """Returns: whether rows are put together, and why."""
+    if batch == 1:
+        return False, "as asked"
+    if against:
+        return False, against
+    rates = {size: together.plan.replicas * size / each for size, each in together.seconds.items()}
+    several = max((size for size in rates if size > 1), key=lambda size: rates[size], default=1)
+    if several == 1:
+        return False, f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
+    told = f"{several} rows in one call are {rates[several] / single.alone:.2f}× as fast as one by one"
+    return batch is not None or rates[several] >= WORTH * single.alone, told
+
+
+def _sizes(tried: _Tried, batch: int | None) -> Sizes:
+    """Returns: the sizes to use, up to the smallest that is nearly the best."""
+    rates = {size: size / seconds for size, seconds in tried.seconds.items()}
+    good = min(size for size, rate in rates.items() if rate >= _NEARLY * max(rates.values()))
+    largest = batch or good
+    return Sizes({size: seconds for size, seconds in tried.seconds.items() if size <= largest})
 
 
 def _opened(source: Source, folder: Path) -> tuple[Source | None, str]:
@@ -144,10 +180,22 @@ def _plans(source: Source, wish: Wish) -> list[Plan]:
     return [Plan(1, 1), *(plan for plan in shared if plan != Plan(1, 1))]
 
 
+def _verified(source: Source, wide: Source) -> str:
+    """Returns: why answers of several rows are not those of single calls; "" where they are."""
+    plan = Plan(1, source.cores)
+    with ExitStack() as stack:
+        try:
+            several, single = _open(stack, wide, plan)[0], _open(stack, source, plan)[0]
+            differs = _differs(several, single, noise(single.inputs))
+        except SanderlingError as error:
+            return error.what
+    return f"an answer of several rows differs from those of single calls: {differs}" if differs else ""
+
+
 def _try(
-    source: Source, wide: Source | None, plan: Plan, wish: Wish, delay: float | None
-) -> tuple[_Tried, float, str]:
-    """Returns: a plan measured, the delay in force, and why rows cannot be put together."""
+    source: Source, wide: Source | None, plan: Plan, most: int | None, delay: float | None
+) -> tuple[_Tried, float]:
+    """Returns: a plan measured, and the delay in force."""
     with ExitStack() as stack:
         single = _open(stack, source, plan)
         pool = stack.enter_context(ThreadPoolExecutor(plan.replicas))
@@ -155,18 +203,10 @@ def _try(
         alone = [ModelLane(runner) for runner in single]
         first = _call_seconds(pool, alone, [items(1)])
         delay = max(SHORTEST, _CALLS * first) if delay is None else delay
-        if wide is None or wish.batch == 1:
-            return _Tried(plan, first, {1: first}), delay, ""
-        try:
-            runners = _open(stack, wide, plan)
-            differs = _differs(runners[0], single[0], items)
-        except SanderlingError as error:
-            differs = error.what
-        if differs:
-            told = f"an answer of several rows differs from those of single calls: {differs}"
-            return _Tried(plan, first, {1: first}), delay, told
-        seconds = _climb(pool, alone, runners, items, wish.batch, delay)
-        return _Tried(plan, seconds[1], seconds), delay, ""
+        if wide is None:
+            return _Tried(plan, {1: first}), delay
+        seconds = _climb(pool, alone, _open(stack, wide, plan), items, most, delay)
+        return _Tried(plan, seconds), delay
 
 
 def _open(stack: ExitStack, source: Source, plan: Plan) -> list[Runner]:
@@ -201,7 +241,7 @@ def noise(ports: Sequence[Port]) -> Callable[[int], list[Array]]:
 
 def _differs(wide: Runner, single: Runner, items: Callable[[int], list[Array]]) -> str:
     """Returns: how answers of several rows are apart from single ones; "" where they are the same."""
-    for rows in (2, 3, 5)[:_TRIES]:
+    for rows in (2, 3, 5):
         inputs = items(rows)
         together = wide.run(inputs)
         alone = [single.run([x[n : n + 1] for x in inputs]) for n in range(rows)]
@@ -256,29 +296,6 @@ def _call_seconds(pool: ThreadPoolExecutor, lanes: Sequence[ModelLane], group: l
     for lane in lanes:
         lane(group)  # what is done once is not counted
     return median(pool.map(work, lanes))
-
-
-def _sizes(tried: _Tried, wish: Wish, reason: str, delay: float) -> tuple[Sizes, str]:
-    """Returns: the sizes to use, and why."""
-    rates = {size: size / seconds for size, seconds in tried.seconds.items()}
-    best = max(rates.values())
-    gain = best / rates[1]
-    single = Sizes({1: tried.seconds[1]})
-    if wish.batch == 1:
-        return single, "as asked"
-    if reason:
-        return single, reason
-    if len(rates) == 1:
-        return single, f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
-    if wish.batch is None and gain < WORTH:
-        size = max(rates, key=lambda each: rates[each] if each > 1 else 0.0)
-        return single, f"{size} rows in one call are {rates[size] / rates[1]:.2f}× as fast as one by one"
-    largest = wish.batch or min(size for size, rate in rates.items() if rate >= _NEARLY * best)
-    gain = rates[largest] / rates[1]
-    kept = {size: seconds for size, seconds in tried.seconds.items() if size <= largest}
-    return Sizes(
-        kept
-    ), f"{largest} rows in one call are {rates[largest] / rates[1]:.2f}× as fast as one by one"
 
 
 def _load(source: Source, wide: Source | None, made: Decision) -> list[ModelLane]:

@@ -59,8 +59,8 @@ class Served:
         except BaseException:
             self._folder.cleanup()
             raise
-        alone = self.decision.rates[str(self.decision.plan)][0] / self.decision.plan.replicas
-        self.line = Line(self._lanes, self.decision.largest, self.decision.delay, 1 / alone, queue, watcher)
+        made = self.decision
+        self.line = Line(self._lanes, made.largest, made.delay, made.seconds, queue, watcher)
 
     async def answer(self, inputs: Sequence[Array], timeout: float, gone: Callable[[], bool]) -> Outputs:
         """Answers one request.
