@@ -19,6 +19,7 @@ from sanderling.graph.types import Array, DType, TensorType
 from sanderling.passes._known_shapes import known_shapes
 
 Shapes = Mapping[int, tuple[int, ...]]
+_MOST_STRIDED = 5  # dimensions of STRIDED_SLICE
 _TRIED = 3  # rows that shapes are inferred for: no size of a model is likely to be this by chance alone
 
 
@@ -124,12 +125,20 @@ class _Opening:
         return replace(node, inputs=inputs, attrs=attrs, options=node.options or "ReshapeOptions")
 
     def slice(self, node: Node) -> Node:
-        """A slice that takes the one row takes all."""
+        """A slice that takes the one row takes all: as a strided one, since LiteRT's SLICE keeps the size
+        that the file states."""
         begin, size = (self._constant(i) for i in node.inputs[1:3])
-        if begin is None or size is None or int(begin[0]) != 0 or int(size[0]) != 1:
+        shape = self._shapes.get(node.outputs[0])
+        if begin is None or size is None or not shape or int(begin[0]) != 0 or int(size[0]) not in (1, -1):
             return node
-        opened = np.array([-1, *size[1:]], size.dtype)
-        return replace(node, inputs=(*node.inputs[:2], self._stored(node.inputs[2], opened)))
+        if len(shape) > _MOST_STRIDED:
+            return node
+        first = np.array(begin, np.int32)
+        corners = (first, first + np.array(shape, np.int32), np.ones(len(shape), np.int32))
+        inputs = (node.inputs[0], *(self._stored(node.inputs[1], each) for each in corners))
+        masks = {name: 0 for name in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")}
+        attrs = {"begin_mask": 1, "end_mask": 1, **masks, "offset": False}
+        return Node("STRIDED_SLICE", inputs, node.outputs, attrs, "StridedSliceOptions")
 
     def strided_slice(self, node: Node) -> Node:
         """The same, where masks say so."""

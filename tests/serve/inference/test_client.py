@@ -93,7 +93,7 @@ def test_many_at_once_get_their_own_answers(client: Any, session: sd.Session) ->
 
 
 @pytest.mark.parametrize(
-    ("model", "version", "status", "sentence"),
+    "model, version, status, sentence",
     [
         ("other", "", 404, "there is no model 'other'"),
         ("m", "9", 404, "there is no model 'm' of version '9'"),

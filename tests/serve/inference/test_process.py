@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import socket
@@ -30,7 +31,7 @@ from tests.serve.inference.serving import (
 INFER = "/v2/models/m/infer"
 
 
-def slow_request(keep: bool = True) -> bytes:
+def slow_request() -> bytes:
     x = np.zeros((1, 128, 128, 16), np.float32)
     entry = {
         "name": "x", "datatype": "FP32", "shape": list(x.shape), "parameters": {"binary_data_size": x.nbytes},
@@ -134,8 +135,6 @@ def test_https(dense: Path) -> None:
             safe.sendall(request(INFER, infer_body(row())))
             assert received(safe)[0] == 200
             certificate = safe.getpeercert(binary_form=True)
-        import hashlib
-
         assert certificate is not None
         shown = hashlib.sha256(certificate).hexdigest().upper()
         assert server.told["fingerprint"].replace(":", "") == shown
@@ -157,7 +156,7 @@ def test_a_port_that_is_taken(dense: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
+    "arguments, code, sentence",
     [
         (["nowhere.tflite"], 1, "there is no such file or zoo model"),
         (["digits", "--batch", "many"], 2, "expected auto, off or a number of rows"),

@@ -83,7 +83,7 @@ def test_malformed(server: Server, case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "sent", "sentence"),
+    "size, sent, sentence",
     [
         (64, 63, "63 came"),
         (64, 65, "belong to no input"),
@@ -133,7 +133,7 @@ def test_what_inflates_too_much(server: Server, encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body", "status"),
+    "encoding, body, status",
     [
         ("gzip", b"no gzip", 400), ("gzip", gzip.compress(b"x" * 1000)[:-9], 400), ("gzip", b"", 400),
         ("deflate", zlib.compress(b"{}") + b"more", 400), ("br", b"x", 415),
@@ -145,7 +145,7 @@ def test_damaged_compression(server: Server, encoding: str, body: bytes, status:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    "method, path, status",
     [
         ("GET", INFER, 405), ("PUT", INFER, 405), ("POST", "/v2", 405), ("DELETE", "/v2/models/m", 405),
         ("POST", "/metrics", 405), ("GET", "/", 404), ("GET", "/v2/models/", 404), ("GET", "/v3", 404),
@@ -243,7 +243,7 @@ def test_memory_stays_flat(server: Server) -> None:
                 plain.sendall(good if number % 5 == 0 else bad[number % len(bad)])
                 received(plain)
 
-    ask(300)
+    ask(1500)  # what is used once, and what an allocator keeps
     before = server.memory_mb()
     ask(3000)
     assert server.memory_mb() < before + 8

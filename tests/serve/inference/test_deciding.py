@@ -1,0 +1,121 @@
+"""Whether rows are put together: only where answers stay the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sanderling as sd
+from sanderling.engines.engine import Runner
+from sanderling.errors import RunError
+from sanderling.serve.inference.deciding import Wish, decide
+from sanderling.serve.inference.lanes import ModelLane, Sizes, apart
+from tests.models import Net, save
+from tests.serve.inference.serving import row
+
+PLAIN = Wish(replicas=1, threads=1)
+
+
+def made(path: Path, wish: Wish, folder: Path):  # type: ignore[no-untyped-def]
+    with sd.Session(path, "litert") as session:
+        return decide(session.source(), wish, folder)
+
+
+def test_a_model_that_reads_its_weights_for_every_call_is_served_in_batches(tmp_path: Path) -> None:
+    path = save(Net((1, 1024)).dense(1024).dense(1024).model(), tmp_path / "wide.tflite")
+    decision, lanes = made(path, PLAIN, tmp_path)
+    assert decision.largest > 1
+    assert "as fast as one by one" in decision.reason
+    with sd.Session(path, "litert") as session:
+        group = [[row(seed, 1024)] for seed in range(7)]
+        for inputs, answer in zip(group, lanes[0](group), strict=True):
+            assert not apart(answer, [session(inputs[0])])
+    for lane in lanes:
+        lane.close()
+
+
+def test_rows_that_depend_on_each_other_are_never_put_together(tmp_path: Path) -> None:
+    """A sum along the batch has the right shape, and wrong values."""
+    net = Net((1, 16)).dense(8)
+    axis = net.constant(np.array(0, np.int32), "axis")
+    net.op("CUMSUM", (1, 8), (axis,), "CumsumOptions", exclusive=False, reverse=False)
+    decision, lanes = made(save(net.model(), tmp_path / "sum.tflite"), Wish(8, None, 1, 1), tmp_path)
+    assert decision.largest == 1
+    assert decision.sizes is None
+    assert "differs from those of single calls" in decision.reason
+    lanes[0].close()
+
+
+def test_a_batch_beyond_the_bound_is_not_made(tmp_path: Path) -> None:
+    net = Net((1, 64, 64, 8)).conv(16).conv(16)
+    path = save(net.model(), tmp_path / "conv.tflite")
+    decision, lanes = made(path, Wish(None, 1e-6, 1, 1), tmp_path)
+    assert decision.largest == 1
+    assert "takes longer than 0.001 ms" in decision.reason
+    lanes[0].close()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_the_size_that_is_asked_for(dense: Path, batch: int, tmp_path: Path) -> None:
+    decision, lanes = made(dense, Wish(batch, None, 1, 1), tmp_path)
+    assert decision.largest == batch
+    lanes[0].close()
+
+
+class Leaky(Runner):
+    """A model whose rows leak into each other on some inputs only."""
+
+    def run(self, inputs):  # type: ignore[no-untyped-def]
+        x = inputs[0]
+        return [x + (x.max() > 5) * len(x)]
+
+    def close(self) -> None:
+        pass
+
+
+def test_real_data_is_compared_as_well() -> None:
+    lane = ModelLane(Leaky(), Sizes({1: 1.0, 4: 1.0}), compared=3)
+    quiet = [[np.ones((1, 2), np.float32)] for _ in range(4)]
+    loud = [[np.full((1, 2), 9, np.float32)] for _ in range(4)]
+    lane(quiet)
+    assert not lane.differs
+    answers = lane(loud)
+    assert "is off by" in lane.differs
+    assert [float(a[0][0, 0]) for a in answers] == [10.0] * 4  # those of single calls
+    assert [float(a[0][0, 0]) for a in lane(loud)] == [10.0] * 4
+
+
+@pytest.mark.parametrize("sizes", [{1: 1.0}, {1: 1.0, 4: 1.5}, {1: 1.0, 2: 1.1, 8: 2.0}])
+def test_groups_of_any_rows_are_split_and_filled(
+    dense: Path, sizes: dict[int, float], tmp_path: Path
+) -> None:
+    _, lanes = made(dense, Wish(16, None, 1, 1), tmp_path)
+    lane = ModelLane(lanes[0]._runner, Sizes(sizes))
+    with sd.Session(dense, "litert") as session:
+        for counts in ([1], [5], [1, 1, 1], [3, 1, 9], [2, 17]):
+            group = [
+                [np.concatenate([row(10 * n + k) for k in range(count)])] for n, count in enumerate(counts)
+            ]
+            for inputs, answer in zip(group, lane(group), strict=True):
+                alone = np.concatenate([session(inputs[0][k : k + 1]) for k in range(len(inputs[0]))])
+                assert not apart(answer, [alone])
+    lanes[0].close()
+
+
+class Picky(Runner):
+    def run(self, inputs):  # type: ignore[no-untyped-def]
+        if inputs[0].min() < 0:
+            raise RunError("negative")
+        return [inputs[0]]
+
+    def close(self) -> None:
+        pass
+
+
+def test_one_bad_request_does_not_fail_its_neighbours() -> None:
+    lane = ModelLane(Picky(), Sizes({1: 1.0, 4: 1.0}))
+    group = [[np.full((1, 1), v, np.float32)] for v in (1, -1, 2)]
+    found = lane(group)
+    assert [isinstance(each, RunError) for each in found] == [False, True, False]
