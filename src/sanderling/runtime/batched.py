@@ -136,7 +136,7 @@ class _Opening:
         first = np.array(begin, np.int32)
         corners = (first, first + np.array(shape, np.int32), np.ones(len(shape), np.int32))
         inputs = (node.inputs[0], *(self._stored(node.inputs[1], each) for each in corners))
-        masks = {name: 0 for name in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")}
+        masks = dict.fromkeys(("ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
         attrs = {"begin_mask": 1, "end_mask": 1, **masks, "offset": False}
         return Node("STRIDED_SLICE", inputs, node.outputs, attrs, "StridedSliceOptions")
 

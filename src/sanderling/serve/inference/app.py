@@ -16,7 +16,7 @@ from typing import Any
 
 from sanderling.errors import MissingExtra, SanderlingError
 from sanderling.serve.inference.body import Gone, Held, Room, inflated, read_body
-from sanderling.serve.inference.guard import App, Receive, Scope, Send, header, refuse
+from sanderling.serve.inference.guard import App, Incoming, Receive, Scope, Send, header, refuse
 from sanderling.serve.inference.metrics import UNKNOWN, Metrics
 from sanderling.serve.inference.refusal import Refusal, shown
 from sanderling.serve.inference.request import read
@@ -77,28 +77,27 @@ class Inference:
     async def infer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers an inference request."""
         begin = time.perf_counter()
-        held = Held(self._room, self._limits.request)
-        code, name = 200, UNKNOWN
+        held, incoming = Held(self._room, self._limits.request), Incoming(receive)
+        name = UNKNOWN
         try:
             where = scope["path_params"]
             served = self.served(where["name"], where.get("version"))
             name = served.name
-            head, body = await self._answer(served, scope, receive, held)
+            head, body = await self._answer(served, scope, incoming, held)
+        except Gone:
+            self._metrics.answered(name, 499)  # as others count it: nobody is there to be told
+        except (Refusal, SanderlingError) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(500, error.what)
+            self._metrics.answered(name, refusal.status)
+            held.release()
+            await refuse(refusal, incoming, send)
+        else:
+            self._metrics.answered(name, 200)
+            served.watcher.took(time.perf_counter() - begin)
             await send({"type": "http.response.start", "status": 200, "headers": head})
             await send({"type": "http.response.body", "body": body, "more_body": False})
-            served.watcher.took(time.perf_counter() - begin)
-        except Gone:
-            code = 499  # as others count it: nobody is there to be told
-        except Refusal as refusal:
-            code = refusal.status
-            held.release()
-            await refuse(refusal, receive, send)
-        except SanderlingError as error:
-            code = 500
-            await refuse(Refusal(500, error.what), receive, send)
         finally:
             held.release()
-            self._metrics.answered(name, code)
 
     async def _answer(
         self, served: Served, scope: Scope, receive: Receive, held: Held
@@ -249,7 +248,7 @@ class _Only:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != self._method:
             told = f"{shown(scope['method'])} is not for this address, expected {self._method}"
-            await refuse(Refusal(405, told, {"Allow": self._method}), receive, send)
+            await refuse(Refusal(405, told, {"Allow": self._method}), Incoming(receive), send)
             return
         try:
             await self._app(scope, receive, send)
@@ -257,7 +256,7 @@ class _Only:
             raise
         except Exception:  # noqa: BLE001 - a fault of ours must not be a silent connection
             _log.exception("a request failed")
-            await refuse(Refusal(500, "the server failed; its log tells more"), receive, send)
+            await refuse(Refusal(500, "the server failed; its log tells more"), Incoming(receive), send)
 
 
 class _Told(_Only):
@@ -273,7 +272,7 @@ class _Told(_Only):
         try:
             status, found = self._document(scope)
         except Refusal as refusal:
-            await refuse(refusal, receive, send)
+            await refuse(refusal, Incoming(receive), send)
             return
         await _send(send, status, json.dumps(found).encode(), "application/json")
 
@@ -297,4 +296,4 @@ async def _send(send: Send, status: int, body: bytes, kind: str) -> None:
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
-        await refuse(Refusal(404, f"there is nothing at {shown(scope['path'])}"), receive, send)
+        await refuse(Refusal(404, f"there is nothing at {shown(scope['path'])}"), Incoming(receive), send)

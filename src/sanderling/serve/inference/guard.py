@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})  # probes of orchestrators have no token
 _HOME = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_LINGER = 4 << 20  # bytes of an unread body that are taken after its refusal, so that this can be read
+_LINGER, _LINGER_SECONDS = 4 << 20, 1.0  # bytes of an unread body that are taken after its refusal
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -46,7 +47,7 @@ class Guard:
             try:
                 self._check(scope)
             except Refusal as refusal:
-                await refuse(refusal, receive, send)
+                await refuse(refusal, Incoming(receive), send)
                 return
         await self._app(scope, receive, send)
 
@@ -64,8 +65,24 @@ class Guard:
                 raise Refusal(403, "the request names another host; a server with a token takes any")
 
 
-async def refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
-    """Answers with a sentence, and ends the connection.
+class Incoming:
+    """What comes of a request.
+
+    Attributes:
+        complete: all of it has come.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self.complete = receive, False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.complete = not message.get("more_body", False)
+        return message
+
+
+async def refuse(refusal: Refusal, incoming: Incoming, send: Send) -> None:
+    """Answers with a sentence, and ends the connection unless all of the request has come.
 
     A connection that is closed while data still comes is reset, and then the other side may not be able to
     read the answer: some of what comes is taken first.
@@ -74,25 +91,21 @@ async def refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
         *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
     ]
+    if not incoming.complete:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    await _linger(receive)
+    await _linger(incoming)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _linger(receive: Receive) -> None:
-    import asyncio
-
+async def _linger(incoming: Incoming) -> None:
     taken = 0
     try:
-        async with asyncio.timeout(1.0):
-            while taken < _LINGER:
-                message = await receive()
-                taken += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while not incoming.complete and taken < _LINGER:
+                taken += len((await incoming()).get("body", b""))
     except TimeoutError:
         return
