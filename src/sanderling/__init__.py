@@ -179,5 +179,9 @@ class _Package(ModuleType):
         if not (name in _VERBS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name, as any module: functions that are sent to other machines speak of it."""
+        return importlib.import_module, (__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
