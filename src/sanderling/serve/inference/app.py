@@ -121,9 +121,9 @@ class Inference:
 
     def about(self) -> dict[str, Any]:
         """Returns: what the protocol tells of a server."""
-        from sanderling import __version__
+        from sanderling.engines.webgpu.versions import version_of
 
-        return {"name": "sanderling", "version": __version__, "extensions": _EXTENSIONS}
+        return {"name": "sanderling", "version": version_of("sanderling"), "extensions": _EXTENSIONS}
 
     def index(self) -> list[dict[str, str]]:
         """Returns: all models, as Triton lists them."""

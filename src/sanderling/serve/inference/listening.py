@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sanderling.errors import MissingExtra, UsageError
@@ -18,7 +14,6 @@ from sanderling.serve.inference.application import Application
 if TYPE_CHECKING:
     from sanderling.serve.certificate import Certificate
 
-_GRACE = 0.3  # seconds in which what is on its way still arrives
 _IDLE = 75  # seconds that a connection is kept without a request
 _SWITCH = 5e-4  # seconds after which Python's threads take turns: a replica waits for no longer
 
@@ -81,46 +76,9 @@ def serve(
         import uvicorn
 
         from sanderling.serve.inference.connection import connection_class
+        from sanderling.serve.inference.loop import Server
     except ImportError:
         raise MissingExtra("serving models", "serve") from None
-
-    class Server(uvicorn.Server):
-        def __init__(self, config: uvicorn.Config) -> None:
-            super().__init__(config)
-            self.complete = True
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            started()
-
-        async def on_tick(self, counter: int) -> bool:
-            if counter % 5 == 0:
-                now = asyncio.get_running_loop().time()
-                for connection in list(self.server_state.connections):
-                    connection.look(now)  # type: ignore[union-attr]
-            return await super().on_tick(counter)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.drain()
-            for server in self.servers:
-                server.close()
-            await asyncio.sleep(_GRACE)
-            await super().shutdown(sockets)
-            self.complete = not self.server_state.tasks and not self.force_exit
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.drain()
-            self.force_exit = self.should_exit
-            self.should_exit = True
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for each, handler in before.items():
-                    signal.signal(each, handler)
 
     options: dict[str, Any] = {
         "http": connection_class(reading), "ws": "none", "log_config": None, "log_level": "critical",
@@ -132,7 +90,7 @@ def serve(
     if certificate is not None:
         config.ssl = certificate.context
     sys.setswitchinterval(_SWITCH)
-    server = Server(config)
+    server = Server(config, started, app.drain)
     try:
         server.run([bound])
     finally:
