@@ -10,6 +10,8 @@ import pytest
 import sanderling as sd
 from sanderling.engines.engine import Runner
 from sanderling.errors import RunError
+from sanderling.graph.graph import Graph, Model, Node, Tensor
+from sanderling.graph.types import DType, TensorType
 from sanderling.serve.inference.deciding import Wish, decide
 from sanderling.serve.inference.lanes import ModelLane, Sizes, apart
 from tests.models import Net, save
@@ -24,12 +26,12 @@ def made(path: Path, wish: Wish, folder: Path):  # type: ignore[no-untyped-def]
 
 
 def test_a_model_that_reads_its_weights_for_every_call_is_served_in_batches(tmp_path: Path) -> None:
-    path = save(Net((1, 1024)).dense(1024).dense(1024).model(), tmp_path / "wide.tflite")
+    path = save(Net((1, 2048)).dense(2048).dense(2048).model(), tmp_path / "wide.tflite")
     decision, lanes = made(path, PLAIN, tmp_path)
     assert decision.largest > 1
     assert "as fast as one by one" in decision.reason
     with sd.Session(path, "litert") as session:
-        group = [[row(seed, 1024)] for seed in range(7)]
+        group = [[row(seed, 2048)] for seed in range(7)]
         for inputs, answer in zip(group, lanes[0](group), strict=True):
             assert not apart(answer, [session(inputs[0])])
     for lane in lanes:
@@ -119,3 +121,16 @@ def test_one_bad_request_does_not_fail_its_neighbours() -> None:
     group = [[np.full((1, 1), v, np.float32)] for v in (1, -1, 2)]
     found = lane(group)
     assert [isinstance(each, RunError) for each in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (2,), ()])
+def test_models_without_rows_take_their_own_shape(shape: tuple[int, ...], tmp_path: Path) -> None:
+    kind = TensorType(shape, DType.FLOAT32)
+    graph = Graph((Tensor("x", kind), Tensor("y", kind)), (Node("RELU", (0,), (1,)),), (0,), (1,), "main")
+    decision, lanes = made(save(Model((graph,)), tmp_path / "own.tflite"), Wish(), tmp_path)
+    assert decision.sizes is None
+    assert "counts no rows" in decision.reason
+    x = np.full(shape, -1, np.float32)
+    assert lanes[0]([[x]])[0][0].shape == shape  # type: ignore[union-attr]
+    for lane in lanes:
+        lane.close()

@@ -26,6 +26,7 @@ _CALLS = 4  # and at least the time of so many single calls
 WORTH = 1.1  # rows a second: with less gained, rows are not put together
 _DEARER = 1.05  # a plan with more replicas or threads must gain this much
 _NEARLY = 0.97  # of the best: the smallest size so good is the largest used
+_BEHIND = 2  # sizes in a row without a gain: larger ones are not tried
 _LADDER = (2, 4, 8, 16, 32, 64)
 _ROUNDS, _SECONDS = 3, 0.04
 _COMPARED = 4  # calls of several rows on real data that are compared with single ones
@@ -201,7 +202,7 @@ def _try(
         pool = stack.enter_context(ThreadPoolExecutor(plan.replicas))
         items = noise(single[0].inputs)
         alone = [ModelLane(runner) for runner in single]
-        first = _call_seconds(pool, alone, [items(1)])
+        first = _call_seconds(pool, alone, [items(0)])
         delay = max(SHORTEST, _CALLS * first) if delay is None else delay
         if wide is None:
             return _Tried(plan, {1: first}), delay
@@ -221,12 +222,13 @@ def _open(stack: ExitStack, source: Source, plan: Plan) -> list[Runner]:
 
 
 def noise(ports: Sequence[Port]) -> Callable[[int], list[Array]]:
-    """Returns: a maker of rows of noise, no two alike; plain integers, which may be indices, are 0 and 1."""
+    """Returns: a maker of rows of noise, no two alike; for 0 rows of the model's own shapes. Plain integers,
+    which may be indices, are 0 and 1."""
     rng = np.random.default_rng(0)
 
     def one(port: Port, rows: int) -> Array:
         dtype = port.type.dtype.numpy
-        shape = (rows, *port.type.shape[1:]) if port.type.shape else ()
+        shape = (rows, *port.type.shape[1:]) if rows else port.type.shape
         if dtype.kind == "f":
             return rng.random(shape).astype(dtype)
         if dtype.kind == "O":
@@ -264,7 +266,7 @@ def _climb(
     rounds: dict[int, list[float]] = {1: [_call_seconds(pool, alone, [items(1)])]}
     lanes: dict[int, list[ModelLane]] = {1: [*alone]}
     groups: dict[int, list[Inputs]] = {1: [items(1)]}
-    best = 1 / rounds[1][0]
+    best, behind = 1 / rounds[1][0], 0
     for size in ladder:
         lanes[size] = [ModelLane(runner, Sizes({size: 1.0})) for runner in runners]
         groups[size] = [items(1) for _ in range(size)]
@@ -272,7 +274,8 @@ def _climb(
         if each > delay and most is None:
             break
         rounds[size] = [each]
-        if size / each < best * _NEARLY and most is None:
+        behind = behind + 1 if size / each < best * _NEARLY else 0
+        if behind == _BEHIND and most is None:
             break
         best = max(best, size / each)
     for _ in range(_ROUNDS - 1):
@@ -282,16 +285,17 @@ def _climb(
 
 
 def _call_seconds(pool: ThreadPoolExecutor, lanes: Sequence[ModelLane], group: list[Inputs]) -> float:
-    """Returns: seconds of one call, while all replicas are busy."""
+    """Returns: the median seconds of one call, while all replicas are busy."""
 
     def work(lane: ModelLane) -> float:
-        begin, calls = time.perf_counter(), 0
-        while not calls or time.perf_counter() - begin < _SECONDS:
+        end, times = time.perf_counter() + _SECONDS, list[float]()
+        while not times or time.perf_counter() < end:
+            begin = time.perf_counter()
             answer = lane(group)[0]
+            times.append(time.perf_counter() - begin)
             if isinstance(answer, SanderlingError):
                 raise answer
-            calls += 1
-        return (time.perf_counter() - begin) / calls
+        return median(times)
 
     for lane in lanes:
         lane(group)  # what is done once is not counted
