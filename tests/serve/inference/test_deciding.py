@@ -12,12 +12,11 @@ from sanderling.engines.engine import Runner
 from sanderling.errors import RunError
 from sanderling.graph.graph import Graph, Model, Node, Tensor
 from sanderling.graph.types import DType, TensorType
-from sanderling.serve.inference.deciding import Wish, decide
+from sanderling.runtime.parallel.plan import Plan
+from sanderling.serve.inference.deciding import Wish, _judged, _sizes, _Tried, decide
 from sanderling.serve.inference.lanes import ModelLane, Sizes, apart
 from tests.models import Net, save
 from tests.serve.inference.serving import row
-
-PLAIN = Wish(replicas=1, threads=1)
 
 
 def made(path: Path, wish: Wish, folder: Path):  # type: ignore[no-untyped-def]
@@ -25,17 +24,34 @@ def made(path: Path, wish: Wish, folder: Path):  # type: ignore[no-untyped-def]
         return decide(session.source(), wish, folder)
 
 
-def test_a_model_that_reads_its_weights_for_every_call_is_served_in_batches(tmp_path: Path) -> None:
-    path = save(Net((1, 2048)).dense(2048).dense(2048).model(), tmp_path / "wide.tflite")
-    decision, lanes = made(path, PLAIN, tmp_path)
-    assert decision.largest > 1
-    assert "as fast as one by one" in decision.reason
-    with sd.Session(path, "litert") as session:
-        group = [[row(seed, 2048)] for seed in range(7)]
-        for inputs, answer in zip(group, lanes[0](group), strict=True):
-            assert not apart(answer, [session(inputs[0])])
-    for lane in lanes:
-        lane.close()
+WEIGHT_BOUND = {1: 4.0, 2: 4.1, 4: 4.4, 8: 5.0, 16: 7.0, 32: 14.0}  # ms: reading weights takes the time
+COMPUTE_BOUND = {1: 4.0, 2: 7.9, 4: 15.8, 8: 31.0}
+
+
+def tried(milliseconds: dict[int, float], replicas: int = 1) -> _Tried:
+    return _Tried(Plan(replicas, 1), {size: each / 1e3 for size, each in milliseconds.items()})
+
+
+def test_what_pays_is_told_by_the_times_of_calls() -> None:
+    wide, busy = tried(WEIGHT_BOUND), tried(COMPUTE_BOUND)
+    assert _judged(wide, wide, None, "", 0.02) == (
+        True, "16 rows in one call are 9.14× as fast as one by one",
+    )  # fmt: skip
+    assert _judged(busy, busy, None, "", 0.02)[0] is False
+    assert _judged(busy, busy, 8, "", 0.02)[0] is True  # as asked
+    assert _judged(wide, wide, 1, "", 0.02) == (False, "as asked")
+    assert _judged(wide, wide, None, "it cannot be", 0.02) == (False, "it cannot be")
+    assert _judged(tried({1: 4.0}), wide, None, "", 0.005)[1] == "a call of 2 rows takes longer than 5 ms"
+    # Two replicas one by one may be as fast as one that puts rows together.
+    assert _judged(tried({1: 4.0, 2: 4.0}), tried({1: 4.0}, replicas=2), None, "", 0.02)[0] is False
+
+
+def test_the_smallest_size_that_is_nearly_the_best_is_the_largest_used() -> None:
+    assert _sizes(tried(WEIGHT_BOUND), None).largest == 16
+    assert _sizes(tried({1: 4.0, 2: 4.0, 4: 7.9}), None).largest == 2
+    assert [*_sizes(tried(WEIGHT_BOUND), 4).seconds] == [1, 2, 4]
+    best = _sizes(tried(WEIGHT_BOUND), None).best
+    assert [best(n) for n in (1, 2, 3, 5, 9, 16, 90)] == [1, 2, 4, 8, 8, 16, 16]
 
 
 def test_rows_that_depend_on_each_other_are_never_put_together(tmp_path: Path) -> None:

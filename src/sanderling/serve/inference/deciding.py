@@ -28,6 +28,8 @@ _DEARER = 1.05  # a plan with more replicas or threads must gain this much
 _NEARLY = 0.97  # of the best: the smallest size so good is the largest used
 _BEHIND = 2  # sizes in a row without a gain: larger ones are not tried
 _LADDER = (2, 4, 8, 16, 32, 64)
+_CHECKED = (2, 4)  # of the ladder: some engines compile each size
+_LONGEST = 10.0  # seconds of climbing; the larger sizes are then left out
 _ROUNDS, _SECONDS = 3, 0.04
 _COMPARED = 4  # calls of several rows on real data that are compared with single ones
 
@@ -243,7 +245,7 @@ def noise(ports: Sequence[Port]) -> Callable[[int], list[Array]]:
 
 def _differs(wide: Runner, single: Runner, items: Callable[[int], list[Array]]) -> str:
     """Returns: how answers of several rows are apart from single ones; "" where they are the same."""
-    for rows in (2, 3, 5):
+    for rows in _CHECKED:
         inputs = items(rows)
         together = wide.run(inputs)
         alone = [single.run([x[n : n + 1] for x in inputs]) for n in range(rows)]
@@ -267,7 +269,10 @@ def _climb(
     lanes: dict[int, list[ModelLane]] = {1: [*alone]}
     groups: dict[int, list[Inputs]] = {1: [items(1)]}
     best, behind = 1 / rounds[1][0], 0
+    end = time.perf_counter() + _LONGEST
     for size in ladder:
+        if time.perf_counter() > end and most is None:
+            break
         lanes[size] = [ModelLane(runner, Sizes({size: 1.0})) for runner in runners]
         groups[size] = [items(1) for _ in range(size)]
         each = _call_seconds(pool, lanes[size], groups[size])
