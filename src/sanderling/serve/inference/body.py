@@ -59,6 +59,15 @@ class Held:
     def __init__(self, room: Room, most: int) -> None:
         self._room, self.most, self._count = room, most, 0
 
+    def limit(self, count: int) -> None:
+        """Makes sure that one request may have so many.
+
+        Raises:
+            Refusal: it may not.
+        """
+        if count > self.most:
+            raise Refusal(413, f"the request is larger than {self.most} bytes")
+
     def grow(self, count: int, beside: int = 0) -> None:
         """Makes sure that so many may be held.
 
@@ -69,8 +78,7 @@ class Held:
         Raises:
             Refusal: they are too many for one request, or for all.
         """
-        if count > self.most:
-            raise Refusal(413, f"the request is larger than {self.most} bytes")
+        self.limit(count)
         if count + beside > self._count:
             self._room.take(count + beside - self._count)
             self._count = count + beside
@@ -95,7 +103,7 @@ async def read_body(receive: Receive, length: str | None, held: Held, seconds: f
         Gone: the caller has hung up.
     """
     if length is not None and length.isdigit():
-        held.grow(min(int(length[:20]), held.most + 1))
+        held.limit(int(length[:20]))  # room is taken as it comes: who sends little holds little
     loop = asyncio.get_running_loop()
     begin = loop.time()
     pieces: list[bytes] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sanderling.engines.engine import Runner
-from sanderling.errors import SanderlingError
+from sanderling.errors import DeviceLost, SanderlingError
 from sanderling.graph.types import Array
 
 Inputs = Sequence[Array]
@@ -71,9 +71,20 @@ class ModelLane:
 
     def _alone(self, inputs: Inputs) -> Outputs | SanderlingError:
         try:
-            return self._runner.run(inputs)
+            return self._call(inputs)
         except SanderlingError as error:
             return error
+
+    def _call(self, inputs: Inputs) -> Outputs:
+        """Runs the model; once more where its device went away and is back."""
+        try:
+            return self._runner.run(inputs)
+        except DeviceLost:
+            rebuild = getattr(self._runner, "rebuild", None)
+            if rebuild is None:
+                raise
+            rebuild()
+            return self._runner.run(inputs)
 
     def _together(self, group: Sequence[Inputs], sizes: Sizes) -> list[Outputs]:
         joined = list(group[0])
@@ -96,7 +107,7 @@ class ModelLane:
             size = sizes.best(total - at)
             taken = min(size, total - at)
             part = joined if taken == total else [x[at : at + taken] for x in joined]
-            outputs = self._runner.run([_filled(x, size) for x in part])
+            outputs = self._call([_filled(x, size) for x in part])
             pieces.append(outputs if taken == size else [y[:taken] for y in outputs])
             at += taken
         if len(pieces) == 1:

@@ -89,10 +89,12 @@ def serve(
     config.load()
     if certificate is not None:
         config.ssl = certificate.context
+    switching = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH)
     server = Server(config, started, app.drain)
     try:
         server.run([bound])
     finally:
         app.close()
+        sys.setswitchinterval(switching)
     return server.complete

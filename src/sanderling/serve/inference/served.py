@@ -51,7 +51,7 @@ class Served:
         self.name, self.watcher, self.path = name, watcher, session.source().path
         self.inputs, self.outputs = session.inputs, session.outputs
         self.engine, self.why = session.engine, session.reason
-        self._session, self._closed = session, False
+        self._closed = False
         self._folder = tempfile.TemporaryDirectory(prefix="sanderling-serve-")
         try:
             source: Source = session.source()
@@ -59,8 +59,10 @@ class Served:
         except BaseException:
             self._folder.cleanup()
             raise
+        session.close()
         made = self.decision
-        self.line = Line(self._lanes, made.largest, made.delay, made.seconds, queue, watcher)
+        largest = min(made.largest, queue)
+        self.line = Line(self._lanes, largest, made.delay, made.seconds, queue, watcher)
 
     async def answer(self, inputs: Sequence[Array], timeout: float, gone: Callable[[], bool]) -> Outputs:
         """Answers one request.
@@ -185,7 +187,6 @@ class Served:
         self.line.close()
         for lane in self._lanes:
             lane.close()
-        self._session.close()
         self._folder.cleanup()
 
 
