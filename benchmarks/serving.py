@@ -25,6 +25,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = Path(__file__).with_name("serving_clients.py")
+RESULTS, GUIDE = ROOT / "benchmarks/results/serving.json", ROOT / "docs/guide/serve.md"
+BEGIN, END = "<!-- written by benchmarks/serving.py -->\n", "<!-- until here -->\n"
 ASKED = {"wrong": 0, "p99_over_bound": 3.0, "batching": 1.2, "load": 0.7}
 
 
@@ -180,7 +182,7 @@ def main() -> None:
     parser.add_argument("--closed", type=float, default=6.0, help="of each measurement of capacity")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--other", default="minilm", help="a model of which batches do not pay")
-    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/results/serving.json")
+    parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT / "src"))
     from sanderling.verbs.find import find_model
@@ -207,7 +209,36 @@ def main() -> None:
     }
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(result, indent=1) + "\n")
+    if given.json == RESULTS:
+        tell(result)
     show(result)
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Writes the table of the guide."""
+    first, loop, other = result["weight_bound"], result["open_loop"], result["other"]
+    late, off = loop["latency_ms"], other["per_second"]["off"]
+    forced = other["per_second"].get("forced", other["per_second"]["auto"])
+    rows = [
+        ("requests a second, three dense layers of 2,048 (50 MB of weights): one by one, batches",
+         f"{first['per_second']['off']:.0f}, {first['per_second']['auto']:.0f}",
+         f"{first['batching']:.2f}× (asked: 1.2×)"),
+        (f"the same, {other['model']}: one by one, batches by hand", f"{off:.0f}, {forced:.0f}",
+         f"{other['batching']:.2f}×; the server chose {other['decided']}"),
+        (f"open loop, {loop['sent']:,} requests at {loop['rate']:.0f}/s: wrong, failed",
+         f"{loop['wrong']}, {loop['failed']}", f"{loop['identical']:,} equal bit for bit (asked: 0 wrong)"),
+        (f"latency, bound {loop['bound_ms']:.1f} ms: p50, p90, p99",
+         f"{late['p50']:.1f}, {late['p90']:.1f}, {late['p99']:.1f} ms",
+         f"p99 is {loop['p99_over_bound']:.2f}× the bound (asked: ≤ 3×)"),
+        ("memory before and after the open loop",
+         ", ".join(f"{each:.0f} MB" for each in loop["memory_mb"]), ""),
+    ]  # fmt: skip
+    lines = ["| | | |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    where = f"{result['machine']['cores']} cores, {result['clients']} clients beside the server."
+    text = GUIDE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    GUIDE.write_text(before + BEGIN + "\n".join(["", *lines, "", where, ""]) + END + after, encoding="utf-8")
 
 
 def show(result: dict[str, Any]) -> None:
