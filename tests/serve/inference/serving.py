@@ -131,10 +131,10 @@ def row(seed: int = 0, width: int = 16) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((1, width)).astype(np.float32)
 
 
-def infer_body(values: np.ndarray, **more: Any) -> bytes:
+def infer_body(values: np.ndarray, name: str = "x") -> bytes:
     """An inference request in JSON."""
-    entry = {"name": "x", "datatype": "FP32", "shape": list(values.shape), "data": values.ravel().tolist()}
-    return json.dumps({"inputs": [entry], **more}).encode()
+    entry = {"name": name, "datatype": "FP32", "shape": list(values.shape), "data": values.ravel().tolist()}
+    return json.dumps({"inputs": [entry]}).encode()
 
 
 def wait_until(what: Any, seconds: float = 10.0) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sanderling as sd
+from tests.runtime.test_cascade_file import cascade
 from tests.serve.inference.serving import (
     asked,
     command,
@@ -180,3 +182,23 @@ def test_models_that_keep_a_state_are_refused(zoo_dir: Path) -> None:
     )
     assert code == 1
     assert "keeps a state from one call to the next" in said
+
+
+def test_a_cascade_is_served_as_one_model(tmp_path: Path) -> None:
+    recipe = cascade(tmp_path)
+    with sd.Session(recipe) as session, serving(str(recipe), "--name", "m", "--replicas", "2") as server:
+        how = server.told["models"][0]
+        assert how["batching"]["largest"] == 1
+        assert "cascade" in how["batching"]["reason"]
+        port = session.inputs[0]
+        for seed in range(20):
+            x = np.random.default_rng(seed).standard_normal(port.type.shape).astype(np.float32)
+            entry = {
+                "name": port.name,
+                "datatype": "FP32",
+                "shape": list(x.shape),
+                "data": x.ravel().tolist(),
+            }
+            status, told = asked(server, request(INFER, json.dumps({"inputs": [entry]}).encode()))
+            assert status == 200, told
+            np.testing.assert_allclose(told["outputs"][0]["data"], session(x).ravel(), rtol=0, atol=1e-6)

@@ -16,7 +16,8 @@ from sanderling.engines.engine import Port, Runner
 from sanderling.errors import SanderlingError
 from sanderling.graph.types import Array
 from sanderling.runtime.batched import with_rows
-from sanderling.runtime.loading import load_runner, read_model
+from sanderling.runtime.loading import read_model
+from sanderling.runtime.opening import Read, open_runner
 from sanderling.runtime.parallel.mapping import Source
 from sanderling.runtime.parallel.plan import Plan
 from sanderling.serve.inference.lanes import Inputs, ModelLane, Sizes, apart
@@ -160,10 +161,12 @@ def _opened(source: Source, folder: Path) -> tuple[Source | None, str]:
     """Returns: the model for any number of rows; else None and why not."""
     from sanderling.tflite import write
 
+    if source.read.cascade is not None:
+        return None, "rows of a cascade may each need another of its models"
     try:
-        path = folder / f"{source.path.stem}-rows.tflite"
-        write(with_rows(source.model), path)
-        return replace(source, path=path, model=read_model(path)), ""
+        path = folder / f"{source.read.path.stem}-rows.tflite"
+        write(with_rows(source.read.model), path)
+        return replace(source, read=Read(path, (read_model(path),))), ""
     except SanderlingError as error:
         return None, error.what
 
@@ -172,7 +175,7 @@ def _plans(source: Source, wish: Wish) -> list[Plan]:
     from sanderling.engines import registry
 
     cores = source.cores
-    if not registry.find_variant(source.engine).threads:
+    if source.read.cascade is None and not registry.find_variant(source.engine).threads:
         return [Plan(wish.replicas or 1, 1)]
     if wish.replicas is not None:
         return [Plan(wish.replicas, wish.threads or max(1, cores // wish.replicas))]
@@ -215,9 +218,7 @@ def _try(
 def _open(stack: ExitStack, source: Source, plan: Plan) -> list[Runner]:
     runners = []
     for _ in range(plan.replicas):
-        runner = load_runner(
-            source.path, source.model, source.engine, **{**source.how, "threads": plan.threads}
-        )
+        runner = open_runner(source.read, source.engine, **{**source.how, "threads": plan.threads})
         stack.callback(runner.close)
         runners.append(runner)
     return runners

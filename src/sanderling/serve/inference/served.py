@@ -48,7 +48,7 @@ class Served:
 
     def __init__(self, name: str, session: Session, wish: Wish, queue: int, watcher: ModelMetrics) -> None:
         _require_servable(session)
-        self.name, self.watcher, self.path = name, watcher, session.source().path
+        self.name, self.watcher, self.path = name, watcher, session.source().read.path
         self.inputs, self.outputs = session.inputs, session.outputs
         self.engine, self.why = session.engine, session.reason
         self._closed = False
