@@ -89,6 +89,41 @@ def test_the_oldest_is_held_no_longer_than_the_bound() -> None:
     run(work)
 
 
+def test_nobody_is_held_where_replicas_keep_up() -> None:
+    async def work() -> tuple[float, list[int]]:
+        counts = Counts()
+        line = Line([Doubles()], 64, 1.0, 1e-3, 100, counts, lambda rows: 1000.0)
+        begin = time.monotonic()
+        waiting = []
+        for n in range(10):
+            waiting.append(asyncio.ensure_future(ask(line, n)))
+            await asyncio.sleep(0.02)  # 50 rows a second
+        await asyncio.gather(*waiting)
+        line.close()
+        return time.monotonic() - begin, counts.groups
+
+    took, groups = run(work)
+    assert took < 0.9
+    assert len(groups) > 5
+
+
+def test_rows_are_held_until_calls_of_them_keep_up() -> None:
+    async def work() -> list[int]:
+        counts = Counts()
+        # Calls of n rows answer 25 n rows a second, and about a hundred come.
+        line = Line([Doubles()], 64, 1.0, 1e-3, 200, counts, lambda rows: 25.0 * rows)
+        waiting = []
+        for n in range(100):
+            waiting.append(asyncio.ensure_future(ask(line, n)))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*waiting)
+        line.close()
+        return counts.groups
+
+    groups = run(work)
+    assert sorted(groups)[len(groups) // 2] in range(3, 9)
+
+
 def test_who_comes_alone_is_soon_not_held_any_more() -> None:
     async def work() -> float:
         line = Line([Doubles()], 64, 0.05, 1e-3, 100, Counts())

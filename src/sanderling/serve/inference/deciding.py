@@ -31,6 +31,7 @@ _BEHIND = 2  # sizes in a row without a gain: larger ones are not tried
 _LADDER = (2, 4, 8, 16, 32, 64)
 _CHECKED = (2, 4)  # of the ladder: some engines compile each size
 _LONGEST = 10.0  # seconds of climbing; the larger sizes are then left out
+_TURNS = 7  # of the way that seems to be best and single calls
 _ROUNDS, _SECONDS = 3, 0.04
 _COMPARED = 4  # calls of several rows on real data that are compared with single ones
 
@@ -118,6 +119,8 @@ def decide(source: Source, wish: Wish, folder: Path) -> tuple[Decision, list[Mod
     together = _fastest(tried, lambda each: each.best)
     single = _fastest(tried, lambda each: each.alone)
     pays, reason = _judged(together, single, wish.batch, against, delay)
+    if pays and wish.batch is None and wide is not None:
+        pays, reason = _confirmed(source, wide, together, single)
     chosen = together if pays else single
     sizes = None if wide is None else _sizes(chosen, wish.batch if pays else 1)
     rates = {str(each.plan): (each.alone, each.best) for each in tried}
@@ -145,8 +148,30 @@ def _judged(
     several = max((size for size in rates if size > 1), key=lambda size: rates[size], default=1)
     if several == 1:
         return False, f"a call of 2 rows takes longer than {delay * 1e3:.3g} ms"
-    told = f"{several} rows in one call are {rates[several] / single.alone:.2f}× as fast as one by one"
-    return batch is not None or rates[several] >= WORTH * single.alone, told
+    gain = rates[several] / single.alone
+    return batch is not None or gain >= WORTH, _told(several, gain)
+
+
+def _told(rows: int, gain: float) -> str:
+    return f"{rows} rows in one call are {gain:.2f}× as fast as one by one"
+
+
+def _confirmed(source: Source, wide: Source, together: _Tried, single: _Tried) -> tuple[bool, str]:
+    """Returns: whether it pays when both ways are measured by turns, and the gain in a sentence. What was
+    measured at different times may differ by what else the machine did."""
+    size = _sizes(together, None).largest
+    with ExitStack() as stack:
+        several, alone = _open(stack, wide, together.plan), _open(stack, source, single.plan)
+        pool = stack.enter_context(ThreadPoolExecutor(max(len(several), len(alone))))
+        items = noise(alone[0].inputs)
+        group: list[Inputs] = [items(1) for _ in range(size)]
+        gains = []
+        for _ in range(_TURNS):
+            a = _call_seconds(pool, [ModelLane(each, Sizes({size: 1.0})) for each in several], group)
+            b = _call_seconds(pool, [ModelLane(each) for each in alone], [items(1)])
+            gains.append(len(several) * size / a / (len(alone) / b))
+    gain = median(gains)
+    return gain >= WORTH, _told(size, gain)
 
 
 def _sizes(tried: _Tried, batch: int | None) -> Sizes:

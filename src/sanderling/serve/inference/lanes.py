@@ -35,6 +35,11 @@ class Sizes:
         """Returns: the size that gets most done in a second where so many rows are waiting."""
         return max(self.seconds, key=lambda size: min(size, waiting) / self.seconds[size])
 
+    def pace(self, rows: int) -> float:
+        """Returns: rows a second where calls have so many."""
+        size = min((size for size in self.seconds if size >= rows), default=self.largest)
+        return min(rows, size) / self.seconds[size]
+
 
 SINGLE = Sizes({1: 1.0})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ _HANDED = 2e-3  # seconds of work that are worth handing over at once, where cal
 _MOST_HANDED = 64
 _LONGEST_DOUBT = 64  # groups
 _QUIET = 0.25  # of the delay: nobody is held for longer after the last one came
+_AHEAD = 1.3  # times the arrivals: replicas that answer so many rows a second keep up
+_MEMORY = 0.2  # seconds over which arrivals are counted
 
 
 class Watcher(Protocol):
@@ -69,6 +72,23 @@ class _Holding:
 
 
 @dataclass(slots=True)
+class _Arrivals:
+    """How many rows come in a second, the last moments counting most."""
+
+    _rate: float = 0.0
+    _last: float = 0.0
+
+    def add(self, rows: int, now: float) -> None:
+        """Counts some."""
+        self._rate = self.rate(now) + rows / _MEMORY
+        self._last = now
+
+    def rate(self, now: float) -> float:
+        """Returns: rows a second."""
+        return self._rate * math.exp((self._last - now) / _MEMORY)
+
+
+@dataclass(slots=True)
 class Line:
     """Requests, in the order in which they came.
 
@@ -79,6 +99,8 @@ class Line:
         seconds: of a single call.
         limit: rows that may wait.
         watcher: is told.
+        pace: rows → rows a second that a replica answers in calls of so many. Requests are only held where
+            calls of what is there would not keep up with the arrivals.
     """
 
     lanes: Sequence[Callable[[Sequence[Inputs]], Answers]]
@@ -87,11 +109,13 @@ class Line:
     seconds: float
     limit: int
     watcher: Watcher
+    pace: Callable[[int], float] = lambda rows: 0.0
     _jobs: deque[_Job] = field(default_factory=deque)
     _free: list[Callable[[Sequence[Inputs]], Answers]] = field(default_factory=list)
     _rows: int = 0
     _running: int = 0
     _timer: asyncio.TimerHandle | None = None
+    _arrivals: _Arrivals = field(default_factory=_Arrivals)
     _holding: _Holding = field(default_factory=_Holding)
     _pool: ThreadPoolExecutor | None = None
 
@@ -124,6 +148,7 @@ class Line:
         loop = asyncio.get_running_loop()
         job = _Job(inputs, rows, loop.time(), loop.create_future(), gone)
         self._jobs.append(job)
+        self._arrivals.add(rows, job.since)
         self._changed(rows)
         over = loop.call_later(timeout, self._expire, job)
         try:
@@ -163,14 +188,20 @@ class Line:
         """Returns: whether the oldest are held for others. A timer then looks again."""
         if self.largest == 1 or not self.delay:
             return False
-        until = min(self._jobs[0].since + self.delay, self._jobs[-1].since + self.delay * _QUIET)
-        left = until - asyncio.get_running_loop().time()
-        if self._rows >= self.largest or left <= 0 or not self._holding.begin(self._rows):
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        left = min(self._jobs[0].since + self.delay, self._jobs[-1].since + self.delay * _QUIET) - now
+        if left <= 0 or self._enough(now) or not self._holding.begin(self._rows):
             self._holding.end(self._rows)
             return False
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(left, self._look_again)
+            self._timer = loop.call_later(left, self._look_again)
         return True
+
+    def _enough(self, now: float) -> bool:
+        """Returns: whether calls of what is there keep up with what comes."""
+        kept = len(self.lanes) * self.pace(self._rows)
+        return self._rows >= self.largest or kept >= _AHEAD * self._arrivals.rate(now)
 
     def _look_again(self) -> None:
         self._timer = None

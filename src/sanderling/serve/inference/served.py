@@ -63,6 +63,8 @@ class Served:
         made = self.decision
         largest = min(made.largest, queue)
         self.line = Line(self._lanes, largest, made.delay, made.seconds, queue, watcher)
+        if made.sizes is not None:
+            self.line.pace = made.sizes.pace
 
     async def answer(self, inputs: Sequence[Array], timeout: float, gone: Callable[[], bool]) -> Outputs:
         """Answers one request.
