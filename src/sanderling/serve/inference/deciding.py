@@ -110,22 +110,24 @@ def decide(source: Source, wish: Wish, folder: Path) -> tuple[Decision, list[Mod
     if wide is not None:
         against = _verified(source, wide)
         wide = None if against else wide
-    tried: list[_Tried] = []
-    delay = wish.delay
-    for plan in _plans(source, wish):
-        found, delay = _try(source, None if wish.batch == 1 else wide, plan, wish.batch, delay)
-        tried.append(found)
-    assert delay is not None
+    used = None if wish.batch == 1 else wide
+    tried = [_try(source, used, plan, wish) for plan in _plans(source, wish)]
     together = _fastest(tried, lambda each: each.best)
     single = _fastest(tried, lambda each: each.alone)
-    pays, reason = _judged(together, single, wish.batch, against, delay)
+    pays, reason = _judged(together, single, wish.batch, against, _bound(wish, together.seconds[1]))
     if pays and wish.batch is None and wide is not None:
         pays, reason = _confirmed(source, wide, together, single)
     chosen = together if pays else single
     sizes = None if wide is None else _sizes(chosen, wish.batch if pays else 1)
     rates = {str(each.plan): (each.alone, each.best) for each in tried}
+    delay = _bound(wish, chosen.seconds[1])
     made = Decision(chosen.plan, delay, sizes, reason, chosen.seconds[1], rates)
     return made, _load(source, wide if made.largest > 1 else None, made)
+
+
+def _bound(wish: Wish, call: float) -> float:
+    """Returns: seconds for holding and for a call, where a single call takes so many."""
+    return max(SHORTEST, _CALLS * call) if wish.delay is None else wish.delay
 
 
 def _fastest(tried: Sequence[_Tried], rate: Callable[[_Tried], float]) -> _Tried:
@@ -223,21 +225,16 @@ def _verified(source: Source, wide: Source) -> str:
     return f"an answer of several rows differs from those of single calls: {differs}" if differs else ""
 
 
-def _try(
-    source: Source, wide: Source | None, plan: Plan, most: int | None, delay: float | None
-) -> tuple[_Tried, float]:
-    """Returns: a plan measured, and the delay in force."""
+def _try(source: Source, wide: Source | None, plan: Plan, wish: Wish) -> _Tried:
+    """Returns: a plan measured."""
     with ExitStack() as stack:
         single = _open(stack, source, plan)
         pool = stack.enter_context(ThreadPoolExecutor(plan.replicas))
         items = noise(single[0].inputs)
         alone = [ModelLane(runner) for runner in single]
-        first = _call_seconds(pool, alone, [items(0)])
-        delay = max(SHORTEST, _CALLS * first) if delay is None else delay
         if wide is None:
-            return _Tried(plan, {1: first}), delay
-        seconds = _climb(pool, alone, _open(stack, wide, plan), items, most, delay)
-        return _Tried(plan, seconds), delay
+            return _Tried(plan, {1: _call_seconds(pool, alone, [items(0)])})
+        return _Tried(plan, _climb(pool, alone, _open(stack, wide, plan), items, wish))
 
 
 def _open(stack: ExitStack, source: Source, plan: Plan) -> list[Runner]:
@@ -286,29 +283,29 @@ def _climb(
     alone: Sequence[ModelLane],
     runners: Sequence[Runner],
     items: Callable[[int], list[Array]],
-    most: int | None,
-    delay: float,
+    wish: Wish,
 ) -> dict[int, float]:
-    """Returns: rows → seconds of one call, as far as calls stay within the delay and gain."""
+    """Returns: rows → seconds of one call, as far as calls stay within the bound and gain."""
+    most = wish.batch
     ladder = [size for size in _LADDER if most is None or size < most] + ([] if most is None else [most])
-    rounds: dict[int, list[float]] = {1: [_call_seconds(pool, alone, [items(1)])]}
     lanes: dict[int, list[ModelLane]] = {1: [*alone]}
     groups: dict[int, list[Inputs]] = {1: [items(1)]}
-    best, behind = 1 / rounds[1][0], 0
+    single = [_call_seconds(pool, alone, groups[1])]
+    rounds = {1: single}
+    best, behind = 0.0, 0
     end = time.perf_counter() + _LONGEST
     for size in ladder:
-        if time.perf_counter() > end and most is None:
-            break
         lanes[size] = [ModelLane(runner, Sizes({size: 1.0})) for runner in runners]
         groups[size] = [items(1) for _ in range(size)]
         each = _call_seconds(pool, lanes[size], groups[size])
-        if each > delay and most is None:
+        single.append(_call_seconds(pool, alone, groups[1]))  # by turns: the machine may do other things
+        gain = size * single[-1] / each
+        behind = behind + 1 if gain < max(1.0, best) * _NEARLY else 0
+        over = each > _bound(wish, single[-1]) or behind == _BEHIND or time.perf_counter() > end
+        if over and most is None:
             break
         rounds[size] = [each]
-        behind = behind + 1 if size / each < best * _NEARLY else 0
-        if behind == _BEHIND and most is None:
-            break
-        best = max(best, size / each)
+        best = max(best, gain)
     for _ in range(_ROUNDS - 1):
         for size, seen in rounds.items():
             seen.append(_call_seconds(pool, lanes[size], groups[size]))

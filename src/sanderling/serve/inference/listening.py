@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -91,10 +92,13 @@ def serve(
         config.ssl = certificate.context
     switching = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no look at it holds up an answer
     server = Server(config, started, app.drain)
     try:
         server.run([bound])
     finally:
         app.close()
+        gc.unfreeze()
         sys.setswitchinterval(switching)
     return server.complete
