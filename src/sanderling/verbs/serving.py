@@ -113,6 +113,15 @@ def _loaded(
         return app
 
 
+def _token(given: str | None, *, home: bool) -> str:
+    """Returns: the token to ask for. An empty one, as of a variable that is not set, counts as none given."""
+    if not given:
+        return "" if home else secrets.token_urlsafe(24)
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise UsageError("holds what a header cannot", where="--token", hint="use letters and digits")
+    return "" if given == "none" else given
+
+
 def serve(
     models: Models,
     *,
@@ -149,9 +158,7 @@ def serve(
     from sanderling.serve.inference.listening import serve as run
 
     home = host in LOOPBACK
-    if token is None:
-        token = "" if home else secrets.token_urlsafe(24)
-    token = "" if token == "none" else token
+    shown = _token(token, home=home)
     with open_socket(host, port) as bound:
         certificate = None
         if tls:
@@ -160,10 +167,10 @@ def serve(
             certificate = make_certificate(["localhost", "127.0.0.1", "::1"] if home else [host])
         app = serve_app(models, token=token, home=home, read_timeout=read_timeout, **settings)
         number = bound.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
+        name = f"[{host}]" if ":" in host else host
         told = {
-            "url": f"{'https' if tls else 'http'}://{shown}:{number}",
-            "token": token or None,
+            "url": f"{'https' if tls else 'http'}://{name}:{number}",
+            "token": shown or None,
             "fingerprint": certificate.fingerprint if certificate is not None else None,
             "models": app.to_json(),
         }

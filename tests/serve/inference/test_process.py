@@ -110,7 +110,8 @@ def test_several_models_by_name(dense: Path, slow: Path) -> None:
 
 
 def test_others_need_the_token(dense: Path) -> None:
-    with serving(str(dense), "--name", "m", "--host", "0.0.0.0", "--batch", "off") as server:
+    options = ("--host", "0.0.0.0", "--token", "", "--batch", "off")  # as of a variable that is not set
+    with serving(str(dense), "--name", "m", *options) as server:
         token = server.told["token"]
         assert len(token) >= 32
         body = infer_body(row())
@@ -167,6 +168,7 @@ def test_a_port_that_is_taken(dense: Path) -> None:
         (["digits", "digits"], 2, "is the name of two models"),
         (["digits", "--host", "203.0.113.7"], 2, "is no address of this machine"),
         (["digits", "--max-request", "much"], 2, "--max-request"),
+        (["digits", "--token", "é"], 2, "holds what a header cannot"),
     ],
 )
 def test_what_cannot_be_served(arguments: list[str], code: int, sentence: str) -> None:
