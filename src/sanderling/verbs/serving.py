@@ -165,7 +165,7 @@ def serve(
             from sanderling.serve.certificate import make_certificate
 
             certificate = make_certificate(["localhost", "127.0.0.1", "::1"] if home else [host])
-        app = serve_app(models, token=token, home=home, read_timeout=read_timeout, **settings)
+        app = serve_app(models, token=shown, home=home, read_timeout=read_timeout, **settings)
         number = bound.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         told = {
