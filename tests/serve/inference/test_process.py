@@ -100,13 +100,9 @@ def test_the_start_line_tells_all(dense: Path) -> None:
 def test_several_models_by_name(dense: Path, slow: Path) -> None:
     with serving(str(dense), str(slow), "--name", "a", "--name", "b", "--batch", "off") as server:
         assert [model["name"] for model in server.told["models"]] == ["a", "b"]
-        assert asked(server, request("/v2/models/a", method="GET"))[1]["inputs"][0]["shape"] == [-1, 16]
-        assert asked(server, request("/v2/models/b", method="GET"))[1]["inputs"][0]["shape"] == [
-            -1,
-            128,
-            128,
-            16,
-        ]
+        for name, shape in (("a", [-1, 16]), ("b", [-1, 128, 128, 16])):
+            told = asked(server, request(f"/v2/models/{name}", method="GET"))[1]
+            assert told["inputs"][0]["shape"] == shape
 
 
 def test_others_need_the_token(dense: Path) -> None:
@@ -115,13 +111,8 @@ def test_others_need_the_token(dense: Path) -> None:
         token = server.told["token"]
         assert len(token) >= 32
         body = infer_body(row())
-        for headers in (
-            [],
-            ["Authorization: Bearer wrong"],
-            [f"Authorization: Basic {token}"],
-            ["Authorization: é"],
-        ):
-            status, told = asked(server, request(INFER, body, headers=headers))
+        for wrong in ("Bearer wrong", f"Basic {token}", "é", ""):
+            status, told = asked(server, request(INFER, body, headers=[f"Authorization: {wrong}"]))
             assert (status, told) == (401, {"error": "the token is missing or wrong"})
         assert asked(server, request("/metrics", method="GET"))[0] == 401
         assert asked(server, request("/v2/health/ready", method="GET"))[0] == 200
