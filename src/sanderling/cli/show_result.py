@@ -21,7 +21,9 @@ def show(result: Result) -> None:
     if data.trials:
         console.print(trials_table(data))
         console.print()
-    names = ("best.tflite", "best.json") if data.best is not None else ()
+    names: tuple[str, ...] = ("best.tflite", "best.json") if data.best is not None else ()
+    if data.winner is not None and data.winner.cascade is not None:
+        names = ("best.json", *(f"best-{i}.tflite" for i in range(1, len(data.winner.cascade.parts) + 1)))
     files = [(name, result.output / name) for name in (*names, "report.html", "report.json")]
     console.print(facts([(name, str(path)) for name, path in files if path.exists()]))
     count = len(data.trials)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sanderling.report import verdict, view
+from sanderling.report.cascade_view import cascade_view
 from sanderling.report.data import ReportData
 from sanderling.report.html import environment, policy, source
 from sanderling.report.lost_view import lost_view
@@ -44,6 +45,7 @@ def render(data: ReportData) -> str:
         rows=view.rows(data),
         bars=bars,
         lost=lost_view(data),
+        cascade=cascade_view(data),
         floats=[bar.operator for bar in bars if bar.keep_float],
         pairs=pairs,
         commands=view.commands(data),

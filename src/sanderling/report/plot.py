@@ -155,7 +155,8 @@ def _kind(data: ReportData, measure: Measure) -> _Kind:
     limit = budget.max_latency_ms
     if budget.min_throughput:
         limit = min(limit or float("inf"), 1000 / budget.min_throughput)
-    return _Kind("Latency against drop", "latency per call (median)",
+    mean = "; of a cascade the mean" if any(t.cascade for t in data.trials) else ""
+    return _Kind("Latency against drop", f"latency per call (median{mean})",
                  lambda t: t.latency.typical if t.latency else None,
                  base.latency.p50 if base.latency else None, limit, format_ms)  # fmt: skip
 

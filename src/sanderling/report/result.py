@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sanderling import files
+from sanderling.errors import UsageError
 from sanderling.report.build import build
 from sanderling.report.data import ReportData
 from sanderling.report.page import render
 from sanderling.report.write import write_report
-from sanderling.search.artifacts import BEST_MODEL
+from sanderling.search.artifacts import BEST_MODEL, BEST_RECIPE
+from sanderling.search.cascade_files import save_cascade
 from sanderling.search.outcome import Outcome
 from sanderling.search.trial import Trial
 
@@ -22,15 +24,28 @@ class Best:
 
     Attributes:
         trial: what was measured of it.
-        file: ``best.tflite`` in the output folder.
+        file: ``best.tflite`` in the output folder; ``best.json`` where it is a cascade of several models.
     """
 
     trial: Trial
     file: Path
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Copies the winning model to ``path``."""
-        files.copy(self.file, Path(path))
+        """Copies the winning model to ``path``; a cascade into the folder ``path``, as ``best.json`` and its
+        models.
+
+        Raises:
+            UsageError: a cascade is to be one file.
+        """
+        target = Path(path)
+        if self.trial.cascade is None:
+            files.copy(self.file, target)
+            return
+        if target.suffix or target.is_file():
+            raise UsageError(
+                "the winner is a cascade, which is several files", where=str(path), hint="give a folder"
+            )
+        save_cascade(self.file, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,9 @@ class Result:
     def best(self) -> Best | None:
         """The winner; None when nothing kept the budget."""
         winner = self.data.winner
-        return None if winner is None else Best(winner, self.output / BEST_MODEL)
+        if winner is None:
+            return None
+        return Best(winner, self.output / (BEST_RECIPE if winner.cascade else BEST_MODEL))
 
     @property
     def trials(self) -> tuple[Trial, ...]:

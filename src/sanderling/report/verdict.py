@@ -157,7 +157,16 @@ def _found(data: ReportData) -> str:
             else f"{format_bytes(best.peak_memory_bytes)} of arena"
         )
         return f"{format_bytes(best.size_bytes)} of flash and {arena}, {_answer_words(best, data)}"
-    return f"{_gain_words(best, data)}, {_answer_words(best, data)}"
+    return f"{_gain_words(best, data)}, {_answer_words(best, data)}{_cascade_words(best)}"
+
+
+def _cascade_words(best: Trial) -> str:
+    """How a cascade works, in a clause; "" for any other winner."""
+    if best.cascade is None:
+        return ""
+    first, second = best.cascade.names
+    kept = format_share(best.cascade.chosen.kept)
+    return f"; a cascade: “{first}” answers {kept} of the samples alone, “{second}” is asked for the others"
 
 
 def advice(data: ReportData) -> list[str]:

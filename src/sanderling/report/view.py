@@ -10,6 +10,7 @@ from math import inf, isfinite
 
 from sanderling.compress.recipe import Step
 from sanderling.errors import UsageError
+from sanderling.measure.results import Latency
 from sanderling.report import pictures
 from sanderling.report.data import Answer, Example, ReportData, Sensitivity
 from sanderling.report.format import (
@@ -140,9 +141,9 @@ def figures(data: ReportData) -> list[Figure]:
         found.append(
             Figure(
                 "latency per call",
-                format_ms(latency.p50),
+                format_ms(latency.typical),
                 format_ms(latency.baseline_p50),
-                f"median of {latency.runs} runs, 90 % within {format_ms(latency.p90)}",
+                _over_calls(trial, latency),
                 False if {"latency", "throughput"} & broken else None,
             )
         )
@@ -151,7 +152,8 @@ def figures(data: ReportData) -> list[Figure]:
         note = f"{format_ratio(ratio)} smaller" if ratio > 1.005 else "no smaller"
         good = False if "size" in broken else None
         size, before = format_bytes(trial.size_bytes), format_bytes(data.baseline.size_bytes)
-        found.append(Figure("size of the file", size, before, note, good))
+        of = "size of the file" if trial.cascade is None else "size of both files"
+        found.append(Figure(of, size, before, note, good))
     if trial.energy:
         idle = format_joules(trial.energy.above_idle)
         compared = isfinite(trial.energy.relative) and trial.energy.relative not in (0, 1)
@@ -159,6 +161,13 @@ def figures(data: ReportData) -> list[Figure]:
         note = f"{idle} of it above idle; measured by {trial.energy.meter}"
         found.append(Figure("energy per call", format_joules(trial.energy.joules), before, note))
     return [*found, *_drop_figure(data, trial)]
+
+
+def _over_calls(trial: Trial, latency: Latency) -> str:
+    most = f"90 % within {format_ms(latency.p90)}"
+    if trial.cascade is not None:
+        return f"mean over the samples of {latency.runs} runs; half within {format_ms(latency.p50)}, {most}"
+    return f"median of {latency.runs} runs, {most}"
 
 
 def _microcontroller_figures(trial: Trial, broken: Collection[str]) -> list[Figure]:
@@ -264,7 +273,8 @@ def cells(trial: Trial, *, energy: bool = False) -> dict[str, Cell]:
     none = Cell(MISSING)
     p50 = p90 = speed = drop = none
     if latency:
-        p50 = Cell(format_ms(latency.p50), "", _sort(latency.p50))
+        mean = f"mean {format_ms(latency.mean)}" if isfinite(latency.mean) else ""
+        p50 = Cell(format_ms(latency.p50), mean, _sort(latency.typical))
         p90 = Cell(format_ms(latency.p90), "", _sort(latency.p90))
         interval = format_interval(*(format_ratio(v) for v in latency.speedup_ci95))
         speed = Cell(format_ratio(latency.speedup), interval, _sort(latency.speedup))

@@ -60,7 +60,9 @@ def curve(sure: Array, loss_small: Array, loss_large: Array, times: tuple[float,
         # The variance of a sample's loss, half a changed sample added (Jeffreys): none seen is not none.
         variance = (float(changed[kept - 1]) + 0.5) / (count + 1) - drop**2
         time = times[0] + (1 - kept / count) * times[1]
-        found.append(Choice(own, kept / count, drop, time, sqrt(max(variance, 0.0))))
+        # Between two answers' sureness, so that the last digits of another machine decide nothing.
+        threshold = own if kept == count else (own + float(sure[order[kept]])) / 2
+        found.append(Choice(threshold, kept / count, drop, time, sqrt(max(variance, 0.0))))
     return found
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sanderling import files
-from sanderling.errors import StorageError
-from sanderling.runtime.cascade_file import cascade_json
+from sanderling.errors import RecipeError, StorageError
+from sanderling.runtime.cascade_file import cascade_json, read_cascade
 from sanderling.runtime.recipe_file import RunAs
 from sanderling.search.cascaded import Cascaded
 from sanderling.search.identity import file_hash
@@ -62,3 +62,22 @@ def _beside(folder: Path, path: Path) -> str:
     if not (folder / name).exists():
         files.copy(path, folder / name)
     return name
+
+
+def save_cascade(path: Path, folder: Path) -> None:
+    """Copies a cascade's file and its models into a folder, which is made.
+
+    Raises:
+        RecipeError: the file holds no cascade.
+        OSError: the folder cannot be written to.
+    """
+    cascade = read_cascade(path)
+    if cascade is None:
+        raise RecipeError("holds no cascade", where=str(path))
+    folder.mkdir(parents=True, exist_ok=True)
+    root = path.parent.resolve()
+    for part in cascade.parts:
+        target = folder / part.path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.copy(part.path, target)
+    files.copy(path, folder / path.name)

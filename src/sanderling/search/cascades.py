@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sanderling.compress.recipe import Recipe
 from sanderling.engines.isolated import keeps_state
+from sanderling.measure.results import Latency
 from sanderling.runtime.opening import CASCADE
 from sanderling.search.bench import Run
 from sanderling.search.cascade_files import join_files
@@ -116,7 +117,10 @@ class Cascades:
             else:
                 found.append(made)
         found.sort(key=lambda each: each.cascade.chosen.cost)
-        yield from found[:MOST]
+        by_large = {
+            each.cascade.parts[1]: each for each in reversed(found)
+        }  # the cheapest for each large one
+        yield from sorted(by_large.values(), key=lambda each: each.cascade.chosen.cost)[:MOST]
         if not found:
             yield Skipped(RUNG, told)
 
@@ -202,7 +206,7 @@ class Cascades:
         lab.bench.unload(file)
         return replace(
             trial, latency=latency, peak_memory_bytes=memory, fidelity=fidelity, energy=energy, status=status,
-            reason=reason,
+            reason=reason or _works(latency, proposed.cascade),
         )  # fmt: skip
 
     def _timed_on(self, order: Sequence[int], proposed: Proposed, *, rough: bool) -> list[int]:
@@ -222,6 +226,13 @@ class Cascades:
         count = min(len(order), MOST_FEEDS, max(LEAST_FEEDS, fit))
         chosen = [order[round(i * (len(order) - 1) / max(1, count - 1))] for i in range(count)]
         return sorted(set(chosen))  # mixed, as they come
+
+
+def _works(latency: Latency, cascade: Cascaded) -> str:
+    """Returns: what the figures of a good cascade mean."""
+    kept, least = 100 * cascade.chosen.kept, 100 * cascade.rule.threshold
+    sure = f"the first answers {kept:.3g} % alone, where it is at least {least:.3g} % sure"
+    return f"a call takes {latency.mean:.3g} ms on average: {sure}"
 
 
 def judged_again(laboratory: Laboratory, trial: Trial) -> Trial:

@@ -7,16 +7,19 @@ from typing import Any
 
 from sanderling.measure.memory import peak_memory
 from sanderling.measure.results import Fidelity, Latency
+from sanderling.runtime.opening import read_file
 from sanderling.search.bench import USUAL, Bench, Run
 from sanderling.search.budget import Budget
 from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Note, Phase, Progress, silent
 from sanderling.search.examiner import Examiner
 from sanderling.search.judge import Measured, judge
-from sanderling.search.laboratory import TIMING_SECONDS, timing_feeds
+from sanderling.search.laboratory import TIMING_FEEDS, TIMING_SECONDS, timing_feeds
 from sanderling.search.prepare import decide_task, first_answers, read_subjects, unused_labels
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
+
+MIXED_FEEDS = 128  # where calls take longer on some samples than on others
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
         listen(event)
 
     listen(Phase("reading the models and the samples"))
-    a, b = read_subjects(request, bench, tell)
+    a, b = read_subjects(request, bench, tell, read=lambda path: read_file(path).model)
     look = first_answers(a, bench)
     if look.poor:
         tell(Note(look.poor, loud=True))
@@ -104,16 +107,21 @@ def _check(request: Request, listen: Listener, bench: Bench) -> CheckResult:
         progress=lambda done, total: listen(Progress("samples", done, total)),
     )
     listen(Phase("timing"))
-    feeds = timing_feeds(a), timing_feeds(b)
+    files = read_file(a.path), read_file(b.path)
+    cascade = any(file.cascade is not None for file in files)
+    count = MIXED_FEEDS if cascade else TIMING_FEEDS
+    feeds = timing_feeds(a, count), timing_feeds(b, count)
     latency = bench.time(
-        Run(a.path, threads), Run(b.path, threads), feeds, seconds=TIMING_SECONDS, timeout=120, usual=threads
-    )
+        Run(a.path, threads), Run(b.path, threads), feeds, seconds=TIMING_SECONDS, timeout=300, usual=threads,
+        mixed=cascade,
+    )  # fmt: skip
     wants_memory = budget.max_memory_bytes is not None
-    memory = peak_memory(b.path, USUAL, threads, feeds[1][:1]) if wants_memory else None
-    sizes = b.path.stat().st_size, a.path.stat().st_size
+    shown = feeds[1] if cascade else feeds[1][:1]  # so that every model of a cascade is asked
+    memory = peak_memory(b.path, USUAL, threads, shown) if wants_memory else None
+    sizes = files[1].size_bytes, files[0].size_bytes
     measured = Measured(*sizes, latency, fidelity, memory, gains=False)
     status, reason = judge(measured, budget)
-    if broken := request.limits.broken_by(b.model):
+    if broken := next(filter(None, map(request.limits.broken_by, files[1].models)), ""):
         status, reason = "rejected", broken
     return CheckResult(
         status == "ok",

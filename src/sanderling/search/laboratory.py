@@ -61,10 +61,10 @@ def narrow(model: Model) -> bool:
     return any(is_narrow(model.main, node) for node in model.main.nodes)
 
 
-def timing_feeds(subject: Subject) -> list[Feed]:
+def timing_feeds(subject: Subject, count: int = TIMING_FEEDS) -> list[Feed]:
     """Returns: a few inputs to time a model on."""
     samples = subject.split.search
-    return [samples[position] for position in range(min(TIMING_FEEDS, len(samples)))]
+    return [samples[position] for position in range(min(count, len(samples)))]
 
 
 class Laboratory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,20 @@ LOOK_SHARE, GUESS_SHARE = 0.1, 0.2
 GUESS_RUNS = 64
 
 
-def read_subjects(request: Request, bench: Bench, listen: Listener) -> tuple[Subject, ...]:
+def read_subjects(
+    request: Request, bench: Bench, listen: Listener, *, read: Callable[[Path], Model] = read_model
+) -> tuple[Subject, ...]:
     """Reads every model and its samples; the same samples are in the same part for every model.
+
+    Args:
+        read: reads a model; the default takes single models only.
 
     Raises:
         ModelError, SampleError: a model or the samples cannot be used.
     """
     subjects: list[Subject] = []
     for path, name in zip(request.models, _names(request.models), strict=True):
-        model = read_model(path)
+        model = read(path)
         _runs(bench, path)
         shared = _shared(subjects[0], model) if subjects else None
         if shared is not None:

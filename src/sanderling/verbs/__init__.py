@@ -236,7 +236,7 @@ def check(
 
     Args:
         a: the model whose answers are right.
-        b: the model that is checked.
+        b: the model that is checked, or the ``best.json`` of a cascade.
         samples: inputs; None: a zoo model's own, else noise.
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput: limits on B.
         io, allow_ops, oldest_runtime: what B has to be: see ``optimize``.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanderling import zoo
-from sanderling.errors import UsageError
+from sanderling.errors import DeployError, UsageError
 from sanderling.files import expanded
 from sanderling.verbs.answering import known_of, make_pipeline, model_file
 from sanderling.verbs.find import zoo_name
@@ -66,6 +66,7 @@ def deploy(
     from sanderling.deploy.registry import find_target
 
     step = tell or (lambda what, done, total: None)
+    _one_model(model)
     target, folder = find_target(to), expanded(out)
     given = _options(options or {}, target)
     found = _samples(model) if samples is None else samples
@@ -80,6 +81,23 @@ def deploy(
             return build(order, target, folder, step)
         finally:
             pipeline.close()
+
+
+def _one_model(model: str | Path) -> None:
+    """Refuses a cascade, of which no other machine's runtime knows.
+
+    Raises:
+        DeployError: it is one.
+    """
+    from sanderling.runtime.cascade_file import cascade_of
+
+    file = model_file(model)
+    cascade = cascade_of(file)
+    if cascade is not None:
+        names = " or ".join(str(part.path.name) for part in cascade.parts)
+        raise DeployError(
+            "is a cascade, which only a Session runs", where=str(file), hint=f"deploy its parts: {names}"
+        )
 
 
 @contextmanager
