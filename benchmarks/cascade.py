@@ -1,209 +1,171 @@
-"""A cascade on CIFAR-10: how much less time it takes than its large model, and what it loses.
+"""Cascades on CIFAR-10: how much less time they take than their large model, and what they lose.
 
 Run: ``python benchmarks/cascade.py [--data ../shared/data] [--zoo ../shared/zoo] [--work benchmarks/work]``,
 about four minutes. What it makes is kept in ``--work``, and a second run goes on from there. It writes
 ``benchmarks/results/cascade.json``.
 
-The large model is EfficientNet-Lite0 of the zoo behind a resize to 128 pixels, with a new last layer that is
-fitted here to 8,000 training images; the small one is MLPerf Tiny's ResNet-8. ``optimize`` gets both, and the
-first 1,500 test images with their labels; what it hands back is judged on the 1,500 others, which neither the
-weights nor the threshold have seen. All are timed by turns on one thread on these others.
+- ``optimize`` gets ResNet-8 of MLPerf Tiny in float and in int8, and 2,000 test images without labels.
+- ``cascade`` joins that ResNet-8 with a model some eight points better (``cascade_models.py``), with labels:
+  both in float, then both in int8.
+
+What comes out is judged on 1,000 other test images, which neither weights nor thresholds have seen, and timed
+by turns with the large model on these, on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import sanderling as sd
-from sanderling.graph.edit import compact
-from sanderling.graph.graph import Graph, Model, Node, Signature, Tensor
-from sanderling.graph.types import Array, DType, TensorType
-from sanderling.tflite import write
+from sanderling.compress.recipe import Recipe, Step
+from sanderling.errors import BudgetError
+from sanderling.graph.types import Array
 from sanderling.timing.mix import PASSES, by_feed, mean_ratio
 from sanderling.timing.race import Contender, race
-from sanderling.verbs.find import find_model
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cascade_models import large_model
 
 TARGET = Path(__file__).parent / "results" / "cascade.json"
-PIXELS, CLASSES, CHOSEN_ON = 128, 10, 1500
-MAX_DROP = 0.005
-TIMED, SECONDS = 300, 60.0
+UNSEEN, MAX_DROP, ASKED = 1000, 0.005, 1.5
+SEARCH_SECONDS, TIMED, TIMED_SECONDS = 90.0, 250, 8.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--zoo", type=Path, default=Path("../shared/zoo"))
     parser.add_argument("--work", type=Path, default=Path("benchmarks/work/cascade"))
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    work: Path = arguments.work
+    work.mkdir(parents=True, exist_ok=True)
     with np.load(arguments.data / "cifar10.npz") as stored:
         data = {name: stored[name] for name in stored.files}
-    large = _large(arguments.work, data)
-    small = arguments.zoo / "tflite" / "mlperf_tiny_resnet8_cifar10_fp32.tflite"
-    output = arguments.work / "optimized"
-    if not (output / "best.json").exists():
-        images = data["x_test"][:CHOSEN_ON].astype(np.float32)
-        labels = [int(label) for label in data["y_test"][:CHOSEN_ON].reshape(-1)]
-        sd.optimize(
-            [large, small], {"image": images}, labels=labels, output=output, max_drop=MAX_DROP, threads=1,
-            training=0, seconds=150, resume=(output / "study.db").exists(),
-        )  # fmt: skip
+    order = np.random.default_rng(0).permutation(len(data["x_test"]))  # they are sorted by class
+    images, labels = data["x_test"][order].astype(np.float32), data["y_test"].reshape(-1)[order].astype(int)
+    tiny = [
+        arguments.zoo / "tflite" / f"mlperf_tiny_resnet8_cifar10_{kind}.tflite" for kind in ("fp32", "int8")
+    ]
+    large = large_model(work, tiny[0], data["x_train"], data["y_train"].reshape(-1))
+    seen, unseen = (images[UNSEEN:], labels[UNSEEN:]), (images[:UNSEEN], labels[:UNSEEN])
+    pairs = {
+        "int8 and float, by optimize": _found(tiny, seen[0], work / "optimized"),
+        "small and large, float": _joined(tiny[0], large, *seen, work / "float"),
+        "small and large, int8": _joined(
+            _int8(tiny[0], seen[0], work), _int8(large, seen[0], work), *seen, work / "int8", large
+        ),
+    }
+    result = {
+        "asked": {"times_faster": ASKED, "points_lost": 100 * MAX_DROP},
+        "chosen_on": len(seen[0]),
+        "unseen": UNSEEN,
+        "pairs": {name: _judged(files, *unseen) for name, files in pairs.items()},
+    }
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    result = _measured(output, large, data)
     TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=1))
+    for name, pair in result["pairs"].items():  # type: ignore[attr-defined]
+        _show(name, pair)
     return 0
 
 
-def _large(work: Path, data: dict[str, Array]) -> Path:
-    """Makes the large model, unless it is there."""
-    path = work / "efficientnet_lite0_cifar10.tflite"
-    if path.exists():
-        return path
-    whole = sd.load(find_model("efficientnet_lite0"))
-    body, features = _at_pixels(whole), work / "features.npy"
-    if not features.exists():
-        write(body, work / "body.tflite")
-        with sd.Session(work / "body.tflite", "litert", 1) as session:
-            rows = [np.ravel(session(x[None].astype(np.float32))) for x in data["x_train"]]
-        np.save(features, np.array(rows))
-    weights, bias = _fitted(np.load(features), data["y_train"].reshape(-1))
-    write(_with_head(body, weights, bias), path)
-    return path
-
-
-def _at_pixels(model: Model) -> Model:
-    """Returns: the network without its last layer, for CIFAR's pictures of 0 to 255: resized, normalized."""
-    from sanderling.compress.resolution import at_resolution
-
-    graph = at_resolution(model, PIXELS).main
-    tensors = list(graph.tensors)
-
-    def tensor(name: str, shape: tuple[int, ...], values: Array | None = None) -> int:
-        dtype = DType.FLOAT32 if values is None else DType(values.dtype.name)
-        tensors.append(Tensor(name, TensorType(shape, dtype), values))
-        return len(tensors) - 1
-
-    picture, side = tensor("picture", (1, 32, 32, 3)), (1, PIXELS, PIXELS, 3)
-    size = tensor("size", (2,), np.array([PIXELS, PIXELS], np.int32))
-    resized, shifted = tensor("resized", side), tensor("shifted", side)
-    mean = tensor("mean", (), np.array(127.0, np.float32))
-    share = tensor("share", (), np.array(1 / 128, np.float32))
-    old = graph.inputs[0]
-    one = {"fused_activation_function": "NONE"}
-    before = (
-        Node("RESIZE_BILINEAR", (picture, size), (resized,), {"align_corners": False,
-             "half_pixel_centers": True}, "ResizeBilinearOptions"),
-        Node("SUB", (resized, mean), (shifted,), one, "SubOptions"),
-        Node("MUL", (shifted, share), (old,), one, "MulOptions"),
-    )  # fmt: skip
-    nodes = graph.nodes[:-2]  # without the dense layer and the softmax
-    return _model((*before, *nodes), tensors, picture, nodes[-1].outputs[0])
-
-
-def _with_head(body: Model, weights: Array, bias: Array) -> Model:
-    graph = body.main
-    tensors = list(graph.tensors)
-    for name, values in (("head", weights), ("head_bias", bias)):
-        tensors.append(Tensor(name, TensorType(values.shape, DType.FLOAT32), values))
-    for name in ("logits", "probabilities"):
-        tensors.append(Tensor(name, TensorType((1, CLASSES), DType.FLOAT32)))
-    count = len(tensors)
-    dense = Node(
-        "FULLY_CONNECTED", (graph.outputs[0], count - 4, count - 3), (count - 2,),
-        {"fused_activation_function": "NONE", "weights_format": "DEFAULT", "keep_num_dims": False,
-         "asymmetric_quantize_inputs": False}, "FullyConnectedOptions",
-    )  # fmt: skip
-    softmax = Node("SOFTMAX", (count - 2,), (count - 1,), {"beta": 1.0}, "SoftmaxOptions")
-    return _model((*graph.nodes, dense, softmax), tensors, graph.inputs[0], count - 1)
-
-
-def _model(nodes: Sequence[Node], tensors: Sequence[Tensor], given: int, gives: int) -> Model:
-    graph = Graph(tuple(tensors), tuple(nodes), (given,), (gives,))
-    signature = Signature("serving_default", (("image", given),), (("probabilities", gives),), 0)
-    return compact(Model((graph,), (signature,)))
-
-
-def _fitted(features: Array, labels: Array) -> tuple[Array, Array]:
-    """Returns: weights [classes, features] and bias of a softmax regression (Adam, decay on the weights)."""
-    mean, std = features.mean(axis=0), features.std(axis=0) + 1e-3
-    x, truth = (features - mean) / std, np.eye(CLASSES)[labels]
-    w = np.zeros((CLASSES, x.shape[1]), np.float32)
-    b = np.zeros(CLASSES, np.float32)
-    moments = [[np.zeros_like(p), np.zeros_like(p)] for p in (w, b)]
-    rng = np.random.default_rng(0)
-    step = 0
-    for _ in range(30):
-        for rows in np.array_split(rng.permutation(len(x)), len(x) // 200):
-            step += 1
-            scores = x[rows] @ w.T + b
-            odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-            error = (odds / odds.sum(axis=1, keepdims=True) - truth[rows]) / len(rows)
-            for p, m, slope in zip(
-                (w, b), moments, (error.T @ x[rows] + 1e-3 * w, error.sum(axis=0)), strict=True
-            ):
-                m[0] = 0.9 * m[0] + 0.1 * slope
-                m[1] = 0.99 * m[1] + 0.01 * slope**2
-                p -= 1e-3 * (m[0] / (1 - 0.9**step)) / (np.sqrt(m[1] / (1 - 0.99**step)) + 1e-8)
-    scaled = (w / std).astype(np.float32)
-    return scaled, (b - scaled @ mean).astype(np.float32)
-
-
-def _measured(output: Path, large: Path, data: dict[str, Array]) -> dict[str, Any]:
-    """Returns: accuracy and time of the cascade and of what it is compared with, on unseen images."""
-    images = [x[None].astype(np.float32) for x in data["x_test"][CHOSEN_ON:]]
-    truth = data["y_test"][CHOSEN_ON:].reshape(-1)
-    best = json.loads((output / "best.json").read_text(encoding="utf-8"))
+def _found(models: list[Path], images: Array, output: Path) -> dict[str, Path]:
+    """Lets ``optimize`` find a cascade. Returns: files by role."""
+    if not (output / "best.json").exists():
+        resume = (output / "study.db").exists()
+        sd.optimize(
+            models, images, output=output, max_drop=MAX_DROP, threads=1, training=0, seconds=SEARCH_SECONDS,
+            resume=resume,
+        )  # fmt: skip
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
-    sessions = {"large": sd.Session(large, "litert", 1), "cascade": sd.Session(output / "best.json")}
-    names = {"large": large.stem, "cascade": best["name"]}
-    for name, trial in _single(report, large.stem).items():
-        sessions[name] = sd.Session(output / trial["file"], trial["engine"], 1)
-        names[name] = trial["name"]
-    right = {n: np.array([np.argmax(s(x)) for x in images]) == truth for n, s in sessions.items()}
-    calls = sessions["cascade"].calls
-    timed = images[:: len(images) // TIMED][:TIMED]
-    feeds = [[x] for x in timed]
-    racing = {n: Contender(lambda arrays, s=s: s(arrays[0]), feeds) for n, s in sessions.items()}
-    race(list(racing.values()), seconds=SECONDS, target=0.0, passes=PASSES)
+    alone = [
+        t for t in report["trials"] if not t["cascade"] and t["latency_ms"] and t["model"] == models[0].stem
+    ]
+    int8 = [t for t in alone if [s["technique"] for s in t["recipe"]["steps"]][-1:] == ["static_int8"]]
+    fastest = max(int8, key=lambda t: t["speedup"] or 0)
+    return {"large": models[0], "large in int8": output / fastest["file"], "cascade": output / "best.json"}
+
+
+def _joined(
+    small: Path, large: Path, images: Array, labels: Array, folder: Path, original: Path | None = None
+) -> dict[str, Path]:
+    """Joins two models, unless that was done. Returns: files by role."""
+    files = {"large": original or large, "small": small}
+    if original is not None:
+        files["large in int8"] = large
+    saved = folder / "best.json"
+    if not saved.exists():
+        try:
+            sd.cascade(small, large, images, labels=labels.tolist(), max_drop=MAX_DROP).save(folder)
+        except BudgetError as error:
+            print(f"{folder.name}: {error}", file=sys.stderr)
+    return {**files, "cascade": saved} if saved.exists() else files
+
+
+def _int8(model: Path, images: Array, work: Path) -> Path:
+    """Makes a model's int8 form, unless it is there."""
+    output = work / f"{model.stem}-int8"
+    if not (output / "best.tflite").exists():
+        recipe = Recipe("int8", (Step("static_int8"),))
+        sd.optimize(model, images[:600], output=output, recipe=recipe, max_drop=0.2, threads=1)
+    return output / "best.tflite"
+
+
+def _judged(files: Mapping[str, Path], images: Array, labels: Array) -> dict[str, Any]:
+    """Returns: accuracy and time of a pair's models and of its cascade, on unseen images."""
+    sessions = {
+        role: sd.Session(file) if role == "cascade" else sd.Session(file, "litert", 1)
+        for role, file in files.items()
+    }
+    right = {
+        role: np.array([int(np.argmax(np.asarray(session(x[None])))) for x in images]) == labels
+        for role, session in sessions.items()
+    }
+    calls = sessions["cascade"].calls if "cascade" in sessions else ()
+    feeds = [[x[None]] for x in images[:TIMED]]
+    racing = {role: Contender(_call(session), feeds) for role, session in sessions.items()}
+    race(list(racing.values()), seconds=TIMED_SECONDS * len(racing), target=0.0, passes=PASSES)
     rows = {
-        name: {
-            "what": names[name],
-            "top1": float(right[name].mean()),
-            "points_lost": 100 * float(right["large"].mean() - right[name].mean()),
+        role: {
+            "file": files[role].name,
+            "top1": float(right[role].mean()),
+            "points_lost": _points_lost(right["large"], right[role]),
             "mean_ms": float(by_feed(contender).mean()),
             "p50_ms": float(np.percentile(contender.times, 50)),
             "p90_ms": float(np.percentile(contender.times, 90)),
-            "times_faster_than_large": [round(v, 3) for v in mean_ratio(contender, racing["large"])],
-            "cascade_times_faster": [round(v, 3) for v in mean_ratio(racing["cascade"], contender)],
+            "times_faster": [round(v, 3) for v in mean_ratio(contender, racing["large"])],
         }
-        for name, contender in racing.items()
+        for role, contender in racing.items()
     }
-    first, last = calls if len(calls) == 2 else (len(images), len(images))
-    return {
-        "asked": {"times_faster": 1.5, "points_lost": 100 * MAX_DROP},
-        "unseen_images": len(images),
-        "asked_large": last / max(1, first),
-        "rules": best.get("cascade", {}).get("rules"),
-        "machine": best["device"]["cpu"],
-        "rows": rows,
-    }
+    return {"large_asked": calls[-1] / calls[0] if calls else None, "rows": rows}
 
 
-def _single(report: dict[str, Any], large: str) -> dict[str, dict[str, Any]]:
-    """Returns: of the large model alone: its fastest plain int8, and its best within the budget."""
-    trials = [t for t in report["trials"] if t["model"] == large and not t["cascade"] and t["file"]]
-    timed = [t for t in trials if t["latency_ms"] and t["threads"] == 1]
-    int8 = [t for t in timed if any(s["technique"] == "static_int8" for s in t["recipe"]["steps"])]
-    kept = [t for t in timed if t["status"] == "ok"]
-    found = {"large int8": int8, "best of the large alone": kept}
-    return {name: max(rows, key=lambda t: t["speedup"]) for name, rows in found.items() if rows}
+def _call(session: sd.Session) -> Any:
+    return lambda arrays: session(arrays[0])
+
+
+def _points_lost(reference: Array, own: Array) -> list[float]:
+    """Returns: lower bound, estimate, upper bound of the paired loss of accuracy, in points: 95 %."""
+    loss = reference.astype(float) - own.astype(float)
+    reach = 1.96 * loss.std() / len(loss) ** 0.5
+    return [round(100 * float(v), 2) for v in (loss.mean() - reach, loss.mean(), loss.mean() + reach)]
+
+
+def _show(name: str, pair: Mapping[str, Any]) -> None:
+    asked = "" if pair["large_asked"] is None else f": the large one is asked for {pair['large_asked']:.0%}"
+    print(f"{name}{asked}")
+    for role, row in pair["rows"].items():
+        low, lost, high = row["points_lost"]
+        time = f"{row['mean_ms']:8.4f} ms  {row['times_faster'][1]:6.2f}x"
+        print(
+            f"  {role:14} {time}  top-1 {row['top1']:.1%}, {lost:+.2f} points lost ({low:+.2f} to {high:+.2f})"
+        )
 
 
 if __name__ == "__main__":

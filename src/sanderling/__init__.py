@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sanderling.verbs import (
         analyze,
         bench,
+        cascade,
         check,
         convert,
         deploy,
@@ -97,6 +98,7 @@ __all__ = [
     "__version__",
     "analyze",
     "bench",
+    "cascade",
     "check",
     "convert",
     "deploy",
@@ -117,6 +119,7 @@ _VERBS = frozenset(
     {
         "analyze",
         "bench",
+        "cascade",
         "check",
         "convert",
         "deploy",

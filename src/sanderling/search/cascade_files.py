@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sanderling import files
@@ -41,17 +41,23 @@ def join_files(folder: Path, trial: Trial, parts: Sequence[tuple[Path, Trial]]) 
         StorageError: the folder cannot be written to.
     """
     assert trial.cascade is not None
+    cascade = trial.cascade
     name = re.sub(r"[^a-z0-9.]+", "-", trial.name.lower()).strip("-")[:80]
     target = folder / f"{name}-{trial.id[:8]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = [_beside(folder, path) for path, _ in parts]
         ways = [run_as(path, part) for path, part in parts]
-        value = {"schema_version": 1, "cascade": described(trial.cascade, names, ways)}
-        files.write_text(target, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_file(target, described(cascade, names, ways))
     except OSError as error:
         raise StorageError(f"cannot be written to ({error.strerror or error})", where=str(folder)) from None
     return target
+
+
+def write_file(target: Path, cascade: Mapping[str, object], more: Mapping[str, object] | None = None) -> None:
+    """Writes a recipe file that holds a cascade, whole or not at all; ``more`` are further fields."""
+    value = {"schema_version": 1, "cascade": cascade, **(more or {})}
+    files.write_text(target, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _beside(folder: Path, path: Path) -> str:

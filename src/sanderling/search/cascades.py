@@ -29,6 +29,7 @@ from sanderling.timing.mix import PASSES
 
 RUNG = "cascade"
 MOST = 2  # cascades that are measured
+SHARE = 0.5  # of the time that each model's own candidates get
 MOST_FEEDS, LEAST_FEEDS = 256, 16
 
 
@@ -99,7 +100,7 @@ class Cascades:
         if not pairs:
             yield Skipped(RUNG, "no candidate is faster than one that keeps the budget")
             return
-        fitting = [pair for pair in pairs if not (why := unlike(pair))]
+        fitting = [pair for pair in pairs if not (why := self._unlike(pair))]
         if not fitting:
             yield Skipped(RUNG, why)
             return
@@ -111,7 +112,7 @@ class Cascades:
                 break  # those after it take longer still
             made = self._with_threshold(pair)
             if made is None:
-                told = told or f"no threshold of {_names(pair)} is sure to keep the budget on other samples"
+                told = told or f"no threshold for {_names(pair)} is sure to keep the budget on other samples"
             elif not pays(made.cascade.chosen.cost, best):
                 told = told or _too_slow(pair, f"{made.cascade.chosen.cost:.3g}", best)
             else:
@@ -123,6 +124,10 @@ class Cascades:
         yield from sorted(by_large.values(), key=lambda each: each.cascade.chosen.cost)[:MOST]
         if not found:
             yield Skipped(RUNG, told)
+
+    def _unlike(self, pair: Pair) -> str:
+        small, large = ((m.run.path, m.subject) for m in (pair.small, pair.large))
+        return unlike(small, large)
 
     def _members(self, trials: Sequence[Trial]) -> list[Member]:
         usable = [
@@ -257,4 +262,4 @@ def _too_slow(pair: Pair, predicted: str, best: float) -> str:
 
 
 def _names(pair: Pair) -> str:
-    return f"{pair.small.trial.name}, then {pair.large.trial.name}"
+    return f"“{pair.small.trial.name}”, then “{pair.large.trial.name}”"

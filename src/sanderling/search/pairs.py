@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sanderling.graph.graph import Graph
 from sanderling.graph.types import Array
 from sanderling.runtime.cascade import Rule, Scores, guess_scores, scores_of, sureness
 from sanderling.runtime.thresholds import Choice, choose_threshold, curve
+from sanderling.samples.samples import Samples
 from sanderling.search.bench import Run
 from sanderling.search.budget import Budget
 from sanderling.search.cascaded import Cascaded, Point
@@ -117,13 +119,21 @@ def ask(
     known: dict[str, Any] | None = study.recall(key)
     if known is None:
         need(examiner.cost(reference.split.search, member.subject.split.search))
-        known = _asked(member, reference, examiner)
+        found = answers(member.run, examiner, reference.split.search, member.subject.split.search)
+        known = {"sure": found.sure.tolist(), "loss": found.loss.tolist(), "scores": found.scores}
         study.remember(key, known)
     return Answers(np.array(known["sure"]), np.array(known["loss"]), known["scores"])
 
 
-def _asked(member: Member, reference: Subject, examiner: Examiner) -> dict[str, Any]:
-    task, samples, own = examiner.task, reference.split.search, member.subject.split.search
+def answers(run: Run, examiner: Examiner, samples: Samples, own: Samples) -> Answers:
+    """Asks a model.
+
+    Args:
+        run: it, and how it is run.
+        examiner: knows the task, and the reference's answers.
+        samples, own: the same samples as the reference and as the model takes them.
+    """
+    task = examiner.task
     assert task is not None
     output = int(task.reads["output"])
     loss: list[float] = []
@@ -131,12 +141,12 @@ def _asked(member: Member, reference: Subject, examiner: Examiner) -> dict[str, 
     for start in range(0, len(own), CHUNK):
         stop = min(len(own), start + CHUNK)
         right = examiner.reference_answers(samples, start, stop)
-        given = right if member.run == examiner.usual else examiner.answers(member.run, own, start, stop)
+        given = right if run == examiner.usual else examiner.answers(run, own, start, stop)
         for position, (ours, theirs) in enumerate(zip(right, given, strict=True), start):
             loss.append(float(task.badness(task.observe(ours, theirs, samples.label(position)))))
             vectors.append(theirs[output])
-    scores = scores_of(read(member.run.path), output) or guess_scores(vectors)
-    return {"sure": [sureness(v, scores) for v in vectors], "loss": loss, "scores": scores}
+    scores = scores_of(read(run.path), output) or guess_scores(vectors)
+    return Answers(np.array([sureness(v, scores) for v in vectors]), np.array(loss), scores)
 
 
 def cascaded(
@@ -173,14 +183,14 @@ def member(trial: Trial, subject: Subject, run: Run, budget: Budget) -> Member:
     return Member(trial, subject, run, cost(trial, budget))
 
 
-def unlike(pair: Pair) -> str:
+def unlike(small: tuple[Path, Subject], large: tuple[Path, Subject]) -> str:
     """Returns: why two models cannot be a cascade, "" where they can."""
-    first, second = (read(m.run.path).main for m in (pair.small, pair.large))
+    first, second = (read(path).main for path, _ in (small, large))
     for side in ("inputs", "outputs"):
         ours, theirs = (_ports(graph, getattr(graph, side)) for graph in (first, second))
         if ours != theirs:
             return f"their {side} differ: {_told(ours)} and {_told(theirs)}"
-    ways = [m.subject.split.search.normalization for m in (pair.small, pair.large)]
+    ways = [subject.split.search.normalization for _, subject in (small, large)]
     return "their inputs are normalized in different ways" if ways[0] != ways[1] else ""
 
 

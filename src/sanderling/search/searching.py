@@ -172,8 +172,11 @@ class Search:
 
     def _search(self, subjects: tuple[Subject, ...]) -> None:
         """Climbs the ladder for every model; each gets its share of the time that is left."""
+        wanted = len(subjects) > 1 and self.request.recipe is None
+        why = cascades.why_none(self.outcome, local=self.bench.device.local) if wanted else ""
+        kept = cascades.SHARE if wanted and not why else 0.0
         for position, subject in enumerate(subjects):
-            share = self.clock.usable() / (len(subjects) - position)
+            share = self.clock.usable() / (len(subjects) - position + kept)
             until = self.clock.usable() - share
             try:
                 self._climb(subject, until)
@@ -181,14 +184,13 @@ class Search:
                 self.outcome.stopped = self.clock.over()
             if not self.outcome.trials:
                 break  # not even the original could be measured in time
-        if len(subjects) > 1 and self.outcome.trials and self.request.recipe is None:
+        if why:
+            self._skip(cascades.RUNG, why)
+        elif wanted and self.outcome.trials:
             self._cascade()
 
     def _cascade(self) -> None:
         """Tries a small candidate before a large one, now that both are known."""
-        if why := cascades.why_none(self.outcome, local=self.bench.device.local):
-            self._skip(cascades.RUNG, why)
-            return
         self._phase("looking for a cascade: a small model first, a large one where it is not sure")
         found = cascades.Cascades(self.outcome, self.laboratory, self.study, self.drop)
         try:

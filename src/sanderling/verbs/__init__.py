@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanderling.verbs import arguments
 from sanderling.verbs.benching import bench
+from sanderling.verbs.cascading import cascade
 from sanderling.verbs.converting import convert
 from sanderling.verbs.deploying import deploy
 from sanderling.verbs.distilling import distill
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "analyze",
     "bench",
+    "cascade",
     "check",
     "convert",
     "deploy",
