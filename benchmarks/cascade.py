@@ -163,9 +163,8 @@ def _show(name: str, pair: Mapping[str, Any]) -> None:
     for role, row in pair["rows"].items():
         low, lost, high = row["points_lost"]
         time = f"{row['mean_ms']:8.4f} ms  {row['times_faster'][1]:6.2f}x"
-        print(
-            f"  {role:14} {time}  top-1 {row['top1']:.1%}, {lost:+.2f} points lost ({low:+.2f} to {high:+.2f})"
-        )
+        points = f"{lost:+.2f} points lost ({low:+.2f} to {high:+.2f})"
+        print(f"  {role:14} {time}  top-1 {row['top1']:.1%}, {points}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,10 @@ def test_a_margin_is_left_for_unseen_samples() -> None:
             held[unseen] += kept <= 0.02
     assert held[0] < 45
     assert held[400] >= 48
+
+
+def test_a_size_may_change_where_it_may_in_all_models() -> None:
+    small, large = Quantized(0.5), Quantized(0.5)
+    small.inputs = (replace(small.inputs[0], signature=(-1, 3)),)
+    large.inputs = (replace(large.inputs[0], signature=(-1, -1)),)
+    assert CascadeRunner([small, large], [Rule(0.5)]).inputs[0].signature == (-1, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sanderling.report import verdict, view
 from sanderling.report.cascade_view import cascade_view
+from sanderling.report.commands import commands
 from sanderling.report.data import ReportData
 from sanderling.report.html import environment, policy, source
 from sanderling.report.lost_view import lost_view
@@ -48,6 +49,6 @@ def render(data: ReportData) -> str:
         cascade=cascade_view(data),
         floats=[bar.operator for bar in bars if bar.keep_float],
         pairs=pairs,
-        commands=view.commands(data),
+        commands=commands(data),
         view=view,
     )  # fmt: skip

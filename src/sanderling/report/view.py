@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -366,28 +365,6 @@ def step_text(step: Step) -> str:
 def recipe_json(trial: Trial) -> str:
     """Returns: the recipe as it stands in ``best.json``."""
     return json.dumps(trial.recipe.to_json(), indent=2, ensure_ascii=False)
-
-
-def commands(data: ReportData) -> list[tuple[str, str]]:
-    """Returns: (what for, code) to run the winner and to make it again; empty without one."""
-    if data.winner is None:
-        return []
-    model = shlex.quote(data.model.file or f"{data.model.name}.tflite")
-    python = (
-        "import sanderling as sd\n\n"
-        "# engine, threads and precision as they were measured\n"
-        'session = sd.Session("best.json")\n'
-        "y = session(x)"
-    )
-    if data.winner.cascade is not None:
-        return [("Run it", python)]
-    return [
-        ("Run it", python),
-        (
-            "Repeat the recipe on a retrained model",
-            f"sanderling optimize {model} --recipe best.json -o again",
-        ),
-    ]
 
 
 def _folded(reason: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ examples (2017).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -104,7 +104,7 @@ class CascadeRunner:
         rules: one for each but the last.
 
     Attributes:
-        inputs, outputs: those of the last model.
+        inputs, outputs: those of the last model; a size may change where it may in all models.
         calls: how often each has been asked.
 
     Raises:
@@ -122,7 +122,8 @@ class CascadeRunner:
         for rule in rules:
             _require_scores(last.outputs, rule)
         self._runners, self._rules = tuple(runners), tuple(rules)
-        self.inputs, self.outputs = last.inputs, last.outputs
+        self.inputs = _shared([runner.inputs for runner in runners])
+        self.outputs = _shared([runner.outputs for runner in runners])
         self.calls = [0] * len(runners)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -175,7 +176,7 @@ def _fits(given: Sequence[Port], wanted: Sequence[Port], side: str) -> Convert |
 
 def _alike(a: Port, b: Port) -> bool:
     """Whether two ports hold the same: the same type, or real numbers both."""
-    if a.type.shape != b.type.shape or a.signature != b.signature:
+    if a.type.shape != b.type.shape:
         return False
     return a.type.dtype == b.type.dtype or (_real(a) and _real(b))
 
@@ -191,6 +192,16 @@ def _stored_alike(a: Port, b: Port) -> bool:
         return a.type.is_quantized == b.type.is_quantized
     same = np.array_equal(a.quant.scale, b.quant.scale)
     return same and np.array_equal(a.quant.zero_point, b.quant.zero_point)
+
+
+def _shared(ports: Sequence[Sequence[Port]]) -> tuple[Port, ...]:
+    """Returns: the last model's ports, whose sizes are fixed where those of any model are."""
+    return tuple(
+        replace(
+            same[-1], signature=tuple(max(sizes) for sizes in zip(*(p.signature for p in same), strict=True))
+        )
+        for same in zip(*ports, strict=True)
+    )
 
 
 def _converted(value: Array, given: Port, wanted: Port) -> Array:

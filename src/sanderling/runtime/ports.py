@@ -43,7 +43,7 @@ def accept(value: Any, port: Port) -> Array:
     raise _wrong_dtype(array, port)
 
 
-def feeds(samples: Sequence[Any] | str, names: Sequence[str]) -> object:
+def feeds(samples: object, names: Sequence[str]) -> object:
     """Returns: samples as engines take them, each a list of arrays in the order of the inputs' names; what
     is no list of samples as it is, which engines refuse, but for ``"noise"``."""
     if not isinstance(samples, Iterable) or isinstance(samples, str | Mapping):

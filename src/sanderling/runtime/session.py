@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sanderling.runtime.parallel.mapping import Mapped, Source
 
 Answer = Array | dict[str, Array]
+How = tuple[str, int | None, str]  # engine, threads, precision
 
 
 class Session:
@@ -97,19 +98,22 @@ class Session:
         options: dict[str, object] = {n: value for n, value in wishes.items() if value is not None}
         cascade = None if isinstance(model, Model) else cascade_of(Path(model))
         if cascade is None:
-            self._open(model, engine, threads, precision, options, samples)
+            self._open(model, (engine, threads, precision), options, samples)
         else:
-            self._join(cascade, engine, threads, precision, {**options, "samples": samples})
+            self._join(cascade, (engine, threads, precision), {**options, "samples": samples})
         self._closed = False
         self._bind()
         if settings().debug:
             sys.stderr.write(describe(self._model.name, self.engine, self.reason, self.placement))
 
     def _open(
-        self, model: str | Path | Model, engine: str, threads: int | None, precision: str,
-        options: dict[str, object], samples: Sequence[Any] | str | None,
-    ) -> None:  # fmt: skip
-        path, engine, threads, precision = self._source(model, engine, threads, precision)
+        self,
+        model: str | Path | Model,
+        how: How,
+        options: dict[str, object],
+        samples: Sequence[Any] | str | None,
+    ) -> None:
+        path, engine, threads, precision = self._source(model, *how)
         try:
             if engine != "auto":
                 announce(path, engine, options)
@@ -123,22 +127,18 @@ class Session:
             self._remove_temporary()
             raise
 
-    def _join(
-        self, cascade: Cascade, engine: str, threads: int | None, precision: str, options: Mapping[str, Any]
-    ) -> None:
+    def _join(self, cascade: Cascade, how: How, options: Mapping[str, Any]) -> None:
         """Loads the models of a cascade, each as a session of its own."""
 
         def load(part: RunAs) -> Session:
-            how = part.unless(engine, threads, precision)
-            return Session(part.path, *how, tell=self._tell, **options)
+            return Session(part.path, *part.unless(*how), tell=self._tell, **options)
 
         self._read, self._parts, self._runner = join(cascade, load, options)
-        self._model, self._reload = self._read.model, None
-        self._how = {"precision": precision, "options": {}}
+        self._model, self._reload, self._how = self._read.model, None, {"precision": how[2], "options": {}}
         self.engine = " + ".join(dict.fromkeys(part.engine for part in self._parts))
         self.threads = max(part.threads for part in self._parts)
         self.reason = told(cascade.rules)
-        self._replicated = CASCADE if engine == "auto" else engine
+        self._replicated = CASCADE if how[0] == "auto" else how[0]
 
     def _load(
         self, path: Path, engine: str, precision: str, options: Mapping[str, object], *, free: bool

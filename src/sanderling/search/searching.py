@@ -20,15 +20,7 @@ from sanderling.search.bench import USUAL, Bench
 from sanderling.search.clock import Clock, OutOfTime
 from sanderling.search.confirm import confirm_winner, examples, file_of
 from sanderling.search.estimates import Estimates
-from sanderling.search.events import (
-    Listener,
-    Note,
-    Phase,
-    Progress,
-    RungSkipped,
-    TrialFinished,
-    TrialStarted,
-)
+from sanderling.search.events import Listener, Note, Phase, Progress, RungSkipped, TrialFinished, TrialStarted
 from sanderling.search.examiner import Examiner
 from sanderling.search.explaining import explain
 from sanderling.search.identity import engine_identity, trial_id, versions
@@ -172,11 +164,11 @@ class Search:
 
     def _search(self, subjects: tuple[Subject, ...]) -> None:
         """Climbs the ladder for every model; each gets its share of the time that is left."""
-        wanted = len(subjects) > 1 and self.request.recipe is None
-        why = cascades.why_none(self.outcome, local=self.bench.device.local) if wanted else ""
-        kept = cascades.SHARE if wanted and not why else 0.0
+        last = cascades.Climb(
+            self.outcome, self.laboratory, self.study, self.drop, self._settled, self.listen
+        )
         for position, subject in enumerate(subjects):
-            share = self.clock.usable() / (len(subjects) - position + kept)
+            share = self.clock.usable() / (len(subjects) - position + last.share)
             until = self.clock.usable() - share
             try:
                 self._climb(subject, until)
@@ -184,30 +176,7 @@ class Search:
                 self.outcome.stopped = self.clock.over()
             if not self.outcome.trials:
                 break  # not even the original could be measured in time
-        if why:
-            self._skip(cascades.RUNG, why)
-        elif wanted and self.outcome.trials:
-            self._cascade()
-
-    def _cascade(self) -> None:
-        """Tries a small candidate before a large one, now that both are known."""
-        self._phase("looking for a cascade: a small model first, a large one where it is not sure")
-        found = cascades.Cascades(self.outcome, self.laboratory, self.study, self.drop)
-        try:
-            self.clock.need(0.0)
-            for item in found.proposals():
-                if isinstance(item, Skipped):
-                    self._skip(item.rung, item.reason)
-                    return
-                known = self.study.finished.get(item.identity)
-                again = None if known is None else cascades.judged_again(self.laboratory, known)
-                self.clock.need(WORTH_TRYING * self.outcome.baseline.seconds)
-                self._settled(again, item.identity, item.name, partial(found.measure, item))
-            self.outcome.rungs.append((cascades.RUNG, ""))
-        except OutOfTime:
-            self.outcome.stopped = self.clock.over()
-            self.outcome.rungs.append((cascades.RUNG, "there was no time left for it"))
-            self.listen(Note(f"there was no time left for: {cascades.RUNG}"))
+        last.climb()
 
     def _climb(self, subject: Subject, until: float) -> None:
         """Climbs the ladder for one model, as far as the time reaches.
