@@ -20,7 +20,7 @@ from sanderling.search.confirm import run_of, subject_of
 from sanderling.search.events import Listener, Note, Phase, RungSkipped
 from sanderling.search.identity import trial_id
 from sanderling.search.judge import Measured, judge
-from sanderling.search.laboratory import LEAST_CALLS, Laboratory
+from sanderling.search.laboratory import LEAST_CALLS, Laboratory, resizable
 from sanderling.search.outcome import Outcome
 from sanderling.search.pairs import Answers, Member, Pair, ask, cascaded, member, pays, unlike, worth_a_look
 from sanderling.search.rungs import Skipped
@@ -28,6 +28,7 @@ from sanderling.search.study import Study
 from sanderling.search.subject import Subject
 from sanderling.search.targets import TARGETS
 from sanderling.search.trial import Trial
+from sanderling.tflite import read
 from sanderling.timing.mix import PASSES
 
 RUNG = "cascade"
@@ -215,7 +216,7 @@ class Cascades:
         lab.bench.unload(file)
         return replace(
             trial, latency=latency, peak_memory_bytes=memory, fidelity=fidelity, energy=energy, status=status,
-            reason=reason or _works(latency, proposed.cascade),
+            reason=reason or _works(latency, proposed),
         )  # fmt: skip
 
     def _timed_on(self, order: Sequence[int], proposed: Proposed, *, rough: bool) -> list[int]:
@@ -237,11 +238,13 @@ class Cascades:
         return sorted(set(chosen))  # mixed, as they come
 
 
-def _works(latency: Latency, cascade: Cascaded) -> str:
-    """Returns: what the figures of a good cascade mean."""
-    kept, least = 100 * cascade.chosen.kept, 100 * cascade.rule.threshold
+def _works(latency: Latency, proposed: Proposed) -> str:
+    """Returns: what the figures of a good cascade mean, and what it can no longer do."""
+    kept, least = 100 * proposed.cascade.chosen.kept, 100 * proposed.cascade.rule.threshold
+    fixed = any(resizable(m.subject.model) and not resizable(read(m.run.path)) for m in proposed.members)
+    more = "; its inputs can no longer be resized" if fixed else ""
     sure = f"the first answers {kept:.3g} % alone, where it is at least {least:.3g} % sure"
-    return f"a call takes {latency.mean:.3g} ms on average: {sure}"
+    return f"a call takes {latency.mean:.3g} ms on average: {sure}{more}"
 
 
 def judged_again(laboratory: Laboratory, trial: Trial) -> Trial:
