@@ -5,7 +5,7 @@ about four minutes. What it makes is kept in ``--work``, and a second run goes o
 ``benchmarks/results/cascade.json``.
 
 - ``optimize`` gets ResNet-8 of MLPerf Tiny in float and in int8, and 2,000 test images without labels.
-- ``cascade`` joins that ResNet-8 with a model some points better (``cascade_models.py``), with labels: both in
+- ``cascade`` joins that ResNet-8 with a better model (``cascade_models.py``), with labels: both in
   float, for two budgets, then both in int8.
 
 What comes out is judged on 1,000 other test images, which neither weights nor thresholds have seen, and timed
