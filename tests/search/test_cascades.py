@@ -144,9 +144,10 @@ def test_a_small_model_that_is_good_enough_wins_alone(tmp_path: Path) -> None:
 def asked(**changes: Any) -> Any:
     """Returns: what ``why_none`` looks at of a search that may try cascades."""
     known = {"target": "cpu", "evaluate": None, "task": "classify", "minimize": "latency", "confirm": (3, 4)}
-    known |= changes
+    known |= {"synthetic": False, **changes}
     model = Net((1, 4)).dense(2).model()
-    parts = [SimpleNamespace(indices=indices, sequential=False) for indices in ((1, 2), known["confirm"])]
+    kind = {"sequential": False, "synthetic": known["synthetic"]}
+    parts = [SimpleNamespace(indices=indices, **kind) for indices in ((1, 2), known["confirm"])]
     subject = SimpleNamespace(model=model, split=SimpleNamespace(search=parts[0], confirm=parts[1]))
     return SimpleNamespace(
         request=SimpleNamespace(target=known["target"], evaluate=known["evaluate"]),
@@ -166,6 +167,7 @@ def asked(**changes: Any) -> Any:
         ({"evaluate": lambda model: 1.0}, "a score of whole models"),
         ({"task": "segment"}, "only a class tells"),
         ({"confirm": (1, 2)}, "too few samples"),
+        ({"synthetic": True}, "noise does not show"),
     ],
 )
 def test_it_says_why_it_tries_none(changes: dict[str, Any], reason: str) -> None:
@@ -211,6 +213,8 @@ def test_models_that_cannot_be_joined(tmp_path: Path) -> None:
     (tmp_path / "noise").mkdir()
     with pytest.raises(UsageError, match="gives outputs of shape"):
         sd.cascade(pair(tmp_path / "more", classes=5)[1], large, {"x": samples()})
+    with pytest.raises(UsageError, match="noise does not show"):
+        sd.cascade(small, large)
     with pytest.raises(UsageError, match="too few samples"):
         sd.cascade(small, large, {"x": samples(5)})
     with pytest.raises(UsageError, match="only a class"):

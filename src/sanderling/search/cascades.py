@@ -55,6 +55,8 @@ def why_none(outcome: Outcome, *, local: bool) -> str:
         return f"it takes more {outcome.budget.minimize} than either of its models"
     if reference.split.search.sequential or any(keeps_state(s.model) for s in outcome.subjects):
         return "the models keep a state from one call to the next"
+    if reference.split.search.synthetic:
+        return "noise does not show how many inputs are easy"
     if reference.split.search.indices == reference.split.confirm.indices:
         return "there are too few samples to choose a threshold on some and confirm it on others"
     return ""

@@ -23,7 +23,7 @@ from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, Note, silent
 from sanderling.search.examiner import Examiner
 from sanderling.search.laboratory import TIMING_SECONDS, timing_feeds
-from sanderling.search.pairs import answers, unlike
+from sanderling.search.pairs import answers, pays, unlike
 from sanderling.search.prepare import decide_task, first_answers, read_subjects
 from sanderling.search.request import Request
 from sanderling.search.subject import Subject
@@ -93,7 +93,7 @@ def join(request: Request, listen: Listener = silent) -> Joined:
 
     Raises:
         UsageError: the models do not fit together, or do not classify.
-        BudgetError: no threshold keeps the drop and gains time.
+        BudgetError: no threshold keeps the drop and gains a tenth of the time.
         SanderlingError: a model or the samples cannot be used.
     """
     bench = Bench(listen=listen)
@@ -105,6 +105,10 @@ def join(request: Request, listen: Listener = silent) -> Joined:
 
 def _joined(request: Request, listen: Listener, bench: Bench) -> Joined:
     large, small = read_subjects(request, bench, listen)
+    if large.split.search.synthetic:
+        raise UsageError(
+            "noise does not show how many inputs are easy", where="samples", hint="give real samples"
+        )
     if why := unlike((small.path, small), (large.path, large)):
         raise UsageError(f"the two models are no cascade: {why}", where=str(small.path))
     task = decide_task(request, large, first_answers(large, bench))
@@ -130,12 +134,13 @@ def _joined(request: Request, listen: Listener, bench: Bench) -> Joined:
     choice = choose_threshold(
         known[0].sure, known[0].loss, known[1].loss, times, max_drop, unseen=len(split.confirm)
     )
-    if choice is None:
+    if choice is None or not pays(choice.time, times[1]):
         raise BudgetError(
-            f"no threshold is sure to keep a drop of {100 * max_drop:.3g} % and takes less time than the "
-            f"large model alone, on {len(known[0].sure)} samples",
+            f"no threshold is sure to keep a drop of {100 * max_drop:.3g} % and takes clearly less time than "
+            f"the large model alone, on {len(known[0].sure)} samples",
             where=str(small.path),
-            hint="allow a larger drop, give more samples or a better small model",
+            hint="allow a larger drop, give more samples, or a small model that is better and takes its inputs "
+            "in the same scale",
         )
     rule = Rule(choice.threshold, int(task.reads["output"]), known[0].scores)
     parts = RunAs(small.path, USUAL, threads, "auto"), RunAs(large.path, USUAL, threads, "auto")

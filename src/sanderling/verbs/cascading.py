@@ -47,7 +47,7 @@ def cascade(
 
     Raises:
         UsageError: the models do not fit together, or do not classify.
-        BudgetError: no threshold keeps the drop and gains time.
+        BudgetError: no threshold keeps the drop and gains a tenth of the time.
         SanderlingError: a model or the samples cannot be used.
     """
     from sanderling.search.budget import Budget

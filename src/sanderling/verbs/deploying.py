@@ -66,8 +66,8 @@ def deploy(
     from sanderling.deploy.registry import find_target
 
     step = tell or (lambda what, done, total: None)
-    _one_model(model)
     target, folder = find_target(to), expanded(out)
+    _one_model(expanded(model))
     given = _options(options or {}, target)
     found = _samples(model) if samples is None else samples
     notes = [] if found is not None else [_NOISE]
@@ -83,7 +83,7 @@ def deploy(
             pipeline.close()
 
 
-def _one_model(model: str | Path) -> None:
+def _one_model(file: Path) -> None:
     """Refuses a cascade, of which no other machine's runtime knows.
 
     Raises:
@@ -91,8 +91,7 @@ def _one_model(model: str | Path) -> None:
     """
     from sanderling.runtime.cascade_file import cascade_of
 
-    file = model_file(model)
-    cascade = cascade_of(file)
+    cascade = cascade_of(file) if file.is_file() else None
     if cascade is not None:
         names = " or ".join(str(part.path.name) for part in cascade.parts)
         raise DeployError(
