@@ -139,8 +139,7 @@ def _joined(request: Request, listen: Listener, bench: Bench) -> Joined:
             f"no threshold is sure to keep a drop of {100 * max_drop:.3g} % and takes clearly less time than "
             f"the large model alone, on {len(known[0].sure)} samples",
             where=str(small.path),
-            hint="allow a larger drop, give more samples, or a small model that is better and takes its inputs "
-            "in the same scale",
+            hint="allow a larger drop, give more samples or a better small model with inputs of that scale",
         )
     rule = Rule(choice.threshold, int(task.reads["output"]), known[0].scores)
     parts = RunAs(small.path, USUAL, threads, "auto"), RunAs(large.path, USUAL, threads, "auto")
