@@ -11,6 +11,7 @@ from sanderling.graph.types import Array
 
 # One standard error: samples that took no part in choosing keep the drop in about five cases of six.
 MARGIN = 1.0
+_ROUNDING = 1e-12  # what summing may add to a drop that is just allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def choose_threshold(
     """
     best: Choice | None = None
     for each in curve(sure, loss_small, loss_large, times):
-        within = each.drop + each.margin(len(sure), unseen) <= max_drop
+        within = each.drop + each.margin(len(sure), unseen) <= max_drop + _ROUNDING
         if within and each.time < times[1] and (best is None or each.time < best.time):
             best = each
     return best
