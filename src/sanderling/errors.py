@@ -85,6 +85,10 @@ class ConnectionLost(WorkerError):
     passing = True
 
 
+class NodeLost(ConnectionLost):
+    """A node of a cluster is gone, with all that ran there. The same call may be made on another one."""
+
+
 class DeviceError(RunError):
     """A device cannot be reached, or lacks what is needed to run models there.
 

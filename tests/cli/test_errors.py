@@ -42,7 +42,21 @@ WRONG_USAGE = [
     ),
     ("optimize digits --target andriod", "--target: there is no 'andriod'; did you mean 'android'?"),
     ("optimize digits --device telnet:1", "there is no device 'telnet:1'"),
-    ("optimize digits --cluster local", "--cluster: this version cannot do 'local' yet"),
+    ("optimize digits --cluster local", "--cluster: 'local' is no cluster's address"),
+    (
+        "optimize digits --cluster 127.0.0.1:9 --device ssh://pi@board",
+        "--cluster: a cluster is of no use here: candidates run on its nodes, or on ssh://pi@board",
+    ),
+    (
+        "optimize digits --cluster auto --target microcontroller",
+        "--cluster: a cluster is of no use here: nothing is timed for microcontroller that nodes could do",
+    ),
+    (
+        "optimize digits --study mysql://me:secret@host/trials",
+        "--study: that is no database for a study: 'mysql' is not postgresql; write it like postgresql://",
+    ),
+    ("optimize digits --study postgresql://host", "--study: that is no database for a study: it names no"),
+    ("optimize digits --study trials.db", "--study: that is no database for a study: 'something without a"),
     ("optimize digits --minimize energie", "--minimize: there is no 'energie'; did you mean 'energy'?"),
     (
         "optimize digits --minimize speed",

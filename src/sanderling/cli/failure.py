@@ -157,7 +157,7 @@ _OPTIONS = {
 } | {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "allow_ops", "engines", "io", "limit", "max_drop", "metric", "min_throughput", "minimize",
+        "allow_ops", "cluster", "engines", "io", "limit", "max_drop", "metric", "min_throughput", "minimize",
         "oldest_runtime", "preprocess", "recipe", "resume", "samples", "seed", "target", "task", "threads",
     )
 }  # fmt: skip

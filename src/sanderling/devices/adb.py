@@ -89,7 +89,7 @@ class Adb:
         DeviceError: there is no adb, no such phone, or it does not let this machine in.
     """
 
-    local = False
+    local, equipped = False, False
 
     def __init__(self, text: str) -> None:
         self._address = Address.parse(text)

@@ -52,10 +52,12 @@ class Device(Protocol):
     Attributes:
         name: as people write it: ``local``, ``ssh://pi@host``.
         local: it is this machine.
+        equipped: it has all that this machine has: every engine, and what makes candidates.
     """
 
     name: str
     local: bool
+    equipped: bool
 
     def worker(self, name: str) -> Worker:
         """Returns: a worker there, which starts at its first call. Models are given to it as paths (of type

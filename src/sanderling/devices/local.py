@@ -17,7 +17,7 @@ class Local:
     """
 
     name = "local"
-    local = True
+    local, equipped = True, True
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder

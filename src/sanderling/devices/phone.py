@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sanderling.errors import UsageError
-from sanderling.isolation.client import Limits, Worker
-from sanderling.isolation.process import Process
+from sanderling.isolation.client import Channel, Limits, Worker
 
 # What the phone does in place of this machine, and what works on models that these have loaded.
 _THERE = {
@@ -39,7 +38,7 @@ class PhoneWorker(Worker):
         super().__init__(name=name)
         self._phone = phone
 
-    def _ask(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+    def _ask(self, process: Channel, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
         """Has the phone do what is about a model.
 
         Raises:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sanderling.devices import package
 from sanderling.devices.device import Facts
-from sanderling.devices.remote import RemoteWorker
+from sanderling.devices.remote import PipedWorker
 from sanderling.errors import DeviceError, UsageError
 from sanderling.isolation.client import Worker
 
@@ -121,7 +121,7 @@ class Ssh:
         DeviceError: there is no ``ssh`` on this machine.
     """
 
-    local = False
+    local, equipped = False, False
 
     def __init__(self, text: str) -> None:
         self._address = Address.parse(text)
@@ -131,7 +131,7 @@ class Ssh:
 
     def worker(self, name: str) -> Worker:
         """Returns: a worker there."""
-        return RemoteWorker(name=name, device=self.name, command=self._command, failure=FAILED)
+        return PipedWorker(name=name, device=self.name, command=self._command, failure=FAILED)
 
     def facts(self) -> Facts:
         """Returns: what the machine is.

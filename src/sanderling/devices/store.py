@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,25 +24,64 @@ KEPT = "kept array"  # key of a dict that stands for an array that is here alrea
 _folder: tempfile.TemporaryDirectory[str] | None = None
 
 
+def add(digest: str, data: Array) -> None:
+    """Keeps a part of a file, before the last one comes with ``put``.
+
+    Args:
+        digest: SHA-256 of the whole content, hexadecimal.
+        data: what follows the parts before, uint8 [n].
+    """
+    with _parts(digest).open("ab") as file:
+        data.tofile(file)
+
+
 def put(digest: str, suffix: str, data: Array) -> str:
     """Keeps a file.
 
     Args:
         digest: SHA-256 of its content, hexadecimal.
         suffix: of its name: ``.tflite``.
-        data: its content, uint8 [n].
+        data: its content, or the last part of it, uint8 [n].
 
     Returns: its path here.
 
     Raises:
         RunError: it did not arrive as it was sent.
     """
-    if hashlib.sha256(data.tobytes()).hexdigest() != digest:
+    add(digest, data)
+    arrived = _parts(digest)
+    with arrived.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != digest:
+        arrived.unlink()
         raise RunError("a file did not arrive as it was sent")
-    file = _place() / f"{digest}{''.join(c for c in suffix if c.isalnum() or c == '.')}"
-    if not file.exists():
-        data.tofile(file)
+    file = _place() / f"{digest}{_plain(suffix)}"
+    arrived.replace(file)
     return str(file)
+
+
+def place(name: str) -> str:
+    """Returns: a path here for a file that a call is to make, in a folder of its own."""
+    folder = tempfile.mkdtemp(dir=_place())
+    return str(Path(folder) / (_plain(name) or "made"))
+
+
+def part(path: str, start: int, most: int) -> Array:
+    """Returns: a part of a file that a call made, uint8 [n]; empty at its end.
+
+    Args:
+        path: from ``place``.
+        start: of the part, in bytes.
+        most: bytes.
+    """
+    with _made(path).open("rb") as file:
+        file.seek(start)
+        return np.frombuffer(file.read(most), np.uint8)
+
+
+def drop(path: str) -> None:
+    """Removes what a call made, and what it left beside it."""
+    shutil.rmtree(_made(path).parent)
 
 
 def keep(digests: Sequence[str], arrays: Sequence[Array]) -> None:
@@ -67,6 +107,23 @@ def _filled(value: Any) -> Any:
             return np.load(_place() / f"{_checked(value[KEPT])}.npy", mmap_mode="c", allow_pickle=False)
         return {key: _filled(item) for key, item in value.items()}
     return [_filled(item) for item in value] if isinstance(value, list) else value
+
+
+def _plain(name: str) -> str:
+    """Returns: a name, or the ending of one, without what leads out of a folder."""
+    kept = "".join(c for c in name if c.isalnum() or c in "._-")
+    return "" if set(kept) <= {"."} else kept
+
+
+def _parts(digest: str) -> Path:
+    return _place() / f"{_checked(digest)}.part"
+
+
+def _made(path: str) -> Path:
+    file = Path(path)
+    if file.parent.parent != _place():
+        raise RunError(f"{path!r} was not made here")
+    return file
 
 
 def _checked(digest: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from sanderling import errors
 from sanderling.errors import ConnectionLost, SanderlingError, WorkerError
@@ -37,6 +37,39 @@ class Limits:
     deadline: float | None
     doing: str
     on_progress: Callable[[Any], None] | None
+
+
+class Made(os.PathLike[str]):
+    """Among the arguments of a call: a file that it writes, and that is here when the call returns.
+
+    Args:
+        path: where it is to be on this machine.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+class Channel(Protocol):
+    """A process that serves calls, wherever it runs: see ``Process``."""
+
+    messages: queue.SimpleQueue[Any]
+
+    @property
+    def pid(self) -> int:
+        """Process id of what stands for it here."""
+
+    def send(self, message: object) -> None: ...
+    def alive(self) -> bool: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+    def ending(self) -> str: ...
+    def was_killed(self) -> bool: ...
+    def log(self) -> str: ...
+    def resident_bytes(self) -> int: ...
 
 
 class Worker:
@@ -64,7 +97,7 @@ class Worker:
         self._limit = memory_limit_bytes
         self._folder = folder
         self._lock = threading.RLock()
-        self._process: Process | None = None
+        self._process: Channel | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
     @property
@@ -109,11 +142,11 @@ class Worker:
                 raise ConnectionLost(f"the {self.name} had ended before {limits.doing}")
             return self._ask(process, limits, function, kwargs)
 
-    def _ask(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+    def _ask(self, process: Channel, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
         """Has a running process call a function: what workers on other devices do in their own ways."""
         return self._exchange(process, limits, function, kwargs)
 
-    def _exchange(self, process: Process, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
+    def _exchange(self, process: Channel, limits: Limits, function: str, kwargs: Mapping[str, Any]) -> Any:
         """Sends one request to a running process. Returns: its result."""
         try:
             process.send({"function": function, "kwargs": kwargs})
@@ -132,7 +165,7 @@ class Worker:
             return message["result"]
         raise _rebuilt(message)
 
-    def _running(self, deadline: float | None) -> Process:
+    def _running(self, deadline: float | None) -> Channel:
         if self._process is not None and self._process.alive():
             return self._process
         self._discard()
@@ -150,14 +183,11 @@ class Worker:
             raise
         return process
 
-    def _start(self) -> Process:
+    def _start(self) -> Channel:
         """Starts a process that serves calls."""
-        paths = [os.path.abspath(entry) for entry in sys.path]
-        command = [sys.executable, "-P", "-u", "-c", _BOOT, json.dumps(paths), str(os.getpid())]
-        place = {} if self._folder is None else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder))
-        return Process(command, os.environ | place)
+        return start_process(self._folder)
 
-    def _wait(self, process: Process, deadline: float | None, timeout: float | None, doing: str) -> Any:
+    def _wait(self, process: Channel, deadline: float | None, timeout: float | None, doing: str) -> Any:
         """Returns: the next message; kills the process when the time or the memory is used up."""
         while True:
             left = float("inf") if deadline is None else deadline - time.monotonic()
@@ -178,11 +208,11 @@ class Worker:
                 raise self._error(f"{message.what} while {doing}", process)
             return message
 
-    def _ended(self, process: Process, doing: str) -> WorkerError:
+    def _ended(self, process: Channel, doing: str) -> WorkerError:
         """Returns: what to raise when the process has ended in the middle of a call."""
         return self._error(f"{process.ending()} while {doing}", process, passing=process.was_killed())
 
-    def _check_memory(self, process: Process, doing: str) -> None:
+    def _check_memory(self, process: Channel, doing: str) -> None:
         if self._limit is None:
             return
         used = process.resident_bytes()
@@ -191,7 +221,7 @@ class Worker:
             amount = f"{used / 2**20:.0f} MB of memory, more than the {self._limit / 2**20:.0f} MB allowed"
             raise self._error(f"used {amount}, while {doing}", process)
 
-    def _error(self, what: str, process: Process, *, passing: bool = False) -> WorkerError:
+    def _error(self, what: str, process: Channel, *, passing: bool = False) -> WorkerError:
         log = process.log()
         last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
         error = WorkerError(f"the {self.name} {what}" + (f" (its last words: {last[:200]})" if last else ""))
@@ -217,6 +247,18 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def start_process(folder: Path | None = None) -> Process:
+    """Starts a process of this machine that serves calls.
+
+    Args:
+        folder: where its temporary files go; None: the system's.
+    """
+    paths = [os.path.abspath(entry) for entry in sys.path]
+    command = [sys.executable, "-P", "-u", "-c", _BOOT, json.dumps(paths), str(os.getpid())]
+    place = {} if folder is None else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    return Process(command, os.environ | place)
 
 
 def _rebuilt(message: dict[str, Any]) -> SanderlingError:

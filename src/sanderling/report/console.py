@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 # From the column that is kept longest to the one that goes first when the terminal is narrow.
 _PRIORITY = (
     "candidate", "drop", "flash", "arena", "estimated ms", "estimated SRAM", "p50", "status", "size",
-    "speed-up", "energy", "memory", "p90", "#", "why",
+    "speed-up", "energy", "memory", "where", "p90", "#", "why",
 )  # fmt: skip
 _ORDER = (
     "#", "candidate", "status", "estimated ms", "estimated SRAM", "p50", "p90", "speed-up", "size", "energy",
-    "memory", "flash", "arena", "drop", "why",
+    "memory", "flash", "arena", "drop", "where", "why",
 )  # fmt: skip
 _STYLES = {"ok": "green", "rejected": "red", "undecided": "yellow", "failed": "dim"}
 _LEAST_NAME, _MOST_NAME, _LEAST_WHY = 16, 44, 24

@@ -96,6 +96,15 @@ class ReportData:
         """The trial that ``best`` names, or None."""
         return next((trial for trial in self.trials if trial.id == self.best), None)
 
+    @property
+    def processors(self) -> int:
+        """How many kinds of processors trials were timed on."""
+        return len({trial.processor for trial in self.trials})
+
+    def same_processor(self, trial: Trial) -> bool:
+        """Returns: whether a trial was timed on the winner's kind of processor, or the original's."""
+        return trial.processor == (self.winner or self.trials[0]).processor
+
     def to_json(self) -> dict[str, Any]:
         """Returns: strict JSON values: NaN is null, infinity the text "Infinity" or "-Infinity"."""
         value: dict[str, Any] = {

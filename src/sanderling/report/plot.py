@@ -156,9 +156,11 @@ def _kind(data: ReportData, measure: Measure) -> _Kind:
     if budget.min_throughput:
         limit = min(limit or float("inf"), 1000 / budget.min_throughput)
     mean = "; of a cascade the mean" if any(t.cascade for t in data.trials) else ""
+    first = data.trials[0] if data.trials else None
+    known = base.latency and (first is None or data.same_processor(first))
     return _Kind("Latency against drop", f"latency per call (median{mean})",
-                 lambda t: t.latency.typical if t.latency else None,
-                 base.latency.p50 if base.latency else None, limit, format_ms)  # fmt: skip
+                 lambda t: t.latency.typical if t.latency and data.same_processor(t) else None,
+                 base.latency.p50 if base.latency and known else None, limit, format_ms)  # fmt: skip
 
 
 def _mark(data: ReportData, index: int, trial: Trial, x: float, y_axis: Axis) -> Mark:

@@ -226,7 +226,9 @@ def rows(data: ReportData) -> list[Row]:
     def order(item: tuple[int, Trial]) -> tuple[int, float, int]:
         index, trial = item
         rank = 0 if trial.id == data.best else _RANK[trial.status]
-        return rank, trial.latency.typical if trial.latency else inf, index
+        if trial.latency is None:
+            return rank, inf, index
+        return rank, trial.latency.cost if data.processors > 1 else trial.latency.typical, index
 
     return [_row(data, index, trial) for index, trial in sorted(enumerate(data.trials), key=order)]
 
@@ -255,6 +257,10 @@ def _row(data: ReportData, index: int, trial: Trial) -> Row:
 def _cells(data: ReportData, trial: Trial) -> dict[str, Cell]:
     """Returns: the figures by column; for a microcontroller those that it has, under their names there."""
     found = cells(trial, energy=any(t.energy for t in data.trials))
+    if data.processors > 1:
+        if not data.same_processor(trial):  # milliseconds of two processors do not belong in one column
+            found |= {"p50": Cell(MISSING), "p90": Cell(MISSING)}
+        found["where"] = Cell(trial.processor or MISSING, trial.where, trial.processor)
     if any(t.estimated for t in data.trials):
         if not trial.estimated:  # times of this machine are no measure there
             found |= {"p50": Cell(MISSING), "memory": Cell(MISSING)}

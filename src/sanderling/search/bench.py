@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sanderling.devices.device import Device
 from sanderling.devices.local import LOCAL
-from sanderling.errors import ConnectionLost, DeviceError, WorkerError
+from sanderling.errors import ConnectionLost, DeviceError, NodeLost, WorkerError
 from sanderling.graph.types import Array
 from sanderling.measure import arena
 from sanderling.measure.energy.meter import Meter
@@ -256,6 +256,8 @@ class Bench:
         while True:
             try:
                 return action()
+            except NodeLost:
+                raise  # it does not come back: another one has to do it
             except (ConnectionLost, DeviceError) as error:
                 if isinstance(error, DeviceError) and not (self._connected and error.away):
                     raise  # it was never there, or waiting does not help

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from sanderling.compress.recipe import Recipe
 from sanderling.engines.isolated import keeps_state
@@ -15,9 +14,7 @@ from sanderling.search.bench import Run
 from sanderling.search.cascade_files import join_files
 from sanderling.search.cascaded import Cascaded
 from sanderling.search.choose import ranking
-from sanderling.search.clock import OutOfTime
 from sanderling.search.confirm import run_of, subject_of
-from sanderling.search.events import Listener, Note, Phase, RungSkipped
 from sanderling.search.identity import trial_id
 from sanderling.search.judge import Measured, judge
 from sanderling.search.laboratory import LEAST_CALLS, Laboratory, resizable
@@ -33,7 +30,6 @@ from sanderling.timing.mix import PASSES
 
 RUNG = "cascade"
 MOST = 2  # cascades that are measured
-WORTH_TRYING = 0.5  # of what measuring the original took: with less time left none is begun
 SHARE = 0.5  # of the time that each model's own candidates get
 MOST_FEEDS, LEAST_FEEDS = 256, 16
 
@@ -78,6 +74,14 @@ class Proposed:
     @property
     def threads(self) -> int:
         return max(each.trial.threads for each in self.members)
+
+    def blank(self) -> Trial:
+        """Returns: a trial of which nothing is measured yet."""
+        engines = dict.fromkeys(each.trial.engine for each in self.members)
+        return Trial(
+            self.identity, self.name, self.members[1].subject.name, Recipe(RUNG), " + ".join(engines),
+            self.threads, RUNG, cascade=self.cascade,
+        )  # fmt: skip
 
 
 class Cascades:
@@ -172,12 +176,7 @@ class Cascades:
 
     def measure(self, proposed: Proposed, progress: Callable[[str, int, int], None]) -> Trial:
         """Measures a cascade; see ``Laboratory.measure``."""
-        large = proposed.members[1]
-        engines = dict.fromkeys(each.trial.engine for each in proposed.members)
-        trial = Trial(
-            proposed.identity, proposed.name, large.subject.name, Recipe(RUNG), " + ".join(engines),
-            proposed.threads, RUNG, cascade=proposed.cascade,
-        )  # fmt: skip
+        large, trial = proposed.members[1], proposed.blank()
         measured = lambda: self._measured(large.subject, proposed, trial, progress)  # noqa: E731
         return self.laboratory.guarded(large.subject, trial, measured)
 
@@ -272,61 +271,3 @@ def _too_slow(pair: Pair, predicted: str, best: float) -> str:
 
 def _names(pair: Pair) -> str:
     return f"“{pair.small.trial.name}”, then “{pair.large.trial.name}”"
-
-
-class Climb:
-    """The rung of a search that comes last: it needs the candidates of all models.
-
-    Args:
-        outcome, laboratory, study, drop: see ``Cascades``.
-        settled: measures a candidate, unless the study knows it.
-        listen: told what happens.
-
-    Attributes:
-        share: of the time that each model's own candidates get; 0 where no cascade is tried.
-    """
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        laboratory: Laboratory,
-        study: Study,
-        drop: str,
-        settled: Callable[[Trial | None, str, str, Callable[..., Trial]], Trial],
-        listen: Listener,
-    ) -> None:
-        self.cascades = Cascades(outcome, laboratory, study, drop)
-        self.outcome, self.laboratory, self.study = outcome, laboratory, study
-        self._settled, self._listen = settled, listen
-        self._wanted = len(outcome.subjects) > 1 and outcome.request.recipe is None
-        self._why = why_none(outcome, local=laboratory.bench.device.local) if self._wanted else ""
-        self.share = SHARE if self._wanted and not self._why else 0.0
-
-    def climb(self) -> None:
-        """Measures what is proposed, as far as the time reaches; what is not is told."""
-        if not self._wanted or not self.outcome.trials:
-            return
-        if self._why:
-            self._skip(self._why)
-            return
-        self._listen(Phase("looking for a cascade: a small model first, a large one where it is not sure"))
-        clock = self.laboratory.clock
-        try:
-            clock.need(0.0)
-            for item in self.cascades.proposals():
-                if isinstance(item, Skipped):
-                    self._skip(item.reason)
-                    return
-                known = self.study.finished.get(item.identity)
-                again = None if known is None else judged_again(self.laboratory, known)
-                clock.need(WORTH_TRYING * self.outcome.baseline.seconds)
-                self._settled(again, item.identity, item.name, partial(self.cascades.measure, item))
-            self.outcome.rungs.append((RUNG, ""))
-        except OutOfTime:
-            self.outcome.stopped = clock.over()
-            self.outcome.rungs.append((RUNG, "there was no time left for it"))
-            self._listen(Note(f"there was no time left for: {RUNG}"))
-
-    def _skip(self, reason: str) -> None:
-        self.outcome.rungs.append((RUNG, reason))
-        self._listen(RungSkipped(RUNG, reason))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sanderling.errors import SanderlingError, StorageError, UnreadableSample
+from sanderling.errors import ConnectionLost, SanderlingError, StorageError, UnreadableSample
 from sanderling.measure.fidelity import decide
 from sanderling.measure.results import Fidelity
 from sanderling.runtime.opening import CASCADE
@@ -51,7 +51,7 @@ def confirm_winner(
             outcome.stopped = outcome.stopped or laboratory.clock.over()
             _replace(outcome, replace(trial, status="undecided", reason=NO_TIME))
             continue
-        except (UnreadableSample, StorageError):
+        except (UnreadableSample, StorageError, ConnectionLost):
             raise  # not this candidate's fault: the next one would fare no better
         except SanderlingError as error:
             _replace(outcome, replace(trial, status="failed", reason=f"could not be confirmed: {error}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,6 +28,30 @@ FIRST_LOOK = 32
 HOPELESS = 5.0
 
 Answers = list[list[Array]]
+
+
+class _Kept:
+    """Answers of the reference, by sample, as far as there is room."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, list[Array]] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._answers
+
+    def __getitem__(self, index: int) -> list[Array]:
+        return self._answers[index]
+
+    def keep(self, index: int, outputs: list[Array]) -> None:
+        size = sum(array.nbytes for array in outputs)
+        with self._lock:
+            if index not in self._answers and self._bytes + size < CACHE_BYTES:
+                self._answers[index] = outputs
+                self._bytes += size
+
+
 Evaluate = Callable[[Callable[[Any], Any]], float]
 
 
@@ -52,8 +78,14 @@ class Examiner:
         self.task: Task | None = None
         self.evaluate: Evaluate | None = None
         self._evaluated: dict[Run, float] = {}
-        self._cache: dict[int, list[Array]] = {}
-        self._cached_bytes = 0
+        self._cache = _Kept()
+        self._by_turns = threading.RLock()  # what the user wrote need not know of threads
+
+    def moved(self, bench: Bench) -> Self:
+        """Returns: the same, with the same answers of the reference, where another bench runs candidates."""
+        there = copy.copy(self)
+        there.bench = bench
+        return there
 
     @property
     def usual(self) -> Run:
@@ -80,10 +112,8 @@ class Examiner:
             return [self._cache[index] for index in indices]
         fresh = self.answers(self.usual, samples, start, stop)
         for index, outputs in zip(indices, fresh, strict=True):
-            size = sum(array.nbytes for array in outputs)
-            if not samples.sequential and self._cached_bytes + size < CACHE_BYTES:
-                self._cache[index] = outputs
-                self._cached_bytes += size
+            if not samples.sequential:
+                self._cache.keep(index, outputs)
         return fresh
 
     def cost(self, samples: Samples, own: Samples) -> float:
@@ -124,8 +154,9 @@ class Examiner:
                 stop = min(len(own), start + self._chunk())
                 reference = self.reference_answers(samples, start, stop)
                 candidate = reference if run == self.usual else self.answers(run, own, start, stop)
-                for position, (right, given) in enumerate(zip(reference, candidate, strict=True), start):
-                    comparison.add(right, given, samples.label(position))
+                with self._by_turns:
+                    for position, (right, given) in enumerate(zip(reference, candidate, strict=True), start):
+                        comparison.add(right, given, samples.label(position))
                 done += stop - start
                 start = stop
                 progress(done, total)
@@ -140,8 +171,9 @@ class Examiner:
         """The user's own score of a whole model: no samples of ours, so no interval."""
         assert self.evaluate is not None
         for each in (self.usual, run):
-            if each not in self._evaluated:
-                self._evaluated[each] = float(self.evaluate(self._callable(each)))
+            with self._by_turns:
+                if each not in self._evaluated:
+                    self._evaluated[each] = float(self.evaluate(self._callable(each)))
         score, original = self._evaluated[run], self._evaluated[self.usual]
         drop = original - score
         failure = "" if np.isfinite(drop) else "the user's score is not a finite number"

@@ -35,8 +35,9 @@ def versions() -> dict[str, str]:
 def engine_identity(engine: str, device: Device, facts: Facts) -> str:
     """Returns: an engine, with its version where that is not among ``versions``, and with the device where
     that is not this machine: not by its address, which may change, but by what it is."""
-    if device.local:
-        return engine if engine == USUAL else f"{engine} {registry.engine_of(engine).version()}"
+    if device.equipped:
+        place = "" if device.local else " on a cluster"  # whose nodes come and go
+        return (engine if engine == USUAL else f"{engine} {registry.engine_of(engine).version()}") + place
     known = [facts.cpu, facts.architecture, facts.cores, dict(facts.versions)]
     return f"{engine} on {json.dumps(known, sort_keys=True)}"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sanderling.compress.applied import Applied
 from sanderling.compress.quantizing.integer_operators import is_narrow
@@ -67,6 +68,19 @@ def timing_feeds(subject: Subject, count: int = TIMING_FEEDS) -> list[Feed]:
     return [samples[position] for position in range(min(count, len(samples)))]
 
 
+def blank(subject: Subject, proposal: Proposal, identity: str) -> Trial:
+    """Returns: a trial of which nothing is measured yet."""
+    return Trial(
+        identity,
+        proposal.name,
+        subject.name,
+        proposal.recipe,
+        proposal.engine,
+        proposal.threads,
+        proposal.rung,
+    )
+
+
 class Laboratory:
     """All that is needed to measure candidates.
 
@@ -108,6 +122,13 @@ class Laboratory:
         self.scales = scales
         self._memory_seconds = 0.5  # what measuring it took the last time
 
+    def moved(self, bench: Bench, workshop: Workshop) -> Self:
+        """Returns: the same laboratory at another bench and workshop: those of a node."""
+        there = copy.copy(self)
+        there.bench, there.workshop = bench, workshop
+        there.examiner = self.examiner.moved(bench)
+        return there
+
     def measure(
         self,
         subject: Subject,
@@ -129,15 +150,7 @@ class Laboratory:
             UnreadableSample, StorageError, MeterError: what would befall every other candidate as well.
             SanderlingError: it failed although it must work.
         """
-        trial = Trial(
-            identity,
-            proposal.name,
-            subject.name,
-            proposal.recipe,
-            proposal.engine,
-            proposal.threads,
-            proposal.rung,
-        )
+        trial = blank(subject, proposal, identity)
         return self.guarded(
             subject, trial, lambda: self._measured(subject, proposal, trial, progress), must_work
         )
@@ -255,6 +268,16 @@ class Laboratory:
         if refused or trial.only_compared:
             status, reason = "rejected", refused or trial.reason
         return trial if status == trial.status else replace(trial, status=status, reason=reason)
+
+    def timed(self, subject: Subject, run: Run) -> Latency:
+        """Times a candidate beside the original, as it was when it was measured.
+
+        Raises:
+            OutOfTime: there is not enough of it.
+            SanderlingError: it cannot be loaded, or fails.
+        """
+        self.bench.load(run)
+        return self._latency(subject, run, rough=False)
 
     def _memory_counts(self) -> bool:
         return self.budget.max_memory_bytes is not None or self.budget.minimize == "memory"

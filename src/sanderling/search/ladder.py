@@ -265,8 +265,7 @@ def engines(state: State) -> Iterator[Proposal | Skipped]:
     for engine in state.engines:
         for trial in promising:
             yield Proposal(f"{trial.name}, {engine}", trial.recipe, ENGINES, state.threads, engine)
-            measured = state.trials[-1]
-            if measured.status == "failed" and trial is state.baseline:
+            if trial is state.baseline and (measured := state.trials[-1]).status == "failed":
                 yield Skipped(ENGINES, f"{engine} was not tried further: {measured.reason}")
                 break
 

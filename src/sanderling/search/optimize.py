@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 
 from sanderling.devices.find import find_device
@@ -10,6 +11,7 @@ from sanderling.search.bench import Bench
 from sanderling.search.clock import Clock
 from sanderling.search.events import Listener, silent
 from sanderling.search.folder import CANDIDATES, OutputFolder
+from sanderling.search.lanes import Lane, Lanes, gathered
 from sanderling.search.outcome import Outcome
 from sanderling.search.request import Request
 from sanderling.search.scales import open_scales
@@ -39,8 +41,14 @@ def optimize(request: Request, listen: Listener = silent) -> Outcome:
         folder = stack.enter_context(OutputFolder(request.output))
         bench = Bench(clock, device, listen)
         workshop = Workshop(request.output / CANDIDATES, folder.scratch, clock)
+        home = Lane(bench, workshop, device)
+        if request.study is not None and device.local:
+            home.where, home.processor = socket.gethostname(), device.facts().cpu
         try:
-            return Search(request, listen, clock, bench, workshop, scales).run()
+            lanes = Lanes.single(home)
+            if request.cluster is not None:
+                lanes = stack.enter_context(gathered(request.cluster, clock, workshop, listen))
+            return Search(request, listen, clock, home, lanes, scales).run()
         except ConnectionLost:
             raise
         except WorkerError as error:

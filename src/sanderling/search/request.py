@@ -10,6 +10,7 @@ from typing import Any
 
 from sanderling.compress.recipe import Recipe
 from sanderling.search.budget import Budget
+from sanderling.search.database import Database
 from sanderling.search.limits import Limits
 
 
@@ -44,6 +45,8 @@ class Request:
         reading: how samples are read.
         budget: limits.
         device: where candidates run: ``local``, ``ssh://user@host``.
+        cluster: address of a Ray cluster on whose nodes candidates are made and run; None: on ``device``.
+        study: a database where the trials are kept and shared; None: a file in ``output``.
         target: what the winner is for; decides notes and what is allowed.
         task: name of the task, None to guess.
         metric: the user's own drop: ``file.py:fn`` or a function of (reference outputs, candidate
@@ -69,6 +72,8 @@ class Request:
     reading: Reading = Reading()
     budget: Budget = Budget()
     device: str = "local"
+    cluster: str | None = None
+    study: Database | None = None
     target: str = "cpu"
     task: str | None = None
     metric: str | Callable[..., float] | None = None

@@ -51,7 +51,7 @@ class State:
         wrong_ends: the model's inputs and outputs are not what was asked for: only integers can win.
         int8: settings that make static int8 faster on this model.
         prefix: steps that pay on this model by themselves and go before every other technique.
-        trials: measured so far, in order.
+        measured: trials that have ended, in the order in which they were proposed.
         mixed_plans: gives lists of operators to keep float, shortest first; slow, so asked for only
             when static int8 is fast enough but not good enough. None when it cannot be had.
         widths: measures what every width of every group of channels costs on the device; empty where that
@@ -63,6 +63,7 @@ class State:
         engine: what candidates run on.
         computes_float: some operator computes with floats, whatever the weights are stored as.
         float_ends: some input or output is float.
+        settle: waits until what was proposed has been measured.
     """
 
     summary: Summary
@@ -72,7 +73,7 @@ class State:
     io: str
     rewrites: tuple[str, ...]
     mixed_plans: Callable[[Recipe], list[list[str]]]
-    trials: list[Trial] = field(default_factory=list)
+    measured: list[Trial] = field(default_factory=list)
     resizable: bool = False
     without: tuple[str, ...] = ()
     narrow: bool = False
@@ -89,11 +90,19 @@ class State:
     engine: str = USUAL
     computes_float: bool = True
     float_ends: bool = True
+    settle: Callable[[], None] = lambda: None
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials so far. Who looks waits for those that are under way; what a rung proposes without
+        looking is measured at the same time, where there are several nodes."""
+        self.settle()
+        return self.measured
 
     @property
     def baseline(self) -> Trial:
         """The model as it is: always the first trial."""
-        return self.trials[0]
+        return self.measured[0]
 
     def of_rung(self, rung: str) -> list[Trial]:
         return [t for t in self.trials if t.rung == rung]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sanderling.analysis.summary import Summary
 from sanderling.graph.graph import Model
-from sanderling.samples.samples import Split
+from sanderling.samples.samples import Feed, Samples, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,31 @@ class Subject:
     summary: Summary
     split: Split
     name: str
+
+
+def by_turns(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
+    """Returns: models whose samples are read by one thread at a time: neither archives nor a user's own code
+    need bear more."""
+    lock = threading.RLock()
+
+    def turned(samples: Samples) -> Samples:
+        read = samples.read
+
+        def one_at_a_time(index: int) -> Feed:
+            with lock:
+                return read(index)
+
+        return replace(samples, read=one_at_a_time)
+
+    return tuple(
+        replace(
+            subject,
+            split=replace(
+                subject.split,
+                calibrate=turned(subject.split.calibrate),
+                search=turned(subject.split.search),
+                confirm=turned(subject.split.confirm),
+            ),
+        )
+        for subject in subjects
+    )

@@ -40,6 +40,8 @@ class Trial:
         only_compared: it is what others are compared with, and cannot run where the winner will.
         cascade: of which trials it is made, if it is a cascade of several; ``model`` and ``recipe`` are then
             those of the last, without what was done to it.
+        where: the machine that it was measured on, where that may be one of several; else "".
+        processor: of that machine.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Trial:
     only_compared: bool = False
     estimated: str = ""
     cascade: Cascaded | None = None
+    where: str = ""
+    processor: str = ""
 
     @property
     def imitated(self) -> bool:
@@ -99,6 +103,8 @@ class Trial:
             "only_compared": self.only_compared,
             "estimated": self.estimated,
             "cascade": self.cascade.to_json() if self.cascade else None,
+            "where": self.where,
+            "processor": self.processor,
         }
 
     @classmethod
@@ -127,4 +133,6 @@ class Trial:
             only_compared=value.get("only_compared", False),
             estimated=value.get("estimated", ""),
             cascade=Cascaded.from_json(value["cascade"]) if value.get("cascade") else None,
+            where=value.get("where", ""),
+            processor=value.get("processor", ""),
         )

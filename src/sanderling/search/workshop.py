@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sanderling.compress.applied import Applied
 from sanderling.compress.calibration import save_feeds
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import StorageError
-from sanderling.isolation.client import Worker
+from sanderling.isolation.client import Made, Worker
 from sanderling.search.clock import Clock
 from sanderling.search.identity import trial_id
 from sanderling.search.subject import Subject
@@ -39,6 +41,15 @@ class Workshop:
         self._feeds: dict[str, Path] = {}
         self._made: dict[Path, Applied] = {}
         self._by_steps: dict[tuple[str, str], Path] = {}
+        self._saving = threading.Lock()
+        self._making: dict[Path, threading.Lock] = {}
+
+    def moved(self, worker: Worker) -> Self:
+        """Returns: the same workshop, with the same files and what is known of them, where another worker
+        makes candidates: on the node that times them."""
+        there = copy.copy(self)
+        there._worker = worker
+        return there
 
     def file_for(self, subject: Subject, recipe: Recipe) -> Path:
         """Returns: where a candidate's file belongs. A recipe without steps is the model itself."""
@@ -64,25 +75,32 @@ class Workshop:
             SanderlingError: the recipe cannot be applied, or its technique crashed or took too long.
         """
         file = self.file_for(subject, recipe)
-        if not recipe.steps or file in self._made:
-            return file, self._made.get(file, Applied(recipe.name))
+        if not recipe.steps:
+            return file, Applied(recipe.name)
+        with self._making.setdefault(file, threading.Lock()):  # two nodes may want the same file
+            if file not in self._made:
+                self._made[file] = self._make(subject, recipe, file, on_progress)
+        return file, self._made[file]
+
+    def _make(
+        self, subject: Subject, recipe: Recipe, file: Path, on_progress: Callable[[Any], None] | None
+    ) -> Applied:
         _make(self.folder)
         source, steps = self._furthest(subject, recipe)
         value = self._worker.call(
             "sanderling.compress.apply:apply_in_worker",
             recipe=Recipe(recipe.name, steps).to_json(),
-            source=str(source.resolve()),
-            out=str(file),
-            calibration=str(self.calibration(subject)),
-            original=str(subject.path.resolve()),
-            lessons=str(self.lessons(subject)) if minutes_of(steps) else None,
+            source=source.resolve(),
+            out=Made(file),
+            calibration=self.calibration(subject),
+            original=subject.path.resolve(),
+            lessons=self.lessons(subject) if minutes_of(steps) else None,
             timeout=self.clock.bound(_MAKING_SECONDS + 60 * _OVERRUN * minutes_of(steps)),
             on_progress=on_progress,
             doing=f"making '{recipe.name}'",
         )
-        self._made[file] = Applied.from_json(value)
         self._by_steps[(subject.hash, recipe.identity())] = file
-        return file, self._made[file]
+        return Applied.from_json(value)
 
     def _furthest(self, subject: Subject, recipe: Recipe) -> tuple[Path, tuple[Step, ...]]:
         """Returns: the file to start from, and the steps that are left to do on it."""
@@ -103,14 +121,15 @@ class Workshop:
 
     def _saved(self, subject: Subject, use: str, count: int) -> Path:
         key = f"{subject.hash[:16]}-{use}"
-        if key not in self._feeds:
-            samples = subject.split.calibrate.first(count)
-            feeds = (samples[position] for position in range(len(samples)))
-            try:
-                self._feeds[key] = save_feeds(feeds, self.scratch / key)
-            except OSError as error:
-                raise _cannot_write(self.scratch, error) from None
-        return self._feeds[key]
+        with self._saving:
+            if key not in self._feeds:
+                samples = subject.split.calibrate.first(count)
+                feeds = (samples[position] for position in range(len(samples)))
+                try:
+                    self._feeds[key] = save_feeds(feeds, self.scratch / key)
+                except OSError as error:
+                    raise _cannot_write(self.scratch, error) from None
+            return self._feeds[key]
 
     def call(self, function: str, *, on_progress: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
         """Calls a function in the compressing worker."""

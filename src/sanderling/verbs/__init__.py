@@ -282,6 +282,7 @@ def optimize(
     recipe: str | Path | Recipe | None = None, resume: bool = False, seed: int = 0,
     resolutions: Sequence[int] = (), device: str = "local", power_meter: str | None = None,
     training: float | None = None, regularizer: str | None = None,
+    cluster: str | None = None, study: str | None = None,
     listen: Listener | None = None, **reading: Any,
 ) -> Result:  # fmt: skip
     """Searches the fastest version of a model that still gives the right answers.
@@ -320,6 +321,10 @@ def optimize(
             None: where nothing cheaper keeps the budget, or where ``seconds`` leave time.
         regularizer: ``l1``, ``l2`` or ``group``, with its strength after a colon (``"l1:0.01"``): draws
             weights towards zero where pruning trains.
+        cluster: address of a Ray cluster that measures trials at the same time, each alone on its node:
+            ``auto``, ``host:6379`` or ``ray://host:10001`` (see docs/guide/cluster.md).
+        study: ``postgresql://user@host/database`` where trials are kept, which several machines may share;
+            None: a file in ``output``.
         listen: called with every event (see ``search/events.py``).
         reading: how samples are read: ``mean``, ``std``, ``scale`` (input = (sample × scale − mean) / std),
             ``preprocess`` (``file.py:fn`` or a function), ``sample_rate`` (Hz), ``front_end``
@@ -356,6 +361,8 @@ def optimize(
         seed=arguments.not_negative(seed), device=device, power_meter=power_meter,
         training=arguments.minutes(training),
         regularizer=arguments.regularizer(regularizer), asked=asked,
+        cluster=arguments.cluster(cluster, device, target, minimize, power_meter),
+        study=arguments.study(study),
     )  # fmt: skip
     from sanderling.verbs.search import search  # late: what is wrong with the arguments is told at once
 

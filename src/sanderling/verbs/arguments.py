@@ -11,6 +11,7 @@ from sanderling.errors import UsageError
 if TYPE_CHECKING:
     from sanderling.compress.recipe import Recipe
     from sanderling.search.budget import Budget
+    from sanderling.search.database import Database
 
 MOST_THREADS = 1024
 _MOST_MINUTES = 1e5
@@ -87,3 +88,42 @@ def positive(budget: Budget) -> Budget:
     if budget.max_drop is not None and not budget.max_drop >= 0:
         raise UsageError(f"got {budget.max_drop}, expected a share such as 0.01", where="max_drop")
     return budget
+
+
+def cluster(
+    address: str | None, device: str, target: str, minimize: str, power_meter: str | None
+) -> str | None:
+    """Returns: a cluster's address, where what else is asked can be measured on its nodes.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if address is None:
+        return None
+    from sanderling.search.bench import USUAL
+    from sanderling.search.targets import TARGETS, runs_on
+
+    why = ""
+    if device != "local":
+        why = f"candidates run on its nodes, or on {device}, not on both"
+    elif minimize == "energy" or power_meter is not None:
+        why = "the meters of this machine do not see its nodes"
+    elif TARGETS[target].npu or runs_on(target, True) != USUAL:
+        why = f"nothing is timed for {target} that nodes could do"
+    if why:
+        raise UsageError(f"a cluster is of no use here: {why}", where="cluster", hint="leave out one of them")
+    return address
+
+
+def study(url: str | None) -> Database | None:
+    """Returns: the database that a study is kept in.
+
+    Raises:
+        UsageError: the URL tells of none.
+        MissingExtra: what reaches it is not installed.
+    """
+    if url is None:
+        return None
+    from sanderling.search.database import Database
+
+    return Database.parse(url)

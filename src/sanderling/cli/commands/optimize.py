@@ -8,14 +8,9 @@ import typer
 
 from sanderling.cli import options
 from sanderling.cli.options import choices
-from sanderling.errors import UsageError
 
 _SEARCH = "The search"
 _OUT = "What comes out"
-# What DESIGN promises for later, refused by name rather than as unknown.
-_LATER = {
-    "--cluster": "a search runs on this machine only",
-}
 
 
 def _search(name: str, metavar: str, help_text: str, **more: Any) -> Any:
@@ -84,7 +79,24 @@ Output = Annotated[
 Device = Annotated[
     str, _search("--device", "ADDRESS", "Where candidates run: local, ssh://user@host or adb:SERIAL.")
 ]
-Cluster = Annotated[str | None, typer.Option("--cluster", hidden=True)]
+Cluster = Annotated[
+    str | None,
+    _search(
+        "--cluster",
+        "ADDRESS",
+        "Ray cluster whose nodes measure trials at the same time: auto, host:6379 or ray://host:10001.",
+        show_default=False,
+    ),
+]
+Study = Annotated[
+    str | None,
+    _search(
+        "--study",
+        "URL",
+        "Database that keeps and shares the trials: postgresql://user@host/database. Default: a file.",
+        show_default=False,
+    ),
+]
 
 
 @options.reads_samples
@@ -118,6 +130,7 @@ def optimize(
     output: Output = "optimized",
     device: Device = "local",
     cluster: Cluster = None,
+    study: Study = None,
     json: options.Json = False,
 ) -> None:
     """Find the fastest version of a model that still gives the right answers.
@@ -126,7 +139,6 @@ def optimize(
     """
     from sanderling.cli import units
 
-    _refuse_later(cluster=cluster)
     _run(
         models,
         as_json=json,
@@ -148,19 +160,12 @@ def optimize(
         power_meter=power_meter,
         output=output,
         device=device,
+        cluster=cluster,
+        study=study,
         **options.deployment(io, allow_ops, oldest_runtime),
         **options.limits(max_drop, max_latency, max_size, max_memory, min_throughput),
         **how,
     )
-
-
-def _refuse_later(**given: str | None) -> None:
-    for name, value in given.items():
-        if value is not None:
-            why = _LATER[f"--{name}"]
-            raise UsageError(
-                f"this version cannot do {value!r} yet: {why}", where=f"--{name}", hint=f"leave out --{name}"
-            )
 
 
 def _run(models: list[str], *, as_json: bool, **arguments: Any) -> None:
