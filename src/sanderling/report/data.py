@@ -101,6 +101,12 @@ class ReportData:
         """How many kinds of processors trials were timed on."""
         return len({trial.processor for trial in self.trials})
 
+    def time_of(self, trial: Trial) -> float:
+        """Returns: what trials are ordered by: milliseconds, or shares of the original's on its own node."""
+        if trial.latency is None:
+            return float("inf")
+        return trial.latency.cost if self.processors > 1 else trial.latency.typical
+
     def same_processor(self, trial: Trial) -> bool:
         """Returns: whether a trial was timed on the winner's kind of processor, or the original's."""
         return trial.processor == (self.winner or self.trials[0]).processor

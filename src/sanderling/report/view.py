@@ -225,18 +225,15 @@ def rows(data: ReportData) -> list[Row]:
 
     def order(item: tuple[int, Trial]) -> tuple[int, float, int]:
         index, trial = item
-        rank = 0 if trial.id == data.best else _RANK[trial.status]
-        if trial.latency is None:
-            return rank, inf, index
-        return rank, trial.latency.cost if data.processors > 1 else trial.latency.typical, index
+        return 0 if trial.id == data.best else _RANK[trial.status], data.time_of(trial), index
 
     return [_row(data, index, trial) for index, trial in sorted(enumerate(data.trials), key=order)]
 
 
 def _row(data: ReportData, index: int, trial: Trial) -> Row:
-    several = len({t.model for t in data.trials}) > 1
+    model = trial.model if len({t.model for t in data.trials}) > 1 else ""
     threads = f"{trial.threads} thread{'s' if trial.threads != 1 else ''}"
-    how = [trial.model if several else "", trial.engine, threads, f"step {trial.rung}" if trial.rung else ""]
+    how = [model, trial.engine, threads, f"step {trial.rung}" if trial.rung else ""]
     if trial.precision != "auto":
         how.insert(3, trial.precision)
     reason, rest = _folded(trial.reason)
@@ -257,26 +254,24 @@ def _row(data: ReportData, index: int, trial: Trial) -> Row:
 def _cells(data: ReportData, trial: Trial) -> dict[str, Cell]:
     """Returns: the figures by column; for a microcontroller those that it has, under their names there."""
     found = cells(trial, energy=any(t.energy for t in data.trials))
-    if data.processors > 1:
-        if not data.same_processor(trial):  # milliseconds of two processors do not belong in one column
-            found |= {"p50": Cell(MISSING), "p90": Cell(MISSING)}
-        found["where"] = Cell(trial.processor or MISSING, trial.where, trial.processor)
+    if data.processors > 1:  # milliseconds of two processors do not belong in one column
+        hidden = {} if data.same_processor(trial) else dict.fromkeys(("p50", "p90"), Cell(MISSING))
+        found |= {**hidden, "where": Cell(trial.processor or MISSING, trial.where, trial.processor)}
     if any(t.estimated for t in data.trials):
         if not trial.estimated:  # times of this machine are no measure there
             found |= {"p50": Cell(MISSING), "memory": Cell(MISSING)}
         names = {"p50": "estimated ms", "memory": "estimated SRAM"}
         return {names.get(n, n): cell for n, cell in found.items() if n not in ("speed-up", "p90")}
-    if not any(t.imitated for t in data.trials):
-        return found
-    names = {"size": "flash", "memory": "arena"}
-    return {names.get(name, name): cell for name, cell in found.items() if name != "speed-up"}
+    if any(t.imitated for t in data.trials):
+        names = {"size": "flash", "memory": "arena"}
+        return {names.get(name, name): cell for name, cell in found.items() if name != "speed-up"}
+    return found
 
 
 def cells(trial: Trial, *, energy: bool = False) -> dict[str, Cell]:
     """Returns: the measured figures of a trial by column; ``energy`` where some trial's was measured."""
     latency, fidelity = trial.latency, trial.fidelity
-    none = Cell(MISSING)
-    p50 = p90 = speed = drop = none
+    p50 = p90 = speed = drop = none = Cell(MISSING)
     if latency:
         mean = f"mean {format_ms(latency.mean)}" if isfinite(latency.mean) else ""
         p50 = Cell(format_ms(latency.p50), mean, _sort(latency.typical))
@@ -301,8 +296,8 @@ def cells(trial: Trial, *, energy: bool = False) -> dict[str, Cell]:
 def _energy_cell(trial: Trial) -> Cell:
     if trial.energy is None:
         return Cell(MISSING)
-    share = format_share(trial.energy.relative)
-    return Cell(format_joules(trial.energy.joules), f"{share} of the original’s", _sort(trial.energy.joules))
+    share, joules = format_share(trial.energy.relative), trial.energy.joules
+    return Cell(format_joules(joules), f"{share} of the original’s", _sort(joules))
 
 
 def bars(rows: Sequence[Sensitivity]) -> list[Bar]:
