@@ -10,10 +10,12 @@ has_vulkan() {
 }
 has_chromium() { command -v chromium >/dev/null; }
 has_sshd() { command -v ssh >/dev/null && { command -v sshd >/dev/null || [[ -x /usr/sbin/sshd ]]; }; }
+has_postgresql() { command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; }
 
 missing=()
 has_chromium || missing+=(chromium)
 has_sshd || missing+=(openssh-server openssh-client)
+has_postgresql || missing+=(postgresql)
 # macOS and Windows bring Metal and Direct3D along.
 [[ "$(uname -s)" != Linux ]] || has_vulkan || missing+=(mesa-vulkan-drivers)
 ((${#missing[@]})) || exit 0
@@ -34,6 +36,7 @@ need() { # need TEST PACKAGE WHAT
 }
 need has_chromium chromium "the tests of pages in a browser"
 need has_sshd openssh-server "the tests of devices reached by ssh"
+need has_postgresql postgresql "the tests of studies in PostgreSQL"
 [[ "$(uname -s)" != Linux ]] || need has_vulkan mesa-vulkan-drivers "the tests on the GPU engine"
 if ((failed)) && [[ -n "${CI:-}" ]]; then
     echo "error: CI runs every test" >&2

@@ -226,7 +226,7 @@ def test_what_cannot_win_is_no_measure_of_what_can() -> None:
     fast = Latency(1.0, 1.0, 10, 2.0, (2.0, 2.0), 2.0)
     state = ladder.State(summarize(model), Budget(), 1, (), "int8", (), lambda recipe: [])
     integers = Recipe("int8", (Step("static_int8", {"io": "int8"}),))
-    state.trials = [
+    state.measured = [
         Trial("0", "float", "m", Recipe("float", (Step("rewrite"),)), "litert", 1, latency=fast),
         Trial("1", "int8", "m", integers, "litert", 1, latency=replace(fast, speedup=1.5)),
     ]
