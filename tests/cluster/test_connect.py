@@ -63,11 +63,9 @@ def test_it_is_joined_and_left_quietly(cluster: LocalRay, capfd: pytest.CaptureF
     import ray
 
     for _ in range(2):
-        start = time.monotonic()
         with connected(cluster.address, "x"):
             assert ray.is_initialized()
             assert len({node.name for node in nodes()}) == 2
             assert {node.cpus for node in nodes()} == {1.0}
         assert not ray.is_initialized()
-        assert time.monotonic() - start < 10
     assert capfd.readouterr() == ("", "")
