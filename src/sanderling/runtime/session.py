@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sanderling.engines.engine import Port, Runner
-from sanderling.errors import InputMismatch, RunError
+from sanderling.errors import RunError
 from sanderling.graph.graph import Model
 from sanderling.graph.types import Array
+from sanderling.runtime.arrange import arrange
 from sanderling.runtime.cascade import CascadeRunner
 from sanderling.runtime.cascade_file import Cascade, cascade_of
 from sanderling.runtime.joining import join, rejoined, told
 from sanderling.runtime.loading import announce, default_threads, load_runner, read_model
 from sanderling.runtime.opening import CASCADE, Read
 from sanderling.runtime.placement import Placed, choose_engine, describe, place_parts, place_runner
-from sanderling.runtime.ports import accept, feeds
+from sanderling.runtime.ports import feeds
 from sanderling.runtime.recipe_file import RunAs, is_recipe_file, read_recipe_file
 from sanderling.settings import cores, settings
 
@@ -192,7 +193,6 @@ class Session:
     def _bind(self) -> None:
         """Computes once what every call needs."""
         ports = self._runner.inputs
-        self._names = [port.name for port in ports]
         self._output_names = [port.name for port in self._runner.outputs]
         self._expected = [(p.type.dtype.numpy, p.type.shape) for p in ports]
         self._single = self._expected[0] if len(ports) == 1 else None
@@ -258,36 +258,7 @@ class Session:
         return outputs[0]
 
     def _arrange(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Array], bool]:
-        """Returns: one fitting array per input, and whether they came by name."""
-        names = self._names
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            given: Mapping[str, Any] = {**args[0], **kwargs}
-        elif kwargs and not args:
-            given = kwargs
-        else:
-            return self._positional(args, kwargs), False
-        unknown = [name for name in given if name not in names]
-        missing = [name for name in names if name not in given]
-        if unknown or missing:
-            what = f"there is no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
-            raise InputMismatch(what, where=self._model.name, hint=f"the inputs are: {', '.join(names)}")
-        return self._fit([given[name] for name in names]), True
-
-    def _positional(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Array]:
-        if kwargs or len(args) != len(self._names):
-            got = f"{len(args)} inputs in order" + (f" and {len(kwargs)} by name" if kwargs else "")
-            raise InputMismatch(
-                f"got {got}, expected {len(self._names)}",
-                where=self._model.name,
-                hint=f"the inputs are: {', '.join(self._names)}",
-            )
-        return self._fit(args)
-
-    def _fit(self, values: Sequence[Any]) -> list[Array]:
-        try:
-            return [accept(v, port) for v, port in zip(values, self._runner.inputs, strict=True)]
-        except InputMismatch as error:
-            raise InputMismatch(error.what, where=self._model.name, hint=error.hint) from None
+        return arrange(args, kwargs, self._runner.inputs, self._model.name)
 
     def map(
         self,
