@@ -29,8 +29,8 @@ WRONG_USAGE = [
     ("optimize digits --colour", "there is no option --colour; see: sanderling optimize --help"),
     ("optimize digits --time soon", "--time: got 'soon', expected a time"),
     (
-        "optimize digits --target hexagon",
-        "--target: this version cannot do 'hexagon' yet; choose one of: cpu,",
+        "optimize digits --target hexagon --io float",
+        "--io: got float, and a Snapdragon's NPU takes and gives integers; leave it out",
     ),
     (
         "optimize digits --oldest-runtime new",

@@ -206,3 +206,24 @@ def test_when_nothing_fits_the_nearest_is_named(tmp_path: Path) -> None:
     assert close is not None
     assert not close.only_compared
     assert f"nearest is “{close.name}” with a memory of" in compose(result.data)
+
+
+def test_a_search_for_a_snapdragon_finds_whole_integers(tmp_path: Path) -> None:
+    """LiteRT stands for the NPU: nothing that is for TFLite Micro alone is tried."""
+    file = save(
+        Net((1, 8, 8, 1)).conv(8).pool().conv(16).pool().reshape(1, 64).dense(4).model(),
+        tmp_path / "n.tflite",
+    )
+    samples = {"x": np.random.default_rng(0).random((90, 8, 8, 1), np.float32)}
+    result = verbs.optimize(
+        file, samples, target="hexagon", output=tmp_path / "out", max_drop=0.4, training=0, seconds=60
+    )
+    best = result.data.winner
+    assert best is not None
+    assert best.engine == "litert"
+    assert not any(trial.only_compared for trial in result.data.trials)
+    assert "only integers run there" in result.data.trials[0].reason
+    told = json.loads((tmp_path / "out" / "best.json").read_text())
+    assert {port["dtype"] for port in (*told["inputs"], *told["outputs"])} == {"int8"}
+    reasons = {rung.name: rung.skipped_reason for rung in result.data.rungs}
+    assert reasons[TABLES] == reasons[INT4] == "TFLite Micro unpacks them, and it does not run there"

@@ -90,13 +90,13 @@ class Climb:
         flights: list[Flight] = []
         rows: dict[str, int] = {}  # where in the outcome a rung that was begun has its row
         late: list[str] = []
-        for name, rung in ladder_of(self.request.recipe, self.engine):
+        for name, rung in ladder_of(self.request.recipe, self.limits):
             if why := self.limits.pointless(name, subject.model):
                 self._skip(name, why)
                 continue
             proposed = len(flights)
             try:
-                if name == rewriting(self.engine):  # late: on a large graph it takes seconds
+                if name == rewriting(self.limits):  # late: on a large graph it takes seconds
                     self.clock.need(until + WORTH_TRYING * state.baseline.seconds)
                     state.rewrites = self._rewrites(subject)
                 self._rung(subject, state, (name, rung), until, flights)

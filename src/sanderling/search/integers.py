@@ -1,7 +1,7 @@
-"""The ladder for places where only whole integers run: a microcontroller.
+"""The ladder for places where only whole integers run: a microcontroller, an NPU.
 
 Every candidate but the original is quantized whole, inputs and outputs included, and runs in the engine that
-imitates the place. Times there are compared with one another only: the original runs on LiteRT.
+imitates the place, where there is one: else in LiteRT. Times there are compared with one another only.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sanderling.compress.recipe import Recipe, Step
+from sanderling.search.bench import USUAL
 from sanderling.search.choose import HARMLESS
 from sanderling.search.recovery import learned, trained_integers
 from sanderling.search.rungs import (
@@ -48,7 +49,7 @@ def as_is(state: State) -> Iterator[Proposal | Skipped]:
         return
     if state.float_ends:
         yield proposal(state, AS_IS, "integers in and out", Step("integer_ends"))
-    else:
+    elif state.engine != USUAL:
         yield Proposal(f"{name}, {state.engine}", Recipe(name), AS_IS, state.threads, state.engine)
 
 
@@ -57,7 +58,7 @@ def static_int8(state: State) -> Iterator[Proposal | Skipped]:
     if not state.computes_float:
         yield Skipped(STATIC, _QUANTIZED)
         return
-    if "FULLY_CONNECTED" in {kind for kind, _ in state.summary.operators}:
+    if state.engine != USUAL and "FULLY_CONNECTED" in {kind for kind, _ in state.summary.operators}:
         state.int8 = {"one_scale": ["FULLY_CONNECTED"]}
     yield _static(state, {"calibration": "minmax"})
     first = state.trials[-1]
@@ -151,7 +152,7 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
     if not state.computes_float:
         yield Skipped(INT4, _QUANTIZED)
         return
-    if why := _flash_is_enough(state):
+    if why := _no_small_weights(state) or _flash_is_enough(state):
         yield Skipped(INT4, why)
         return
     if _integers(state) is None:
@@ -174,7 +175,7 @@ def int4(state: State) -> Iterator[Proposal | Skipped]:
 
 def tables(state: State) -> Iterator[Proposal | Skipped]:
     """Weights that share few values, as indices into tables: fewer and fewer, while answers bear it."""
-    if why := _flash_is_enough(state):
+    if why := _no_small_weights(state) or _flash_is_enough(state):
         yield Skipped(TABLES, why)
         return
     if not state.computes_float:
@@ -193,6 +194,11 @@ def tables(state: State) -> Iterator[Proposal | Skipped]:
             )
             if not state.keeps_drop(state.trials[-1]) or state.may_win(state.trials[-1]):
                 break
+
+
+def _no_small_weights(state: State) -> str:
+    """Returns: why weights of fewer than 8 bits are of no use there, "" where TFLite Micro unpacks them."""
+    return "" if state.engine != USUAL else "TFLite Micro unpacks them, and it does not run there"
 
 
 def _flash_is_enough(state: State) -> str:

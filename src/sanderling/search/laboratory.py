@@ -202,7 +202,7 @@ class Laboratory:
             fidelity,
             None,
             is_original=run == replace(self.examiner.usual, threads=run.threads),
-            gains=self.engine == USUAL,
+            gains=not self.limits.integers,
         )
         wrong = judge(measured, self.budget)[0] == "rejected"
         progress("timing", 0, 1)
@@ -261,7 +261,7 @@ class Laboratory:
             trial.fidelity,
             trial.peak_memory_bytes,
             is_original=run == replace(self.examiner.usual, threads=run.threads),
-            gains=self.engine == USUAL,
+            gains=not self.limits.integers,
             energy=trial.energy,
         )
         status, reason = judge(measured, self.budget)

@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from sanderling.compress.recipe import Recipe
 from sanderling.errors import RecipeError
 from sanderling.search import integers, ladder
-from sanderling.search.bench import USUAL
+from sanderling.search.limits import Limits
 from sanderling.search.rungs import REWRITE, STATIC, Rung
 from sanderling.search.trial import Trial
 
 
-def ladder_of(recipe: Recipe | None, engine: str) -> tuple[tuple[str, Rung], ...]:
+def ladder_of(recipe: Recipe | None, limits: Limits) -> tuple[tuple[str, Rung], ...]:
     """Returns: the rungs to climb, by name.
 
     Args:
         recipe: what the user asks for instead of a search.
-        engine: what candidates run on.
+        limits: what candidates may be.
     """
     if recipe is not None:
         return ladder.of_recipe(recipe)
-    return ladder.LADDER if engine == USUAL else integers.LADDER
+    return integers.LADDER if limits.integers else ladder.LADDER
 
 
-def rewriting(engine: str) -> str:
+def rewriting(limits: Limits) -> str:
     """Returns: the rung that has to know what rewriting the graph would do."""
-    return REWRITE if engine == USUAL else STATIC
+    return STATIC if limits.integers else REWRITE
 
 
 def require_applied(recipe: Recipe | None, trials: Sequence[Trial]) -> None:

@@ -45,10 +45,10 @@ TARGETS: Mapping[str, Target] = {
     "ios": Target("an iPhone"),
     "web": Target("a browser"),
     "microcontroller": Target("a microcontroller", runs_on="tflite_micro", integers=True),
+    "hexagon": Target("a Snapdragon's NPU", integers=True),
     "ethos-u": _ethos_u(USUAL_NPU),
     **{npu: _ethos_u(npu) for npu in NPUS},
 }
-LATER = ("hexagon",)
 _GPU = ("webgpu", "litert_gpu")
 
 

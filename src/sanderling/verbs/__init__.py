@@ -347,7 +347,7 @@ def optimize(
     budget = Budget(
         max_drop, max_latency_ms, max_size_bytes, max_memory_bytes, min_throughput, minimized, seconds
     )
-    target = find.one_of(target, targets.TARGETS, "target", targets.LATER)
+    target = find.one_of(target, targets.TARGETS, "target")
     limits = deployment.limits(io, allow_ops, oldest_runtime, target)
     found, how = find.find_samples(samples, _reading(labels=labels, **reading), named[0])
     files = tuple(find.find_model(each) for each in named)

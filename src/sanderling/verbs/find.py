@@ -21,18 +21,16 @@ MINIMIZE = ("latency", "size", "memory", "energy")
 IO = ("float", "int8", "keep")
 
 
-def one_of(value: str, choices: Iterable[str], name: str, later: tuple[str, ...] = ()) -> str:
+def one_of(value: str, choices: Iterable[str], name: str) -> str:
     """Returns: the value, if it is one of the choices.
 
     Raises:
-        UsageError: it is not; names the nearest one, or what can be used in place of a planned one.
+        UsageError: it is not; names the nearest one.
     """
     known = list(choices)
     if value in known:
         return value
     listed = ", ".join(known)
-    if value in later:
-        raise UsageError(f"this version cannot do {value!r} yet", where=name, hint=f"choose one of: {listed}")
     close = difflib.get_close_matches(value, known, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {listed}"
     raise UsageError(f"there is no {value!r}", where=name, hint=hint)

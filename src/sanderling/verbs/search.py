@@ -38,6 +38,7 @@ def search(request: Request, listen: Listener | None = None) -> Result:
 
 
 def _elsewhere(target: str) -> list[Note]:
+    from sanderling.search.bench import USUAL
     from sanderling.search.targets import TARGETS
 
     place = TARGETS[target]
@@ -47,6 +48,8 @@ def _elsewhere(target: str) -> list[Note]:
             f"times and memory are Vela's estimates for {place.npu}, and nothing is measured there; answers "
             "are those of TFLite Micro's kernels, whose arithmetic the NPU repeats"
         )
+    elif place.integers and place.runs_on == USUAL:
+        text += ", and answers are LiteRT's: sanderling deploy compares them with the NPU's emulator"
     elif place.integers:
         text = (
             f"times are those of {place.runs_on}'s portable kernels on this machine's processor, not "
