@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sanderling.compress.recipe import Recipe, Step
 from sanderling.errors import RecipeError
 from sanderling.measure.results import Fidelity, Latency
-from sanderling.search import choose
+from sanderling.search import choose, confirm
 from sanderling.search.budget import Budget
 from sanderling.search.confirm import verdict
 from sanderling.search.judge import Measured, judge
@@ -152,8 +153,6 @@ def test_confirming_counts_all_samples_only_for_the_bound() -> None:
 
 
 def test_samples_are_cut_to_the_time() -> None:
-    from types import SimpleNamespace
-
     split = SimpleNamespace(search=range(200), confirm=range(300))
     assert affordable(split, 0.001, 180) == (200, 300)  # type: ignore[arg-type]
     assert affordable(split, 0.1, 180) == (53, 90)  # type: ignore[arg-type]
@@ -165,8 +164,6 @@ def test_samples_are_cut_to_the_time() -> None:
 
 @given(st.floats(1e-4, 1), st.floats(4, 600))
 def test_what_is_kept_back_suffices_to_confirm(pace: float, seconds: float) -> None:
-    from types import SimpleNamespace
-
     split = SimpleNamespace(search=range(200), confirm=range(300))
     sizes = affordable(split, pace, seconds)  # type: ignore[arg-type]
     kept = reserve(sizes, pace, seconds)
@@ -185,3 +182,25 @@ def test_recipes_go_through_json(name: str, settings: dict[str, object]) -> None
 def test_what_is_no_recipe_is_refused(value: object) -> None:
     with pytest.raises(RecipeError):
         Recipe.from_json(value)
+
+
+def test_what_was_not_confirmed_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def rejected(
+        outcome: object, laboratory: object, study: object, trial: Trial, progress: object
+    ) -> object:
+        looked.append(trial.name)
+        return trial.fidelity, "rejected", "over the budget"
+
+    monkeypatch.setattr(confirm, "_confirmed", rejected)
+    made = [trial(f"t{i}", 1.0 + i, 0.0, 100) for i in range(confirm.MOST_TRIES + 2)]
+    outcome = SimpleNamespace(
+        trials=made, budget=Budget(0.01), subjects=[SimpleNamespace(name="m")], best=None
+    )
+    confirm.confirm_winner(outcome, None, None)  # type: ignore[arg-type]
+    assert looked == [f"t{i}" for i in range(confirm.MOST_TRIES)]
+    assert outcome.best is None
+    statuses = [(each.status, each.reason) for each in outcome.trials]
+    assert statuses[-2:] == [("undecided", confirm.NOT_TRIED)] * 2
+    assert all(status == "rejected" for status, _ in statuses[:-2])

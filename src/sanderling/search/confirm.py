@@ -27,6 +27,7 @@ from sanderling.search.trial import Status, Trial
 MOST_TRIES = 4
 EXAMPLES = 12
 NO_TIME = "there was no time left to confirm it"
+NOT_TRIED = f"not confirmed: {MOST_TRIES} others were, and did not hold; give more samples"
 
 
 def confirm_winner(
@@ -44,6 +45,7 @@ def confirm_winner(
             return
         tries += 1
         if tries > MOST_TRIES:
+            _replace(outcome, replace(trial, status="undecided", reason=NOT_TRIED))
             continue
         try:
             fidelity, status, reason = _confirmed(outcome, laboratory, study, trial, progress)
