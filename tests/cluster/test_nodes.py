@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +17,13 @@ from sanderling.cluster.joining import Cluster, Resident, joined
 from sanderling.devices import node, remote
 from sanderling.devices.node import NodeDevice
 from sanderling.errors import DeviceError, NodeLost, RunError, WorkerError
-from sanderling.isolation.client import Made
+from sanderling.isolation.client import Made, Worker
 from sanderling.search.bench import Bench, Run
 from tests.engines import models
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'sanderling[cluster]'")
 RELAY = "sanderling.devices.relay:Relay"
+INTERLEAVE = "sanderling.measure.latency:interleave_many"
 SERVING = "sanderling.measure.serving"
 PROCESS = "sanderling.isolation.worker:process_id"
 
@@ -74,26 +77,27 @@ def test_files_go_there_and_come_back(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["made.tflite", source.name]
 
 
+def busy(worker: Worker, handle: int, **kwargs: Any) -> None:
+    """Keeps a worker busy for a minute, unless something happens to it."""
+    feeds = [[np.ones((1, 8, 8, 16), np.float32)]]
+    worker.call(INTERLEAVE, handles=[handle, handle], feeds=feeds, seconds=60.0, target=0.0, **kwargs)
+
+
 def test_what_fails_there_is_told(resident: Resident, tmp_path: Path) -> None:
     with NodeDevice(resident).worker("engine") as worker:
         with pytest.raises(RunError, match="handle 7 is not loaded"):
             worker.call(f"{SERVING}:reset", handle=7)
-        handle = worker.call(f"{SERVING}:load", path=Path(models.save(models.convolution(8), tmp_path)))[
-            "handle"
-        ]
+        path = Path(models.save(models.convolution(8), tmp_path))
+        handle = worker.call(f"{SERVING}:load", path=path)["handle"]
         with pytest.raises(WorkerError, match=r"engine on .* did not finish within 1 s") as late:
-            worker.call(
-                "sanderling.measure.latency:interleave_many",
-                handles=[handle, handle],
-                feeds=[[np.ones((1, 8, 8, 16), np.float32)]],
-                seconds=60.0,
-                target=0.0,
-                timeout=1.0,
-            )
+            busy(worker, handle, timeout=1.0)
         assert late.value.passing
-        os.kill(worker.call(PROCESS), signal.SIGSEGV)
+        worker.call(PROCESS)
+        handle = worker.call(f"{SERVING}:load", path=path)["handle"]
+        crash = threading.Timer(0.5, os.kill, (worker.call(PROCESS), signal.SIGSEGV))
+        crash.start()
         with pytest.raises(WorkerError, match="crashed") as crashed:
-            worker.call(PROCESS, generation=worker.generation)
+            busy(worker, handle)
         assert not isinstance(crashed.value, NodeLost)
         pid = worker.call(PROCESS)  # a fresh one
     assert not left_running([pid], seconds=5.0)

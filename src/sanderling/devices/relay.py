@@ -42,8 +42,9 @@ class Relay:
         return number
 
     def send(self, number: int, message: object) -> None:
-        """Sends a request to a worker."""
-        self._processes[number].send(message)
+        """Sends a request to a worker. One that has ended is noticed by waiting for its answer."""
+        if process := self._processes.get(number):
+            process.send(message)
 
     def messages(self, number: int) -> Iterator[dict[str, Any]]:
         """Yields: a worker's messages until its end, then how it ended."""
