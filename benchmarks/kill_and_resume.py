@@ -297,7 +297,7 @@ def read_study(file: Path, folder: Path) -> tuple[list[str], list[str]]:
         begun = [trial.user_attrs.get("id", "") for trial in study.get_trials()]
         texts = [trial.user_attrs.get("trial") for trial in study.get_trials()]
         stored = [json.loads(text)["id"] for text in texts if text is not None]
-        readable = Study(study, copy).finished
+        readable = Study(storage, study, copy).finished
         if set(readable) != set(stored):
             raise SystemExit("the study reads other trials than it stores")
     return begun, stored

@@ -26,7 +26,7 @@ WRONG_USAGE = [
     ("optimize digits --time 0", "--time: got '0', expected more than 0; for example --time 10m"),
     ("optimize digits --threads 0", "--threads: got 0, expected at least 1"),
     ("optimize digits --seed -1", "--seed: got -1, expected 0 or more"),
-    ("optimize digits --colour", "there is no option --colour; see: sanderling optimize --help"),
+    ("optimize digits --zigzag", "there is no option --zigzag; see: sanderling optimize --help"),
     ("optimize digits --time soon", "--time: got 'soon', expected a time"),
     (
         "optimize digits --target hexagon --io float",

@@ -52,7 +52,7 @@ def test_answers_are_the_same_there(machine: Machine, path: Path) -> None:
             np.testing.assert_array_equal(one[0], other[0])
         latency = there.time(Run(path), Run(path), (feeds(), feeds()), seconds=0.7, timeout=60, usual=1)
         assert latency.p50 > 0
-        assert there.memory(Run(path), feeds(1)[0], timeout=60) > 0
+        assert there.memory(Run(path), feeds(1), timeout=60) > 0
     finally:
         here.close()
         there.close()
