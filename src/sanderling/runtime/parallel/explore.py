@@ -15,8 +15,9 @@ from sanderling.runtime.parallel.plan import Measured, Plan
 from sanderling.runtime.parallel.replicas import Inputs, Lane, Outputs
 from sanderling.runtime.parallel.spread import spread
 
-_ROUNDS, _SECONDS = 3, 0.06  # in which each plan answers
+_ROUNDS, _SECONDS = 3, 0.06  # in which each plan answers, at most
 _ALONE, _ALONE_SECONDS = 16, 0.02  # items that tell how long one takes
+_CLEARLY = 1.2  # by so much one round may not err
 _WORTH = 1.05  # more replicas must gain this much: they take memory
 _UNHINDERED = 0.85  # of the cores: replicas in threads that gain this much do not hold each other up
 
@@ -52,6 +53,8 @@ class Exploration:
                 for plan in self._plans:
                     if self._promises(plan):
                         yield from self._round(plan, stream)
+                if self._is_clear():
+                    break
             self._choose()
         except BaseException:
             self._close(keep=None)
@@ -85,6 +88,11 @@ class Exploration:
         if plan.where == "threads" or not rates or not single:
             return True
         return _median(rates) < _UNHINDERED * plan.replicas * _median(single)
+
+    def _is_clear(self) -> bool:
+        """Returns: whether one plan is so far ahead that looking again would only cost time."""
+        rates = sorted((_median(found) for found in self._rates.values() if found), reverse=True)
+        return len(rates) > 1 and rates[0] > _CLEARLY * rates[1]
 
     def _round(self, plan: Plan, stream: Iterator[Inputs]) -> Iterator[Outputs]:
         lanes = self._lanes_of(plan)
